@@ -14,14 +14,23 @@
  */
 #pragma once
 #include <pcn/common.bpf.h>
+#include <pcn/flood.bpf.h>
 #include <pcn/hop.bpf.h>
+#include <pcn/log.bpf.h>
+#include <pcn/slowpath.bpf.h>
+
+/* A link is counted once, where the packet is received: by port; transparent cubes: by direction. */
+PCN_MAP_ARRAY(pcn_ports, BPF_MAP_TYPE_PERCPU_ARRAY, PCN_PORTS_MAX, struct pcn_port_counters);
 
 /* ---- what a handler returns ---- */
+
+/* Also the egress handler of a cube that has none. */
 PCN_INLINE enum pcn_verdict pcn_pass(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
     return PCN_PASS;
 }
 
+/* reason: enum pcn_drop_reason, or the kind's own from PCN_DROP_KIND_FIRST on. */
 PCN_INLINE enum pcn_verdict pcn_drop(struct pcn_packet *packet, __u16 reason)
 {
     packet->reason = reason;
@@ -34,6 +43,12 @@ PCN_INLINE enum pcn_verdict pcn_redirect(struct pcn_packet *packet, __u16 port)
     return PCN_REDIRECT;
 }
 
+PCN_INLINE enum pcn_verdict pcn_flood(struct pcn_packet *packet)
+{
+    return PCN_FLOOD;
+}
+
+/* reason and the three words come back in the record that user space gets. */
 PCN_INLINE enum pcn_verdict pcn_slow_path(struct pcn_packet *packet, __u16 reason, __u32 a, __u32 b, __u32 c)
 {
     packet->reason = reason;
@@ -42,3 +57,173 @@ PCN_INLINE enum pcn_verdict pcn_slow_path(struct pcn_packet *packet, __u16 reaso
     packet->words[2] = c;
     return PCN_SLOW_PATH;
 }
+
+/* ---- the wrapper ---- */
+
+PCN_INLINE void pcn_count(struct pcn_ctx *ctx, __u32 index)
+{
+    struct pcn_port_counters *counters = bpf_map_lookup_elem(&pcn_ports, &index);
+
+    if (counters) {
+        counters->packets++;
+        counters->bytes += pcn_length(ctx);
+    }
+}
+
+/* A copy to the shadow namespace, device of the packet's port. */
+PCN_INLINE void pcn_span(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+#ifndef PCN_XDP
+    __u32 ifindex;
+
+    if (!pcn_identity.shadow || pcn_likely(!PCN_READ_ONCE(pcn_cube.span)))
+        return;
+    ifindex = pcn_cube.hosts[packet->port & (PCN_PORTS_MAX - 1)];
+    if (!ifindex)
+        return;
+    ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
+    bpf_clone_redirect(ctx, ifindex, 0);
+#endif
+}
+
+PCN_INLINE int pcn_to_host(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+    __u32 ifindex = pcn_cube.hosts[packet->port & (PCN_PORTS_MAX - 1)];
+
+    if (!ifindex)
+        return pcn_drop_count(PCN_DROP_NO_HOST);
+#ifndef PCN_XDP
+    ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
+#endif
+    return bpf_redirect(ifindex, 0);
+}
+
+/* Verdicts that mean the same everywhere. */
+PCN_INLINE int pcn_act(struct pcn_ctx *ctx, struct pcn_packet *packet, enum pcn_verdict verdict)
+{
+    if (verdict == PCN_DROP)
+        return pcn_drop_count(packet->reason);
+    if (verdict == PCN_SLOW_PATH)
+        return pcn_to_user(ctx);
+    return pcn_drop_count(PCN_DROP_BAD_VERDICT);
+}
+
+typedef enum pcn_verdict pcn_handler(struct pcn_ctx *ctx, struct pcn_packet *packet);
+
+/* Out of packet->port: the cube's egress handler, then the hop. */
+PCN_INLINE int pcn_standard_leave(struct pcn_ctx *ctx, struct pcn_packet *packet, pcn_handler *egress)
+{
+    enum pcn_verdict verdict;
+
+    pcn_span(ctx, packet);
+    verdict = egress(ctx, packet);
+    if (pcn_likely(verdict == PCN_PASS))
+        return pcn_hop_take(ctx, packet, packet->port);
+    return pcn_act(ctx, packet, verdict);
+}
+
+PCN_INLINE int pcn_standard_ingress(struct pcn_ctx *ctx, pcn_handler *ingress, pcn_handler *egress)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    enum pcn_verdict verdict;
+    __u32 port;
+
+    if (!packet)
+        return PCN_ACT_DROP;
+    packet->direction = PCN_INGRESS;
+    pcn_count(ctx, packet->port);
+    pcn_span(ctx, packet);
+    verdict = ingress(ctx, packet);
+    if (pcn_identity.dry_run)
+        return verdict;
+    switch (verdict) {
+    case PCN_REDIRECT:
+        port = packet->out_port;
+        break;
+    case PCN_REPLY:
+        port = packet->port;
+        break;
+    case PCN_FLOOD:
+#ifdef PCN_XDP
+        return pcn_flood_all(ctx);
+#else
+        port = pcn_flood_all(ctx);
+        if (!port--)
+            return TC_ACT_SHOT;
+        break;
+#endif
+    case PCN_PASS:
+        return pcn_to_stack(ctx, packet, 0);
+    case PCN_HOST:
+        return pcn_to_host(ctx, packet);
+    default:
+        return pcn_act(ctx, packet, verdict);
+    }
+    if (pcn_unlikely(port >= PCN_PORTS_MAX))
+        return pcn_drop_count(PCN_DROP_BAD_PORT);
+    packet->port = port;
+    packet->direction = PCN_EGRESS;
+    return pcn_standard_leave(ctx, packet, egress);
+}
+
+PCN_INLINE int pcn_standard_egress(struct pcn_ctx *ctx, pcn_handler *egress)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+
+    if (!packet)
+        return PCN_ACT_DROP;
+    packet->direction = PCN_EGRESS;
+    return pcn_standard_leave(ctx, packet, egress);
+}
+
+PCN_INLINE int pcn_transparent(struct pcn_ctx *ctx, pcn_handler *handler, __u8 direction)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    __u32 next = direction == PCN_INGRESS ? PCN_NEXT_INGRESS : PCN_NEXT_EGRESS;
+    enum pcn_verdict verdict;
+
+    if (!packet)
+        return PCN_ACT_DROP;
+    packet->direction = direction;
+    if (pcn_unlikely(packet->flags & PCN_PACKET_FORWARD)) {
+        packet->flags &= ~PCN_PACKET_FORWARD;
+        return pcn_hop_take(ctx, packet, next);
+    }
+    pcn_count(ctx, direction);
+    verdict = handler(ctx, packet);
+    if (pcn_identity.dry_run)
+        return verdict;
+    if (verdict == PCN_REPLY) {
+        next = direction == PCN_INGRESS ? PCN_NEXT_EGRESS : PCN_NEXT_INGRESS;
+#ifndef PCN_XDP
+        /* Turned round, it is no longer the stack's own frame on its way out. */
+        if (packet->flags & PCN_PACKET_HOST_EGRESS)
+            packet->flags = (packet->flags & ~PCN_PACKET_HOST_EGRESS) | PCN_PACKET_REINJECTED;
+#endif
+    } else if (pcn_unlikely(verdict != PCN_PASS)) {
+        return pcn_act(ctx, packet, verdict);
+    }
+    return pcn_hop_take(ctx, packet, next);
+}
+
+#define PCN_STANDARD_CUBE(ingress_, egress_)                  \
+    PCN_SEC int pcn_ingress(struct pcn_ctx *ctx)              \
+    {                                                         \
+        return pcn_standard_ingress(ctx, ingress_, egress_);  \
+    }                                                         \
+    PCN_SEC int pcn_egress(struct pcn_ctx *ctx)               \
+    {                                                         \
+        return pcn_standard_egress(ctx, egress_);             \
+    }                                                         \
+    char pcn_license[] SEC("license") = "GPL"
+
+#define PCN_TRANSPARENT_CUBE(ingress_, egress_)               \
+    PCN_SEC int pcn_ingress(struct pcn_ctx *ctx)              \
+    {                                                         \
+        return pcn_transparent(ctx, ingress_, PCN_INGRESS);   \
+    }                                                         \
+    PCN_SEC int pcn_egress(struct pcn_ctx *ctx)               \
+    {                                                         \
+        return pcn_transparent(ctx, egress_, PCN_EGRESS);     \
+    }                                                         \
+    char pcn_license[] SEC("license") = "GPL"

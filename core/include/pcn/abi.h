@@ -74,8 +74,8 @@ enum pcn_drop_reason {
 enum pcn_hop_kind {
     PCN_HOP_NONE,    /* not connected: drop */
     PCN_HOP_PROGRAM, /* tail call into slot .index; .port is the receiver's port */
-    PCN_HOP_NETDEV,  /* out of a device; .index is its ifindex (TC), its devmap entry (XDP) */
-    PCN_HOP_STACK,   /* to the host's stack (ingress) or on to the wire (egress) */
+    PCN_HOP_NETDEV,  /* out of a device; .index is its ifindex (TC), its devmap entry (XDP); .port PCN_NETDEV_* */
+    PCN_HOP_STACK,   /* to the host's stack; .index is the ifindex of the device it came by */
     PCN_HOP_MAX,
 };
 
@@ -85,6 +85,8 @@ struct pcn_hop {
     __u32 index;
 } __attribute__((aligned(8)));
 
+#define PCN_NETDEV_PEER 1 /* TC: by bpf_redirect_peer, into the namespace of the veth's other end */
+
 /* Indices into .hops of a transparent cube and of a netdev's entry program. */
 #define PCN_NEXT_INGRESS 0
 #define PCN_NEXT_EGRESS 1
@@ -92,9 +94,8 @@ struct pcn_hop {
 /* The part of a cube that changes while it runs: section .data.pcn, mapped by user space. */
 struct pcn_cube_data {
     __u8 loglevel; /* enum pcn_log_level: what is at or below it is logged */
-    __u8 dry_run;  /* nothing is sent, verdicts are reported: for explain */
     __u8 span;     /* copy every packet to the shadow namespace */
-    __u8 pad[3];
+    __u8 pad[4];
     __u16 n_ports; /* highest port id in use + 1 */
     struct pcn_hop hops[PCN_PORTS_MAX];
     __u32 hosts[PCN_PORTS_MAX]; /* ifindex of a port's device to the shadow namespace, or 0 */
@@ -105,9 +106,10 @@ struct pcn_cube_identity {
     __u32 cookie; /* of this boot of the daemon */
     __u16 cube;   /* id */
     __u8 shadow;  /* has a shadow namespace */
-    __u8 has_egress; /* unused by the fast path; for tools */
-    __u32 reinject_ifindex; /* device whose TC ingress takes clones back in */
-    __u32 reinject_devmap;  /* entry of flood devmaps that leads to re-injection */
+    __u8 has_egress; /* its egress handler does something: copies of a flood must run it */
+    __u8 dry_run; /* a twin for explain: it returns the verdict and acts on none */
+    __u8 pad[3];
+    __u32 reinject_ifindex; /* device whose TC ingress takes clones back in; 0: none */
 };
 
 enum pcn_log_level {
@@ -125,8 +127,7 @@ enum pcn_log_level {
 #define PCN_PACKET_PARSED (1u << 0)      /* the fields after .flags up to .segment_size are valid */
 #define PCN_PACKET_HOST_EGRESS (1u << 1) /* came from the host's stack, on its way out of a device */
 #define PCN_PACKET_FORWARD (1u << 2)     /* transparent cube: skip the handler, take the hop */
-#define PCN_PACKET_DRY_RUN (1u << 3)
-#define PCN_PACKET_SPAN (1u << 4)        /* was already copied to a span */
+#define PCN_PACKET_REINJECTED (1u << 3)  /* comes from the re-injection device, not from a netdev */
 
 enum pcn_fragment {
     PCN_FRAGMENT_NONE,
@@ -245,5 +246,18 @@ struct pcn_reinject {
 };
 #define PCN_REINJECT_XDP 1u   /* the cube is of an XDP type */
 #define PCN_REINJECT_FLOOD 2u /* out of every port behind a program, but .port */
-#define PCN_REINJECT_FORWARD 4u /* transparent cube: after it, not into it */
+#define PCN_REINJECT_FLOOD_ALL 4u /* with FLOOD: behind netdevs too */
+#define PCN_REINJECT_FORWARD 8u /* transparent cube: after it, not into it */
+#define PCN_REINJECT_STACK 16u  /* to the host's stack, as received by device .mark */
+
+/* skb->cb[] of a frame that our programs hand to each other across devices: */
+#define PCN_CB_TARGET 0 /* clone: cube << 16 | port */
+#define PCN_CB_PATH 1   /* clone: hops << 8 | direction */
+#define PCN_CB_COOKIE 4 /* the cookie: sent by us, let it out; its complement: let it in */
+
+/* Ports a flood reaches by re-injection, a bit each: map pcn_floods, indexed by cube id. */
+struct pcn_flood_ports {
+    __u64 program[PCN_PORTS_MAX / 64]; /* those behind a program */
+    __u64 all[PCN_PORTS_MAX / 64];     /* every connected one */
+};
 _Static_assert(sizeof(struct pcn_reinject) == 16, "the header keeps IP aligned");
