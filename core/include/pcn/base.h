@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define PCN_EXPORT __attribute__((visibility("default")))
-#define PCN_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define PCN_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 /* Runs fn(&variable) when the variable leaves its scope. */
 #define _cleanup_(fn) __attribute__((cleanup(fn)))

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The programs and maps of one instance: a cube, or a netdev's entry. They live
+ * in the kernel, held by pins below <root>/<id>/; user space opens a map when
+ * it needs it, and keeps few descriptors: 4,096 instances must fit 20,000.
+ */
+#pragma once
+#include <bpf/bpf.h>
+#include <pcn/abi.h>
+#include <pcn/cube.h>
+
+struct pcn_bpf;
+struct pcn_instance;
+
+/* A flavour has a hop array of its own; all other maps are shared. */
+enum pcn_flavour {
+    PCN_FLAVOUR_TC,
+    PCN_FLAVOUR_XDP,
+    PCN_FLAVOUR_MAX,
+};
+
+struct pcn_instance_spec {
+    char slot[32]; /* name of the directory of pins: "17", "n-eth0" */
+    enum pcn_cube_type type;
+    struct pcn_cube_identity identity;
+    enum pcn_log_level loglevel;
+    const void *tc_object;
+    size_t tc_object_size;
+    const void *xdp_object;
+    size_t xdp_object_size;
+    uint32_t n_counters; /* entries of pcn_ports; 0: as in the object */
+    /* See struct pcn_cube_kind. */
+    int (*configure)(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error);
+    const struct pcn_node *config;
+};
+
+/*
+ * Loads what the type needs. TC: ingress and egress. XDP: both at XDP, and the TC twin of egress for the
+ * packets of the host's stack. On failure the verifier's last words are in error.
+ */
+int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec, struct pcn_instance **ret_instance,
+                      struct pcn_error *error);
+/* Removes the pins: the kernel frees programs and maps when the last packet has left them. */
+void pcn_instance_freep(struct pcn_instance **instance);
+
+/* Live data, mapped. */
+struct pcn_cube_data *pcn_instance_data(const struct pcn_instance *instance);
+enum pcn_cube_type pcn_instance_type(const struct pcn_instance *instance);
+const char *pcn_instance_directory(const struct pcn_instance *instance);
+bool pcn_instance_has_program(const struct pcn_instance *instance, enum pcn_flavour flavour,
+                              enum pcn_direction direction);
+/* A descriptor of the program: the caller closes it. -ENOENT: it has no such twin. */
+int pcn_instance_program(const struct pcn_instance *instance, enum pcn_flavour flavour,
+                         enum pcn_direction direction);
+/* Descriptor of a map, kept open for a while: valid until the next call of this module. -ENOENT. */
+int pcn_instance_map(struct pcn_instance *instance, const char *name);
+/* See pcn_map_memory(). */
+int pcn_instance_memory(struct pcn_instance *instance, const char *name, void **ret_memory, size_t *ret_size);
+
+/* Puts a program into a slot of the hop arrays of the instance, in those flavours that both have. */
+int pcn_instance_set_slot(struct pcn_instance *instance, uint32_t slot, const struct pcn_instance *target,
+                          enum pcn_direction direction);

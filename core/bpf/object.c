@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <base/log.h>
+#include <bpf/btf.h>
+#include <bpf/object.h>
+#include <stdio.h>
+
+/* libbpf prints the verifier's log through its print hook: the end of it is kept. */
+#define OBJECT_LOG_MAX 16384
+/* Lines of the log shown to the user: the rejected instruction and the reason stand last. */
+#define OBJECT_LOG_LINES 4
+
+static _Thread_local struct {
+    char text[OBJECT_LOG_MAX];
+    size_t length;
+} captured;
+
+static PCN_PRINTF(2, 0) int object_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+    char *text = NULL;
+    int length;
+
+    if (level == LIBBPF_DEBUG)
+        return 0;
+    length = vasprintf(&text, format, args);
+    if (length < 0)
+        return 0;
+    if ((size_t)length >= OBJECT_LOG_MAX) {
+        memmove(text, text + (size_t)length - OBJECT_LOG_MAX + 1, OBJECT_LOG_MAX);
+        length = OBJECT_LOG_MAX - 1;
+    }
+    if (captured.length + (size_t)length >= OBJECT_LOG_MAX) {
+        size_t keep = OBJECT_LOG_MAX - 1 - (size_t)length;
+
+        keep = PCN_MIN(keep, captured.length);
+        memmove(captured.text, captured.text + captured.length - keep, keep);
+        captured.length = keep;
+    }
+    memcpy(captured.text + captured.length, text, (size_t)length);
+    captured.length += (size_t)length;
+    captured.text[captured.length] = '\0';
+    free(text);
+    return 0;
+}
+
+void pcn_object_init(void)
+{
+    libbpf_set_print(object_print);
+}
+
+int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size)
+{
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
+    struct bpf_object *bpf;
+
+    captured.length = 0;
+    bpf = bpf_object__open_mem(elf, size, &options);
+    if (!bpf)
+        return pcn_log_error(-errno, "cannot open object %s: %s", name, captured.text);
+    object->bpf = bpf;
+    return 0;
+}
+
+void pcn_object_done(struct pcn_object *object)
+{
+    bpf_object__close(object->bpf);
+    object->bpf = NULL;
+}
+
+/* The last lines before the verifier's summary. */
+static void object_explain(struct pcn_error *error, const char *name, int r)
+{
+    char *end = strstr(captured.text, "\nprocessed "), *start;
+    int lines = 0;
+
+    if (!end)
+        end = captured.text + captured.length;
+    *end = '\0';
+    for (start = end; start > captured.text; start--) {
+        if (*start == '\n' && ++lines > OBJECT_LOG_LINES) {
+            start++;
+            break;
+        }
+    }
+    pcn_error_set(error, PCN_ERROR_FAILED, "", "the kernel refused program %s: %s: %.350s", name, strerror(-r), start);
+}
+
+int pcn_object_load(struct pcn_object *object, struct pcn_error *error)
+{
+    int r;
+
+    captured.length = 0;
+    captured.text[0] = '\0';
+    r = bpf_object__load(object->bpf);
+    if (r < 0) {
+        pcn_log_debug("%s", captured.text);
+        object_explain(error, bpf_object__name(object->bpf), r);
+        return r;
+    }
+    return 0;
+}
+
+int pcn_object_map_fd(const struct pcn_object *object, const char *map)
+{
+    return bpf_object__find_map_fd_by_name(object->bpf, map);
+}
+
+/* Offset of a variable in .rodata, by BTF: libbpf has no call for it. */
+static int object_variable(const struct bpf_object *bpf, const char *name, uint32_t *ret_offset, uint32_t *ret_size)
+{
+    const struct btf *btf = bpf_object__btf(bpf);
+    const struct btf_var_secinfo *info;
+    const struct btf_type *section;
+    int id;
+
+    id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+    if (id < 0)
+        return -ENOENT;
+    section = btf__type_by_id(btf, (uint32_t)id);
+    info = btf_var_secinfos(section);
+    for (int i = 0; i < btf_vlen(section); i++) {
+        const struct btf_type *variable = btf__type_by_id(btf, info[i].type);
+
+        if (!pcn_streq(btf__name_by_offset(btf, variable->name_off), name))
+            continue;
+        *ret_offset = info[i].offset;
+        *ret_size = info[i].size;
+        return 0;
+    }
+    return -ENOENT;
+}
+
+int pcn_object_set(struct pcn_object *object, const char *variable, const void *value, size_t size)
+{
+    struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, ".rodata");
+    uint32_t offset, length;
+    size_t map_size;
+    char *memory;
+    int r;
+
+    if (!map)
+        return -ENOENT;
+    r = object_variable(object->bpf, variable, &offset, &length);
+    if (r < 0)
+        return r;
+    if (length != size)
+        return -EINVAL;
+    memory = (char *)bpf_map__initial_value(map, &map_size);
+    if (!memory || offset + size > map_size)
+        return -EINVAL;
+    memcpy(memory + offset, value, size);
+    return 0;
+}
+
+int pcn_object_resize(struct pcn_object *object, const char *map_name, uint32_t entries)
+{
+    struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, map_name);
+
+    if (!map)
+        return -ENOENT;
+    return bpf_map__set_max_entries(map, entries);
+}

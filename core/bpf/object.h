@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A BPF object between open and load, and what libbpf said of it when it failed.
+ */
+#pragma once
+#include <bpf/libbpf.h>
+#include <pcn/cube.h>
+
+struct pcn_object {
+    struct bpf_object *bpf;
+};
+
+/* -EINVAL: not a BPF object. */
+int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size);
+/* Loads it; on failure the lines of the verifier's log that matter are in error. */
+int pcn_object_load(struct pcn_object *object, struct pcn_error *error);
+void pcn_object_done(struct pcn_object *object);
+/* -1: the object has no such map. */
+int pcn_object_map_fd(const struct pcn_object *object, const char *map);
+/* Routes libbpf's messages here; once a process. */
+void pcn_object_init(void);
