@@ -10,8 +10,8 @@
 #include <bpf/env.h>
 
 /* Our place among the filters of a device: replaced in place, found again by these. */
-#define TC_PRIORITY 20
-#define TC_HANDLE 0x70636e
+#define PCN_TC_PRIORITY 20
+#define PCN_TC_HANDLE 0x70636e
 
 /* <linux/bpf.h> of Debian 12 is older than TCX. */
 #define ATTACH_TCX_INGRESS 46
@@ -42,7 +42,7 @@ static int tcx_attach(int ifindex, bool egress, int program, const char *pin)
 int pcn_tc_attach(const struct pcn_bpf *bpf, int ifindex, bool egress, int program, const char *pin)
 {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-    LIBBPF_OPTS(bpf_tc_opts, options, .handle = TC_HANDLE, .priority = TC_PRIORITY, .prog_fd = program,
+    LIBBPF_OPTS(bpf_tc_opts, options, .handle = PCN_TC_HANDLE, .priority = PCN_TC_PRIORITY, .prog_fd = program,
                 .flags = BPF_TC_F_REPLACE);
     int r;
 
@@ -84,7 +84,7 @@ out:
 void pcn_tc_detach(const struct pcn_bpf *bpf, int ifindex, bool egress, const char *pin)
 {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
-    LIBBPF_OPTS(bpf_tc_opts, options, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+    LIBBPF_OPTS(bpf_tc_opts, options, .handle = PCN_TC_HANDLE, .priority = PCN_TC_PRIORITY);
 
     if (bpf->tcx) {
         (void)unlink(pin);
