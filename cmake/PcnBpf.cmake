@@ -25,7 +25,7 @@ function(pcn_bpf_object output source)
         VERBATIM)
 endfunction()
 
-# pcn_embed(<target> <symbol> <file>): bytes of <file> as `const unsigned char <symbol>[]` and `const size_t <symbol>_size`.
+# pcn_embed(<target> <symbol> <file>): bytes of <file> as `const unsigned char <symbol>[]` `<symbol>_end[]`, and `const size_t <symbol>_size`.
 function(pcn_embed target symbol file)
     set(source ${CMAKE_CURRENT_BINARY_DIR}/${symbol}_embed.S)
     file(CONFIGURE OUTPUT ${source} @ONLY CONTENT
@@ -35,6 +35,9 @@ function(pcn_embed target symbol file)
     .balign 16
 @symbol@:
     .incbin \"@file@\"
+    .global @symbol@_end
+    .hidden @symbol@_end
+@symbol@_end:
 1:  .byte 0
     .global @symbol@_size
     .hidden @symbol@_size

@@ -2,7 +2,7 @@
 # pcn_add_cube(<kind> SOURCES <file>...): libpcn-<kind>.so from <kind>.bpf.c, <kind>.yang and SOURCES,
 # and its test test_<kind> where there is a test_<kind>.c.
 #
-# The sources get <kind>_embed.h: `<kind>_tc`, `<kind>_xdp` (objects), `<kind>_yang` (text), each with _size;
+# The sources get <kind>_embed.h: `<kind>_tc`, `<kind>_xdp` (objects), `<kind>_yang` (text), each with _end;
 # and <kind>_model.h and <kind>_model.c from pcn-codegen.
 set(PCN_CUBE_DIRECTORY ${CMAKE_BINARY_DIR}/cubes CACHE INTERNAL "where the shared objects are built")
 
@@ -21,8 +21,7 @@ function(pcn_add_cube kind)
     file(CONFIGURE OUTPUT ${header} @ONLY CONTENT
 "#pragma once
 #include <stddef.h>
-extern const unsigned char @kind@_tc[], @kind@_xdp[];
-extern const size_t @kind@_tc_size, @kind@_xdp_size;
+extern const unsigned char @kind@_tc[], @kind@_tc_end[], @kind@_xdp[], @kind@_xdp_end[];
 extern const char @kind@_yang[];
 ")
     add_library(pcn-${kind} MODULE ${ARG_SOURCES} ${model}.c ${model}.h)

@@ -124,10 +124,10 @@ struct pcn_cube_kind {
     const char *description;
     enum pcn_cube_shape shape;
     const char *yang; /* text of the module, NUL-terminated */
-    const void *tc_object; /* ELF, compiled for TC */
-    size_t tc_object_size;
-    const void *xdp_object; /* ELF, compiled for XDP */
-    size_t xdp_object_size;
+    const void *tc_object; /* ELF, compiled for TC: <kind>_tc, <kind>_tc_end */
+    const void *tc_object_end;
+    const void *xdp_object; /* ELF, compiled for XDP: <kind>_xdp, <kind>_xdp_end */
+    const void *xdp_object_end;
     const struct pcn_reason *reasons; /* drop reasons from PCN_DROP_KIND_FIRST on */
     size_t n_reasons;
     const struct pcn_handler *handlers;
