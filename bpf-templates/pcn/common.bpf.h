@@ -4,17 +4,17 @@
  * twice from one source, with PCN_XDP defined or not.
  */
 #pragma once
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
+#include <pcn/abi.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include <pcn/abi.h>
 
 #ifdef PCN_XDP
 #define pcn_ctx xdp_md

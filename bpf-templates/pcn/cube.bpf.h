@@ -206,24 +206,24 @@ PCN_INLINE int pcn_transparent(struct pcn_ctx *ctx, pcn_handler *handler, __u8 d
     return pcn_hop_take(ctx, packet, next);
 }
 
-#define PCN_STANDARD_CUBE(ingress_, egress_)                  \
-    PCN_SEC int pcn_ingress(struct pcn_ctx *ctx)              \
-    {                                                         \
-        return pcn_standard_ingress(ctx, ingress_, egress_);  \
-    }                                                         \
-    PCN_SEC int pcn_egress(struct pcn_ctx *ctx)               \
-    {                                                         \
-        return pcn_standard_egress(ctx, egress_);             \
-    }                                                         \
+#define PCN_STANDARD_CUBE(ingress_, egress_)                                                                           \
+    PCN_SEC int pcn_ingress(struct pcn_ctx *ctx)                                                                       \
+    {                                                                                                                  \
+        return pcn_standard_ingress(ctx, ingress_, egress_);                                                           \
+    }                                                                                                                  \
+    PCN_SEC int pcn_egress(struct pcn_ctx *ctx)                                                                        \
+    {                                                                                                                  \
+        return pcn_standard_egress(ctx, egress_);                                                                      \
+    }                                                                                                                  \
     char pcn_license[] SEC("license") = "GPL"
 
-#define PCN_TRANSPARENT_CUBE(ingress_, egress_)               \
-    PCN_SEC int pcn_ingress(struct pcn_ctx *ctx)              \
-    {                                                         \
-        return pcn_transparent(ctx, ingress_, PCN_INGRESS);   \
-    }                                                         \
-    PCN_SEC int pcn_egress(struct pcn_ctx *ctx)               \
-    {                                                         \
-        return pcn_transparent(ctx, egress_, PCN_EGRESS);     \
-    }                                                         \
+#define PCN_TRANSPARENT_CUBE(ingress_, egress_)                                                                        \
+    PCN_SEC int pcn_ingress(struct pcn_ctx *ctx)                                                                       \
+    {                                                                                                                  \
+        return pcn_transparent(ctx, ingress_, PCN_INGRESS);                                                            \
+    }                                                                                                                  \
+    PCN_SEC int pcn_egress(struct pcn_ctx *ctx)                                                                        \
+    {                                                                                                                  \
+        return pcn_transparent(ctx, egress_, PCN_EGRESS);                                                              \
+    }                                                                                                                  \
     char pcn_license[] SEC("license") = "GPL"

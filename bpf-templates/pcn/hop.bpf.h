@@ -10,12 +10,12 @@
 #pragma once
 #include <pcn/common.bpf.h>
 
-#define PCN_MAP_ARRAY(name_, type_, entries_, value_) \
-    struct {                                          \
-        __uint(type, type_);                          \
-        __uint(max_entries, entries_);                \
-        __type(key, __u32);                           \
-        __type(value, value_);                        \
+#define PCN_MAP_ARRAY(name_, type_, entries_, value_)                                                                  \
+    struct {                                                                                                           \
+        __uint(type, type_);                                                                                           \
+        __uint(max_entries, entries_);                                                                                 \
+        __type(key, __u32);                                                                                            \
+        __type(value, value_);                                                                                         \
     } name_ SEC(".maps")
 
 PCN_MAP_ARRAY(pcn_hops, BPF_MAP_TYPE_PROG_ARRAY, PCN_SLOTS_MAX, __u32);
@@ -50,9 +50,9 @@ PCN_INLINE int pcn_drop_count(__u32 reason)
  * retpoline (12-16 ns). Low slots are given out first, so most cubes stay in the switch.
  * Returns if the kernel's limit of tail calls is reached: slots in use are never empty.
  */
-#define PCN_STATIC_CALL(slot)                       \
-    case slot:                                      \
-        bpf_tail_call_static(ctx, &pcn_hops, slot); \
+#define PCN_STATIC_CALL(slot)                                                                                          \
+    case slot:                                                                                                         \
+        bpf_tail_call_static(ctx, &pcn_hops, slot);                                                                    \
         break;
 
 PCN_INLINE void pcn_tail_call(struct pcn_ctx *ctx, __u32 slot)
@@ -92,8 +92,7 @@ PCN_INLINE int pcn_to_stack(struct pcn_ctx *ctx, struct pcn_packet *packet, __u3
     header = (void *)(long)ctx->data_meta;
     if ((void *)(header + 1) > pcn_data(ctx))
         return pcn_drop_count(PCN_DROP_NO_HOST);
-    *header = (struct pcn_reinject){
-        .cookie = pcn_identity.cookie, .flags = PCN_REINJECT_STACK, .mark = ifindex};
+    *header = (struct pcn_reinject){.cookie = pcn_identity.cookie, .flags = PCN_REINJECT_STACK, .mark = ifindex};
     return XDP_PASS;
 #else
     if (ctx->mark != packet->mark)

@@ -42,13 +42,13 @@ static __noinline int pcn_log_write(const char *format, __u32 level_and_count, c
 
 #define PCN_LOG_COUNT_(a, b, c, d, e, n, ...) n
 #define PCN_LOG_COUNT(...) PCN_LOG_COUNT_(0, ##__VA_ARGS__, 4, 3, 2, 1, 0)
-#define pcn_log(level_, format_, ...)                                                          \
-    do {                                                                                       \
-        if (pcn_unlikely(PCN_READ_ONCE(pcn_cube.loglevel) >= (level_))) {                      \
-            static const char pcn_format_[] = format_;                                         \
-            __u64 pcn_args_[4] = {__VA_ARGS__};                                                \
-                                                                                               \
-            _Static_assert(sizeof(pcn_format_) <= PCN_LOG_FORMAT_MAX, "log format too long");  \
-            pcn_log_write(pcn_format_, (level_) << 8 | PCN_LOG_COUNT(__VA_ARGS__), pcn_args_); \
-        }                                                                                      \
+#define pcn_log(level_, format_, ...)                                                                                  \
+    do {                                                                                                               \
+        if (pcn_unlikely(PCN_READ_ONCE(pcn_cube.loglevel) >= (level_))) {                                              \
+            static const char pcn_format_[] = format_;                                                                 \
+            __u64 pcn_args_[4] = {__VA_ARGS__};                                                                        \
+                                                                                                                       \
+            _Static_assert(sizeof(pcn_format_) <= PCN_LOG_FORMAT_MAX, "log format too long");                          \
+            pcn_log_write(pcn_format_, (level_) << 8 | PCN_LOG_COUNT(__VA_ARGS__), pcn_args_);                         \
+        }                                                                                                              \
     } while (0)

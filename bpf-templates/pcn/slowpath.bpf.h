@@ -49,18 +49,18 @@ PCN_INLINE long pcn_load_bytes(struct pcn_ctx *ctx, void *to, __u32 length)
 }
 
 /* The ring wants constant sizes: the smallest class that holds the frame is taken. */
-#define PCN_RECORD_CLASS(size_)                                                                  \
-    if (captured <= (size_)) {                                                                   \
-        record = bpf_ringbuf_reserve(&pcn_ring, sizeof(*record) + (size_), 0);                   \
-        if (!record)                                                                             \
-            return pcn_drop_count(PCN_DROP_SLOW_PATH_FULL);                                      \
-        pcn_record_fill(ctx, packet, record, length, captured);                                  \
-        if (captured < 1 || captured > (size_) || pcn_load_bytes(ctx, record + 1, captured)) {   \
-            bpf_ringbuf_discard(record, 0);                                                      \
-            return pcn_drop_count(PCN_DROP_MALFORMED);                                           \
-        }                                                                                        \
-        bpf_ringbuf_submit(record, 0);                                                           \
-        return PCN_ACT_DROP;                                                                     \
+#define PCN_RECORD_CLASS(size_)                                                                                        \
+    if (captured <= (size_)) {                                                                                         \
+        record = bpf_ringbuf_reserve(&pcn_ring, sizeof(*record) + (size_), 0);                                         \
+        if (!record)                                                                                                   \
+            return pcn_drop_count(PCN_DROP_SLOW_PATH_FULL);                                                            \
+        pcn_record_fill(ctx, packet, record, length, captured);                                                        \
+        if (captured < 1 || captured > (size_) || pcn_load_bytes(ctx, record + 1, captured)) {                         \
+            bpf_ringbuf_discard(record, 0);                                                                            \
+            return pcn_drop_count(PCN_DROP_MALFORMED);                                                                 \
+        }                                                                                                              \
+        bpf_ringbuf_submit(record, 0);                                                                                 \
+        return PCN_ACT_DROP;                                                                                           \
     }
 
 static __noinline int pcn_to_user(struct pcn_ctx *ctx)

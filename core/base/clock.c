@@ -38,6 +38,5 @@ uint64_t pcn_clock_jiffies(void)
     struct timespec now;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return initial + (uint64_t)now.tv_sec * pcn_clock_hz() +
-           (uint64_t)now.tv_nsec * pcn_clock_hz() / 1000000000ULL;
+    return initial + (uint64_t)now.tv_sec * pcn_clock_hz() + (uint64_t)now.tv_nsec * pcn_clock_hz() / 1000000000ULL;
 }

@@ -31,10 +31,10 @@ void pcn_log_cube_line(enum pcn_log_level level, const char *kind, const char *c
 #define pcn_log_debug(...) pcn_log_line(PCN_LOG_DEBUG, "polycubed", __VA_ARGS__)
 
 /* Says what failed and returns r: `return pcn_log_error(r, "cannot open %s", path);` Level debug: libraries use it. */
-#define pcn_log_error(r_, ...)                 \
-    ({                                         \
-        int error_ = (r_);                     \
-        pcn_log_error_line(error_, __VA_ARGS__); \
-        error_;                                \
+#define pcn_log_error(r_, ...)                                                                                         \
+    ({                                                                                                                 \
+        int error_ = (r_);                                                                                             \
+        pcn_log_error_line(error_, __VA_ARGS__);                                                                       \
+        error_;                                                                                                        \
     })
 void pcn_log_error_line(int r, const char *format, ...) PCN_PRINTF(2, 3);

@@ -240,7 +240,8 @@ void pcn_loop_remove(struct pcn_loop *loop, int fd)
 {
     struct source *source;
 
-    LIST_FOREACH (source, &loop->sources, next) {
+    LIST_FOREACH(source, &loop->sources, next)
+    {
         if (source->fd != fd)
             continue;
         (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, NULL);

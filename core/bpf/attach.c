@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <base/log.h>
 #include <bpf/bpf.h>
+#include <bpf/env.h>
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 #include <netlink/netlink.h>
 #include <netlink/route/classifier.h>
 #include <netlink/route/tc.h>
 #include <stdio.h>
-#include <bpf/env.h>
 
 /* Our place among the filters of a device: replaced in place, found again by these. */
 #define PCN_TC_PRIORITY 20
@@ -98,8 +98,7 @@ void pcn_tc_detach(const struct pcn_bpf *bpf, int ifindex, bool egress, const ch
     }
 }
 
-int pcn_xdp_attach(int ifindex, const char *name, bool generic, int program, const char *pin,
-                   struct pcn_error *error)
+int pcn_xdp_attach(int ifindex, const char *name, bool generic, int program, const char *pin, struct pcn_error *error)
 {
     LIBBPF_OPTS(bpf_link_create_opts, options, .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
     uint32_t other = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <bpf/env.h>
 #include <base/log.h>
 #include <bpf/bpf.h>
+#include <bpf/env.h>
 #include <bpf/libbpf.h>
 #include <bpf/object.h>
 #include <dirent.h>
@@ -16,6 +16,9 @@
 
 extern const unsigned char pcn_reinject_object[];
 extern const size_t pcn_reinject_object_size;
+
+extern const unsigned char pcn_drop_tc[], pcn_drop_xdp[];
+extern const size_t pcn_drop_tc_size, pcn_drop_xdp_size;
 
 void pcn_bpf_unpin(const char *directory)
 {
@@ -71,8 +74,8 @@ static int bpf_pin_maps(const struct pcn_bpf *bpf)
     const struct {
         const char *name;
         int fd;
-    } maps[] = {{"pcn_packets", bpf->packets}, {"pcn_netdevs", bpf->netdevs}, {"pcn_ring", bpf->ring},
-                {"pcn_logs", bpf->logs}};
+    } maps[] = {
+        {"pcn_packets", bpf->packets}, {"pcn_netdevs", bpf->netdevs}, {"pcn_ring", bpf->ring}, {"pcn_logs", bpf->logs}};
     char path[512];
 
     (void)snprintf(path, sizeof(path), "%s/shared", bpf->root);
@@ -86,15 +89,48 @@ static int bpf_pin_maps(const struct pcn_bpf *bpf)
     return 0;
 }
 
+static int bpf_load_droppers(struct pcn_bpf *bpf, struct pcn_error *error)
+{
+    const struct {
+        const void *elf;
+        size_t size;
+    } objects[] = {{pcn_drop_tc, pcn_drop_tc_size}, {pcn_drop_xdp, pcn_drop_xdp_size}};
+    int r;
+
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(objects); i++) {
+        struct pcn_object object = {};
+
+        r = pcn_object_open(&object, "pcn_drop", objects[i].elf, objects[i].size);
+        if (r < 0)
+            return r;
+        bpf->dropper[i] = object.bpf;
+        r = pcn_object_load(&object, error);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int pcn_bpf_dropper(const struct pcn_bpf *bpf, int flavour)
+{
+    return bpf_program__fd(bpf_object__next_program(bpf->dropper[flavour], NULL));
+}
+
 int pcn_bpf_open(struct pcn_bpf *bpf, const char *bpffs, const char *instance, bool tcx, struct pcn_error *error)
 {
     struct statfs fs;
     char parent[200];
     int r;
 
-    *bpf = (struct pcn_bpf){
-        .tcx = tcx, .packets = -1, .netdevs = -1, .ring = -1, .logs = -1, .reinject_tc = -1,
-        .reinject_xdp = -1, .floods = -1, .prepend = -1};
+    *bpf = (struct pcn_bpf){.tcx = tcx,
+                            .packets = -1,
+                            .netdevs = -1,
+                            .ring = -1,
+                            .logs = -1,
+                            .reinject_tc = -1,
+                            .reinject_xdp = -1,
+                            .floods = -1,
+                            .prepend = -1};
     pcn_object_init();
     if (statfs(bpffs, &fs) < 0 || (unsigned long)fs.f_type != BPF_FS_MAGIC)
         return pcn_error_set(error, PCN_ERROR_FAILED, "bpffs",
@@ -114,6 +150,8 @@ int pcn_bpf_open(struct pcn_bpf *bpf, const char *bpffs, const char *instance, b
     r = bpf_open_maps(bpf);
     if (r >= 0)
         r = bpf_pin_maps(bpf);
+    if (r >= 0)
+        r = bpf_load_droppers(bpf, error);
     if (r < 0) {
         pcn_error_set(error, PCN_ERROR_FAILED, "bpf", "cannot set up the shared maps: %s (CAP_BPF is needed)",
                       strerror(-r));
@@ -175,6 +213,8 @@ int pcn_bpf_reinject(struct pcn_bpf *bpf, struct pcn_error *error)
 void pcn_bpf_close(struct pcn_bpf *bpf)
 {
     bpf_object__close(TAKE_PTR(bpf->reinject));
+    bpf_object__close(TAKE_PTR(bpf->dropper[0]));
+    bpf_object__close(TAKE_PTR(bpf->dropper[1]));
     bpf->reinject_tc = bpf->reinject_xdp = bpf->floods = bpf->prepend = -1;
     pcn_closep(&bpf->packets);
     pcn_closep(&bpf->netdevs);

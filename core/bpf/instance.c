@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <base/log.h>
 #include <bpf/bpf.h>
+#include <bpf/env.h>
 #include <bpf/instance.h>
 #include <bpf/object.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
-#include <bpf/env.h>
 
 /* Map descriptors that all instances together keep open. */
 #define HANDLES_MAX 1024
@@ -32,6 +32,7 @@ struct memory {
 };
 
 struct pcn_instance {
+    uint64_t serial;
     char directory[320];
     enum pcn_cube_type type;
     bool programs[PCN_FLAVOUR_MAX][PCN_DIRECTION_MAX];
@@ -42,6 +43,7 @@ struct pcn_instance {
 
 static TAILQ_HEAD(, handle) handles = TAILQ_HEAD_INITIALIZER(handles);
 static unsigned int n_handles;
+static uint64_t last_serial;
 
 /* ---- pins ---- */
 
@@ -76,14 +78,14 @@ static const char *map_name(const struct bpf_map *map)
     return bpf_map__is_internal(map) && dot ? dot : name;
 }
 
-static int instance_pin(struct pcn_instance *instance, struct pcn_object *object, enum pcn_flavour flavour,
-                        bool first)
+static int instance_pin(struct pcn_instance *instance, struct pcn_object *object, enum pcn_flavour flavour, bool first)
 {
     struct bpf_program *program;
     struct bpf_map *map;
     char path[512], name[64];
 
-    bpf_object__for_each_program (program, object->bpf) {
+    bpf_object__for_each_program(program, object->bpf)
+    {
         if (!bpf_program__autoload(program))
             continue;
         (void)snprintf(name, sizeof(name), "%s_%s", flavour_names[flavour],
@@ -92,7 +94,8 @@ static int instance_pin(struct pcn_instance *instance, struct pcn_object *object
         if (bpf_obj_pin(bpf_program__fd(program), path) < 0)
             return pcn_log_error(-errno, "cannot pin %s", path);
     }
-    bpf_object__for_each_map (map, object->bpf) {
+    bpf_object__for_each_map(map, object->bpf)
+    {
         if (map_is_shared(map_name(map)) || map_is_frozen(map_name(map)))
             continue;
         if (pcn_streq(map_name(map), "pcn_hops"))
@@ -151,7 +154,8 @@ static int object_reuse(struct pcn_object *object, const struct pcn_object *firs
     struct bpf_map *map;
     int r;
 
-    bpf_object__for_each_map (map, object->bpf) {
+    bpf_object__for_each_map(map, object->bpf)
+    {
         const char *name = map_name(map);
         struct bpf_map *other;
 
@@ -171,7 +175,8 @@ static void object_select(struct pcn_instance *instance, struct pcn_object *obje
 {
     struct bpf_program *program;
 
-    bpf_object__for_each_program (program, object->bpf) {
+    bpf_object__for_each_program(program, object->bpf)
+    {
         bool egress = pcn_streq(bpf_program__name(program), "pcn_egress");
         bool wanted = flavour == PCN_FLAVOUR_XDP || instance->type == PCN_TYPE_TC || egress;
 
@@ -220,6 +225,7 @@ int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec,
     instance = calloc(1, sizeof(*instance));
     if (!instance)
         return -ENOMEM;
+    instance->serial = ++last_serial;
     instance->type = spec->type;
     (void)snprintf(instance->directory, sizeof(instance->directory), "%s/%s", bpf->root, spec->slot);
     if (mkdir(instance->directory, 0700) < 0)
@@ -281,6 +287,11 @@ enum pcn_cube_type pcn_instance_type(const struct pcn_instance *instance)
     return instance->type;
 }
 
+uint64_t pcn_instance_serial(const struct pcn_instance *instance)
+{
+    return instance->serial;
+}
+
 const char *pcn_instance_directory(const struct pcn_instance *instance)
 {
     return instance->directory;
@@ -310,7 +321,8 @@ int pcn_instance_map(struct pcn_instance *instance, const char *name)
     _cleanup_free_ struct handle *handle = NULL;
     char path[512];
 
-    LIST_FOREACH (handle, &instance->handles, of_instance) {
+    LIST_FOREACH(handle, &instance->handles, of_instance)
+    {
         if (pcn_streq(handle->name, name)) {
             TAILQ_REMOVE(&handles, handle, lru);
             TAILQ_INSERT_TAIL(&handles, handle, lru);
@@ -344,7 +356,8 @@ int pcn_instance_memory(struct pcn_instance *instance, const char *name, void **
     void *address;
     int fd;
 
-    LIST_FOREACH (memory, &instance->memories, of_instance) {
+    LIST_FOREACH(memory, &instance->memories, of_instance)
+    {
         if (pcn_streq(memory->name, name)) {
             *ret_memory = memory->address;
             *ret_size = memory->size;
@@ -377,18 +390,33 @@ int pcn_instance_memory(struct pcn_instance *instance, const char *name, void **
     return 0;
 }
 
+static const char *const hop_arrays[PCN_FLAVOUR_MAX] = {"hops_tc", "hops_xdp"};
+
+int pcn_instance_clear_slot(const struct pcn_bpf *bpf, struct pcn_instance *instance, uint32_t slot)
+{
+    for (int flavour = 0; flavour < PCN_FLAVOUR_MAX; flavour++) {
+        int program = pcn_bpf_dropper(bpf, flavour), map = pcn_instance_map(instance, hop_arrays[flavour]);
+
+        if (map == -ENOENT)
+            continue;
+        if (map < 0)
+            return map;
+        if (bpf_map_update_elem(map, &slot, &program, BPF_ANY) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 int pcn_instance_set_slot(struct pcn_instance *instance, uint32_t slot, const struct pcn_instance *target,
                           enum pcn_direction direction)
 {
-    static const char *const arrays[PCN_FLAVOUR_MAX] = {"hops_tc", "hops_xdp"};
-
     for (int flavour = 0; flavour < PCN_FLAVOUR_MAX; flavour++) {
         _cleanup_close_ int program = -1;
         int map;
 
         if (!target->programs[flavour][direction])
             continue;
-        map = pcn_instance_map(instance, arrays[flavour]);
+        map = pcn_instance_map(instance, hop_arrays[flavour]);
         if (map == -ENOENT)
             continue;
         if (map < 0)

@@ -46,12 +46,13 @@ void pcn_instance_freep(struct pcn_instance **instance);
 /* Live data, mapped. */
 struct pcn_cube_data *pcn_instance_data(const struct pcn_instance *instance);
 enum pcn_cube_type pcn_instance_type(const struct pcn_instance *instance);
+/* Never given twice, unlike an address. */
+uint64_t pcn_instance_serial(const struct pcn_instance *instance);
 const char *pcn_instance_directory(const struct pcn_instance *instance);
 bool pcn_instance_has_program(const struct pcn_instance *instance, enum pcn_flavour flavour,
                               enum pcn_direction direction);
 /* A descriptor of the program: the caller closes it. -ENOENT: it has no such twin. */
-int pcn_instance_program(const struct pcn_instance *instance, enum pcn_flavour flavour,
-                         enum pcn_direction direction);
+int pcn_instance_program(const struct pcn_instance *instance, enum pcn_flavour flavour, enum pcn_direction direction);
 /* Descriptor of a map, kept open for a while: valid until the next call of this module. -ENOENT. */
 int pcn_instance_map(struct pcn_instance *instance, const char *name);
 /* See pcn_map_memory(). */
@@ -60,3 +61,6 @@ int pcn_instance_memory(struct pcn_instance *instance, const char *name, void **
 /* Puts a program into a slot of the hop arrays of the instance, in those flavours that both have. */
 int pcn_instance_set_slot(struct pcn_instance *instance, uint32_t slot, const struct pcn_instance *target,
                           enum pcn_direction direction);
+
+/* Fills a slot with the dropper, so that the program that stood there can go. */
+int pcn_instance_clear_slot(const struct pcn_bpf *bpf, struct pcn_instance *instance, uint32_t slot);

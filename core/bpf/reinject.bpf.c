@@ -16,12 +16,12 @@
 
 #define REINJECT_ENTRIES ((PCN_CUBES_MAX + 1) * PCN_DIRECTION_MAX)
 
-#define REINJECT_MAP(name_, type_, entries_, value_) \
-    struct {                                         \
-        __uint(type, type_);                         \
-        __uint(max_entries, entries_);               \
-        __type(key, __u32);                          \
-        __type(value, value_);                       \
+#define REINJECT_MAP(name_, type_, entries_, value_)                                                                   \
+    struct {                                                                                                           \
+        __uint(type, type_);                                                                                           \
+        __uint(max_entries, entries_);                                                                                 \
+        __type(key, __u32);                                                                                            \
+        __type(value, value_);                                                                                         \
     } name_ SEC(".maps")
 
 REINJECT_MAP(pcn_packets, BPF_MAP_TYPE_PERCPU_ARRAY, 1, struct pcn_packet);
@@ -110,8 +110,8 @@ static long flood_copy(__u32 port, struct flood *flood)
 
     if (!ports)
         return 1;
-    word = flood->header.flags & PCN_REINJECT_FLOOD_ALL ? ports->all[(port / 64) & 15]
-                                                        : ports->program[(port / 64) & 15];
+    word =
+        flood->header.flags & PCN_REINJECT_FLOOD_ALL ? ports->all[(port / 64) & 15] : ports->program[(port / 64) & 15];
     if (!(word >> (port % 64) & 1) || port == flood->header.port)
         return 0;
     {
@@ -147,8 +147,8 @@ int reinject_skb(struct __sk_buff *ctx)
         reinject_drop(PCN_DROP_NO_CUBE);
         return TC_ACT_SHOT;
     }
-    if (bpf_skb_load_bytes(ctx, 0, &flood.header, sizeof(flood.header)) ||
-        flood.header.cookie != pcn_identity.cookie || !(flood.header.flags & PCN_REINJECT_FLOOD)) {
+    if (bpf_skb_load_bytes(ctx, 0, &flood.header, sizeof(flood.header)) || flood.header.cookie != pcn_identity.cookie ||
+        !(flood.header.flags & PCN_REINJECT_FLOOD)) {
         reinject_drop(PCN_DROP_REINJECT);
         return TC_ACT_SHOT;
     }

@@ -16,7 +16,7 @@ struct pcn_net_device {
     char name[IFNAMSIZ];
     uint8_t mac[ETH_ALEN];
     uint32_t mtu;
-    bool up;       /* administratively */
+    bool up; /* administratively */
     bool loopback;
     bool veth;
 };
@@ -37,8 +37,7 @@ void pcn_net_freep(struct pcn_net **net);
 int pcn_net_by_name(const struct pcn_net *net, const char *name, struct pcn_net_device *ret_device);
 int pcn_net_by_ifindex(const struct pcn_net *net, int ifindex, struct pcn_net_device *ret_device);
 /* Calls each(data, device) for every device, in order of ifindex. */
-void pcn_net_each(const struct pcn_net *net, void (*each)(void *data, const struct pcn_net_device *device),
-                  void *data);
+void pcn_net_each(const struct pcn_net *net, void (*each)(void *data, const struct pcn_net_device *device), void *data);
 /* Calls each(data, text) with "10.0.0.1/24" for every address of a device. */
 void pcn_net_addresses(const struct pcn_net *net, int ifindex, void (*each)(void *data, const char *address),
                        void *data);

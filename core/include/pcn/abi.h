@@ -14,12 +14,12 @@
 #define PCN_ABI_MAJOR 1
 #define PCN_ABI_MINOR 0
 
-#define PCN_CUBES_MAX 4096     /* instances of a daemon; ids are 1..PCN_CUBES_MAX */
-#define PCN_PORTS_MAX 1024     /* ports of a cube; a power of two */
-#define PCN_SLOTS_MAX 2048     /* entries of a hop array: ports, and as many being retired */
-#define PCN_STATIC_SLOTS 16    /* slots reached by a static tail call */
-#define PCN_NETDEVS_MAX 8192   /* entries of the daemon's devmap */
-#define PCN_HOPS_MAX 64        /* programs on a packet's way, re-injections included */
+#define PCN_CUBES_MAX 4096       /* instances of a daemon; ids are 1..PCN_CUBES_MAX */
+#define PCN_PORTS_MAX 1024       /* ports of a cube; a power of two */
+#define PCN_SLOTS_MAX 2048       /* entries of a hop array: ports, and as many being retired */
+#define PCN_STATIC_SLOTS 16      /* slots reached by a static tail call */
+#define PCN_NETDEVS_MAX 8192     /* entries of the daemon's devmap */
+#define PCN_HOPS_MAX 64          /* programs on a packet's way, re-injections included */
 #define PCN_DROP_REASONS_MAX 320 /* 0-255 the core's, 256-319 the kind's */
 #define PCN_DROP_KIND_FIRST 256
 
@@ -42,21 +42,21 @@ enum pcn_direction {
 };
 
 /* name, label of the metric, help */
-#define PCN_DROP_REASONS(X)                                                                \
-    X(UNSPECIFIED, "unspecified", "a handler dropped it and gave no reason")               \
-    X(NO_PEER, "no-peer", "the port it was sent to is not connected")                      \
-    X(HOP_LIMIT, "hop-limit", "the path runs too many programs, or is a loop")             \
-    X(BAD_PORT, "bad-port", "a handler named a port that does not exist")                  \
-    X(MALFORMED, "malformed", "a header is cut short or contradicts itself")               \
-    X(NO_HOST, "no-host", "the cube has no shadow namespace for this port")                \
-    X(SLOW_PATH_FULL, "slow-path-full", "the ring to user space had no room")              \
-    X(FLOOD, "flood", "the copies for a flood could not be made")                          \
-    X(REINJECT, "reinject", "a re-injected frame without a valid header")                  \
-    X(NO_CUBE, "no-cube", "a re-injected frame for a cube that is gone")                   \
-    X(BAD_VERDICT, "bad-verdict", "a verdict that makes no sense at this place")           \
-    X(POLICY, "policy", "the configuration says drop")                                     \
-    X(NO_CONTEXT, "no-context", "the per-CPU packet context could not be reached")         \
-    X(REDIRECT, "redirect", "the kernel refused the redirect")                             \
+#define PCN_DROP_REASONS(X)                                                                                            \
+    X(UNSPECIFIED, "unspecified", "a handler dropped it and gave no reason")                                           \
+    X(NO_PEER, "no-peer", "the port it was sent to is not connected")                                                  \
+    X(HOP_LIMIT, "hop-limit", "the path runs too many programs, or is a loop")                                         \
+    X(BAD_PORT, "bad-port", "a handler named a port that does not exist")                                              \
+    X(MALFORMED, "malformed", "a header is cut short or contradicts itself")                                           \
+    X(NO_HOST, "no-host", "the cube has no shadow namespace for this port")                                            \
+    X(SLOW_PATH_FULL, "slow-path-full", "the ring to user space had no room")                                          \
+    X(FLOOD, "flood", "the copies for a flood could not be made")                                                      \
+    X(REINJECT, "reinject", "a re-injected frame without a valid header")                                              \
+    X(NO_CUBE, "no-cube", "a re-injected frame for a cube that is gone")                                               \
+    X(BAD_VERDICT, "bad-verdict", "a verdict that makes no sense at this place")                                       \
+    X(POLICY, "policy", "the configuration says drop")                                                                 \
+    X(NO_CONTEXT, "no-context", "the per-CPU packet context could not be reached")                                     \
+    X(REDIRECT, "redirect", "the kernel refused the redirect")                                                         \
     X(NO_TC_TWIN, "no-tc-twin", "an XDP chain cannot turn back a packet of the host stack")
 
 enum pcn_drop_reason {
@@ -103,11 +103,11 @@ struct pcn_cube_data {
 
 /* The part that is frozen before load: section .rodata. */
 struct pcn_cube_identity {
-    __u32 cookie; /* of this boot of the daemon */
-    __u16 cube;   /* id */
-    __u8 shadow;  /* has a shadow namespace */
+    __u32 cookie;    /* of this boot of the daemon */
+    __u16 cube;      /* id */
+    __u8 shadow;     /* has a shadow namespace */
     __u8 has_egress; /* its egress handler does something: copies of a flood must run it */
-    __u8 dry_run; /* a twin for explain: it returns the verdict and acts on none */
+    __u8 dry_run;    /* a twin for explain: it returns the verdict and acts on none */
     __u8 pad[3];
     __u32 reinject_ifindex; /* device whose TC ingress takes clones back in; 0: none */
 };
@@ -146,19 +146,19 @@ union pcn_address {
  * where the packet enters; those after the mark by pcn_packet_parse() alone.
  */
 struct pcn_packet {
-    __u16 port;      /* of the cube that is running: the packet came in by it, or leaves by it */
-    __u8 direction;  /* enum pcn_direction */
-    __u8 hops;       /* programs run so far */
-    __u32 flags;     /* PCN_PACKET_* */
+    __u16 port;     /* of the cube that is running: the packet came in by it, or leaves by it */
+    __u8 direction; /* enum pcn_direction */
+    __u8 hops;      /* programs run so far */
+    __u32 flags;    /* PCN_PACKET_* */
 
-    __u16 out_port;  /* argument of REDIRECT */
-    __u16 reason;    /* argument of DROP and SLOW_PATH */
-    __u32 words[3];  /* arguments of SLOW_PATH */
-    __u32 mark;      /* traffic class: skb->mark at TC, carried at XDP */
-    __u16 zone;      /* conntrack zone */
-    __u8 ct_state;   /* conntrack state, 0 unknown */
+    __u16 out_port; /* argument of REDIRECT */
+    __u16 reason;   /* argument of DROP and SLOW_PATH */
+    __u32 words[3]; /* arguments of SLOW_PATH */
+    __u32 mark;     /* traffic class: skb->mark at TC, carried at XDP */
+    __u16 zone;     /* conntrack zone */
+    __u8 ct_state;  /* conntrack state, 0 unknown */
     __u8 pad0;
-    __u32 ct_slot;   /* conntrack slot */
+    __u32 ct_slot; /* conntrack slot */
 
     /* byte offsets from the start of the frame; TC: the hardware-accelerated tag is not in the frame */
     __u16 l3_offset;
@@ -173,7 +173,7 @@ struct pcn_packet {
     __u8 fragment;        /* enum pcn_fragment */
     __u8 ttl;             /* or hop limit */
     __u8 dscp;
-    __u8 tcp_flags;       /* byte 13 of the TCP header */
+    __u8 tcp_flags; /* byte 13 of the TCP header */
     __u8 pad1;
     union {
         struct {
@@ -219,8 +219,8 @@ struct pcn_record {
     __u32 length;       /* of the frame */
     __u32 captured;     /* bytes that follow, at most PCN_CAPTURE_MAX */
 };
-#define PCN_RECORD_XDP 1u          /* taken at XDP */
-#define PCN_RECORD_HOST_EGRESS 2u  /* packet of the host stack */
+#define PCN_RECORD_XDP 1u         /* taken at XDP */
+#define PCN_RECORD_HOST_EGRESS 2u /* packet of the host stack */
 #define PCN_CAPTURE_MAX 16384u
 
 #define PCN_LOG_FORMAT_MAX 96
@@ -238,17 +238,17 @@ struct pcn_reinject {
     __u32 cookie;
     __u16 cube;
     __u16 port;
-    __u8 direction;   /* INGRESS: as if received by port; EGRESS: out of port */
+    __u8 direction; /* INGRESS: as if received by port; EGRESS: out of port */
     __u8 hops;
-    __u8 flags;       /* PCN_REINJECT_* */
+    __u8 flags; /* PCN_REINJECT_* */
     __u8 pad;
     __u32 mark;
 };
-#define PCN_REINJECT_XDP 1u   /* the cube is of an XDP type */
-#define PCN_REINJECT_FLOOD 2u /* out of every port behind a program, but .port */
+#define PCN_REINJECT_XDP 1u       /* the cube is of an XDP type */
+#define PCN_REINJECT_FLOOD 2u     /* out of every port behind a program, but .port */
 #define PCN_REINJECT_FLOOD_ALL 4u /* with FLOOD: behind netdevs too */
-#define PCN_REINJECT_FORWARD 8u /* transparent cube: after it, not into it */
-#define PCN_REINJECT_STACK 16u  /* to the host's stack, as received by device .mark */
+#define PCN_REINJECT_FORWARD 8u   /* transparent cube: after it, not into it */
+#define PCN_REINJECT_STACK 16u    /* to the host's stack, as received by device .mark */
 
 /* skb->cb[] of a frame that our programs hand to each other across devices: */
 #define PCN_CB_TARGET 0 /* clone: cube << 16 | port */

@@ -20,26 +20,25 @@
 #define _cleanup_close_ _cleanup_(pcn_closep)
 
 /* Hands an owned pointer, or descriptor, over; what is left behind owns nothing. */
-#define TAKE_PTR(pointer)                      \
-    ({                                         \
-        typeof(pointer) *taken_ = &(pointer);  \
-        typeof(pointer) value_ = *taken_;      \
-        *taken_ = NULL;                        \
-        value_;                                \
+#define TAKE_PTR(pointer)                                                                                              \
+    ({                                                                                                                 \
+        typeof(pointer) *taken_ = &(pointer);                                                                          \
+        typeof(pointer) value_ = *taken_;                                                                              \
+        *taken_ = NULL;                                                                                                \
+        value_;                                                                                                        \
     })
-#define TAKE_FD(fd)         \
-    ({                      \
-        int *taken_ = &(fd);\
-        int value_ = *taken_;\
-        *taken_ = -1;       \
-        value_;             \
+#define TAKE_FD(fd)                                                                                                    \
+    ({                                                                                                                 \
+        int *taken_ = &(fd);                                                                                           \
+        int value_ = *taken_;                                                                                          \
+        *taken_ = -1;                                                                                                  \
+        value_;                                                                                                        \
     })
 
 #define PCN_ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define PCN_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define PCN_MAX(a, b) ((a) > (b) ? (a) : (b))
-#define PCN_CONTAINER_OF(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define PCN_CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void pcn_freep(void *pointer)
 {

@@ -47,8 +47,8 @@ enum pcn_change_op {
  */
 struct pcn_change {
     enum pcn_change_op op;
-    const char *path;              /* of the unit in the model: "ports/secondaryip" */
-    const char *const *keys;       /* canonical values, of all lists on the path, outermost first */
+    const char *path;        /* of the unit in the model: "ports/secondaryip" */
+    const char *const *keys; /* canonical values, of all lists on the path, outermost first */
     size_t n_keys;
     const struct pcn_node *before; /* NULL on create */
     const struct pcn_node *after;  /* NULL on delete */
@@ -96,8 +96,8 @@ struct pcn_packet_in {
 };
 
 enum pcn_event_kind {
-    PCN_EVENT_PEER,    /* a port was connected, disconnected, or its peer changed: status, MTU and peer MAC */
-    PCN_EVENT_PARENT,  /* a transparent cube was attached or detached */
+    PCN_EVENT_PEER,           /* a port was connected, disconnected, or its peer changed: status, MTU and peer MAC */
+    PCN_EVENT_PARENT,         /* a transparent cube was attached or detached */
     PCN_EVENT_SHADOW_ADDRESS, /* shadow namespace: an address came or went */
     PCN_EVENT_SHADOW_ROUTE,   /* shadow namespace: a route came or went */
     PCN_EVENT_SHADOW_LINK,    /* shadow namespace: a device's MAC changed */
@@ -123,7 +123,7 @@ struct pcn_cube_kind {
     const char *version;
     const char *description;
     enum pcn_cube_shape shape;
-    const char *yang; /* text of the module, NUL-terminated */
+    const char *yang;      /* text of the module, NUL-terminated */
     const void *tc_object; /* ELF, compiled for TC: <kind>_tc, <kind>_tc_end */
     const void *tc_object_end;
     const void *xdp_object; /* ELF, compiled for XDP: <kind>_xdp, <kind>_xdp_end */
@@ -163,8 +163,7 @@ PCN_EXPORT uint64_t pcn_clock_ms(void);
 PCN_EXPORT uint64_t pcn_clock_jiffies(void);
 PCN_EXPORT uint32_t pcn_clock_hz(void);
 /* A line in the log as `[date time] [Kind] [cube] [level] text`, if the cube's log level lets it. */
-PCN_EXPORT void pcn_cube_log(struct pcn_cube *cube, enum pcn_log_level level, const char *format, ...)
-    PCN_PRINTF(3, 4);
+PCN_EXPORT void pcn_cube_log(struct pcn_cube *cube, enum pcn_log_level level, const char *format, ...) PCN_PRINTF(3, 4);
 
 /* ---- its object, before load (configure) ---- */
 /* -ENOENT: no such variable in .rodata, or map; -EINVAL: another size. */
