@@ -10,9 +10,9 @@
 
 enum pcn_verb {
     PCN_VERB_GET,
-    PCN_VERB_POST,   /* create, or run an action */
-    PCN_VERB_PUT,    /* create or replace */
-    PCN_VERB_PATCH,  /* update */
+    PCN_VERB_POST,  /* create, or run an action */
+    PCN_VERB_PUT,   /* create or replace */
+    PCN_VERB_PATCH, /* update */
     PCN_VERB_DELETE,
     PCN_VERB_OPTIONS,
     PCN_VERB_MAX,
@@ -36,10 +36,10 @@ struct pcn_request {
     size_t n_segments;
     json_t *body; /* owned; NULL: no body */
     enum pcn_help help;
-    bool completion;   /* OPTIONS ?completion */
-    char *if_match;    /* ETag, quotes included; NULL: none. "*": any */
+    bool completion; /* OPTIONS ?completion */
+    char *if_match;  /* ETag, quotes included; NULL: none. "*": any */
     char *if_none_match;
-    uint32_t offset;   /* ?offset=, ?limit= on lists; limit 0: no limit */
+    uint32_t offset; /* ?offset=, ?limit= on lists; limit 0: no limit */
     uint32_t limit;
     char base_url[128]; /* "//127.0.0.1:9000/polycube/v1/", in front of _links */
 };

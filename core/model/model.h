@@ -37,8 +37,8 @@ enum pcn_edit_verb {
 enum pcn_target_kind {
     PCN_TARGET_CUBE,
     PCN_TARGET_CONTAINER,
-    PCN_TARGET_LIST,       /* all its entries */
-    PCN_TARGET_PARTIAL,    /* a list with some of its keys: only OPTIONS */
+    PCN_TARGET_LIST,    /* all its entries */
+    PCN_TARGET_PARTIAL, /* a list with some of its keys: only OPTIONS */
     PCN_TARGET_ENTRY,
     PCN_TARGET_LEAF,
     PCN_TARGET_LEAF_LIST,
@@ -124,17 +124,17 @@ int pcn_tree_get(const struct pcn_tree *tree, const char *const *segments, size_
                  struct pcn_error *error);
 
 /* Runs an action: its input is checked against the model first. ret_text: the output object, Caller frees. */
-int pcn_tree_action(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments,
-                    size_t n_segments, json_t *input, char **ret_text, struct pcn_error *error);
+int pcn_tree_action(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,
+                    json_t *input, char **ret_text, struct pcn_error *error);
 
 /* Entry that is not configuration (a learned one): calls the handler's forget. -ENOENT: there is none. */
-int pcn_tree_forget(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments,
-                    size_t n_segments, struct pcn_error *error);
+int pcn_tree_forget(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,
+                    struct pcn_error *error);
 
 /*
  * Body of OPTIONS (reference section 2.4): help of enum pcn_help's names, or the array of completions.
  * tree NULL: help for adding a cube (segments: its name, or none). Caller frees.
  */
-int pcn_schema_help(const struct pcn_schema *schema, const struct pcn_tree *tree,
-                    const struct pcn_state_hooks *hooks, const char *const *segments, size_t n_segments, int help,
-                    bool completion, char **ret_text, struct pcn_error *error);
+int pcn_schema_help(const struct pcn_schema *schema, const struct pcn_tree *tree, const struct pcn_state_hooks *hooks,
+                    const char *const *segments, size_t n_segments, int help, bool completion, char **ret_text,
+                    struct pcn_error *error);
