@@ -112,6 +112,7 @@ char *pcn_schema_allow(const struct pcn_schema *schema, const char *const *segme
 struct pcn_state_hooks {
     void (*cube)(void *data, struct pcn_emitter *emitter);
     void (*port)(void *data, const char *port, struct pcn_emitter *emitter);
+    void (*counters)(void *data, struct pcn_emitter *emitter); /* members of container "counters" of the base modules */
     void *data;
     struct pcn_cube *cube_instance; /* given to handlers; NULL: no state is shown */
     const char *links_base;         /* URL of the cube, "//127.0.0.1:9000/polycube/v1/router/r1/", or NULL: no _links */

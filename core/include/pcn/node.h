@@ -29,7 +29,7 @@ PCN_EXPORT const char *pcn_node_value(const struct pcn_node *node);
 /*
  * State is streamed: each call appends one member to the object that is open.
  * An array member is open between pcn_emit_list() and pcn_emit_end(), an entry
- * of it between pcn_emit_entry() and pcn_emit_end(). Errors (ENOMEM) stick to
+ * of it between pcn_emit_entry() and pcn_emit_end(). In a leaf-list's array, leaf is NULL. Errors (ENOMEM) stick to
  * the emitter; the caller of the callback looks at them once.
  */
 PCN_EXPORT void pcn_emit_string(struct pcn_emitter *emitter, const char *leaf, const char *value);

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <base/log.h>
+#include <base/loop.h>
+#include <daemon/daemon.h>
+#include <daemon/privileges.h>
+#include <fcntl.h>
+#include <http/http.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+struct process {
+    struct pcn_daemon daemon;
+    struct pcn_http *http;
+    int signals;
+    int pidfile;
+    char rundir[512];
+    char pidpath[600];
+};
+
+/* ---- requests ---- */
+
+static struct pcn_daemon *the_daemon;
+
+static void request_run(void *data)
+{
+    struct pcn_http_call *call = data;
+    struct pcn_answer answer;
+
+    pcn_request_handle(the_daemon, &call->request, &answer);
+    pcn_http_finish(call, &answer);
+}
+
+static void request_submit(void *data, struct pcn_http_call *call)
+{
+    struct process *process = data;
+    struct pcn_answer answer = {.status = 503};
+
+    if (pcn_loop_post(process->daemon.loop, request_run, call, true) < 0)
+        pcn_http_finish(call, &answer);
+}
+
+static void http_log(void *data, const char *message)
+{
+    pcn_log_debug("http: %s", message);
+}
+
+static int http_start(struct process *process, struct pcn_error *error)
+{
+    const struct pcn_options *options = &process->daemon.options;
+    char socket[600];
+    const struct pcn_http_config config = {
+        .address = options->port ? options->address : NULL,
+        .port = options->port,
+        .unix_path = socket,
+        .tls = {.cert = options->cert,
+                .key = options->key,
+                .cacert = options->cacert,
+                .whitelist = options->cert_whitelist,
+                .blacklist = options->cert_blacklist},
+        .submit = request_submit,
+        .log = http_log,
+        .data = process,
+    };
+
+    (void)snprintf(socket, sizeof(socket), "%s/api.sock", process->rundir);
+    return pcn_http_start(&config, error, &process->http);
+}
+
+/* ---- events ---- */
+
+static void device_changed(void *data, enum pcn_net_change change, const struct pcn_net_device *device)
+{
+    struct process *process = data;
+
+    if (process->daemon.chain)
+        pcn_chain_device_changed(process->daemon.chain, change, device);
+}
+
+static void peer_lost(void *data, struct pcn_port *port)
+{
+    struct process *process = data;
+
+    pcn_member_peer_changed(&process->daemon, port);
+}
+
+static void every_second(void *data)
+{
+    struct process *process = data;
+
+    pcn_chain_tick(process->daemon.chain);
+}
+
+static void on_signal(void *data)
+{
+    struct process *process = data;
+    struct signalfd_siginfo info;
+
+    if (read(process->signals, &info, sizeof(info)) != sizeof(info))
+        return;
+    pcn_log_info("signal %u: shutting down", info.ssi_signo);
+    pcn_loop_stop(process->daemon.loop);
+}
+
+/* ---- start ---- */
+
+static int make_directories(const char *path, mode_t mode)
+{
+    char copy[512];
+
+    if (strlen(path) >= sizeof(copy))
+        return -ENAMETOOLONG;
+    (void)snprintf(copy, sizeof(copy), "%s", path);
+    for (char *p = copy + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        *p = '/';
+    }
+    return mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* One daemon an instance: the lock is held as long as the process lives. */
+static int pidfile_lock(struct process *process)
+{
+    const struct pcn_options *options = &process->daemon.options;
+    char text[32];
+    int n, r;
+
+    (void)snprintf(process->rundir, sizeof(process->rundir), "%s/%s", options->rundir, options->instance);
+    r = make_directories(process->rundir, 0755);
+    if (r < 0) {
+        (void)fprintf(stderr, "polycubed: cannot create %s: %s\n", process->rundir, strerror(-r));
+        return r;
+    }
+    if (options->pidfile)
+        (void)snprintf(process->pidpath, sizeof(process->pidpath), "%s", options->pidfile);
+    else
+        (void)snprintf(process->pidpath, sizeof(process->pidpath), "%s/pid", process->rundir);
+    process->pidfile = open(process->pidpath, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (process->pidfile < 0) {
+        r = -errno;
+        (void)fprintf(stderr, "polycubed: cannot open %s: %s\n", process->pidpath, strerror(-r));
+        return r;
+    }
+    if (flock(process->pidfile, LOCK_EX | LOCK_NB) < 0) {
+        (void)fprintf(stderr, "polycubed: instance %s runs already (%s is locked)\n", options->instance,
+                      process->pidpath);
+        return -EBUSY;
+    }
+    n = snprintf(text, sizeof(text), "%d\n", getpid());
+    if (ftruncate(process->pidfile, 0) < 0 || write(process->pidfile, text, (size_t)n) != n)
+        return -EIO;
+    return 0;
+}
+
+static int log_start(const struct pcn_options *options)
+{
+    char *copy = strdup(options->logfile);
+    int r;
+
+    if (copy)
+        (void)make_directories(dirname(copy), 0755);
+    free(copy);
+    pcn_log_set_console(!options->daemonize);
+    r = pcn_log_open(options->logfile, options->loglevel);
+    if (r < 0)
+        pcn_log_warn("cannot write log file %s: %s", options->logfile, strerror(-r));
+    return 0;
+}
+
+static int signals_start(struct process *process)
+{
+    sigset_t signals;
+
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGTERM);
+    /* Before any thread is made, so that all inherit it. */
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+        return -errno;
+    (void)signal(SIGPIPE, SIG_IGN);
+    process->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (process->signals < 0)
+        return -errno;
+    return pcn_loop_add(process->daemon.loop, process->signals, on_signal, process);
+}
+
+static void limits_raise(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static int daemon_start(struct process *process, struct pcn_error *error)
+{
+    struct pcn_daemon *daemon = &process->daemon;
+    const struct pcn_options *options = &daemon->options;
+    int r;
+
+    if (getrandom(&daemon->boot, sizeof(daemon->boot), 0) != sizeof(daemon->boot))
+        return -errno;
+    r = pcn_bpf_open(&daemon->bpf, options->bpffs, options->instance, options->tcx, error);
+    if (r < 0)
+        return r;
+    r = pcn_net_new(daemon->loop, device_changed, process, &daemon->net);
+    if (r < 0)
+        return pcn_error_set(error, PCN_ERROR_FAILED, "", "cannot watch devices: %s", strerror(-r));
+    r = pcn_chain_new(
+        &(struct pcn_chain_config){
+            .bpf = &daemon->bpf, .net = daemon->net, .loop = daemon->loop, .peer_lost = peer_lost, .data = process},
+        &daemon->chain);
+    if (r < 0)
+        return r;
+    r = pcn_slowpath_new(daemon->loop, daemon->chain, &daemon->bpf, daemon->net, options->instance, &daemon->slowpath,
+                         error);
+    if (r < 0)
+        return r;
+    pcn_service_load_all(daemon);
+    r = pcn_loop_every(daemon->loop, 1000, every_second, process);
+    if (r < 0)
+        return r;
+    return http_start(process, error);
+}
+
+static void daemon_stop(struct process *process)
+{
+    struct pcn_daemon *daemon = &process->daemon;
+    struct pcn_cube *cube;
+
+    if (process->http)
+        pcn_http_stop(process->http);
+    while (daemon->chain && (cube = pcn_chain_cube_next(daemon->chain, NULL)))
+        pcn_member_delete(daemon, pcn_member_of(cube));
+    pcn_slowpath_freep(&daemon->slowpath);
+    pcn_loop_freep(&daemon->loop);
+    pcn_chain_freep(&daemon->chain);
+    pcn_service_unload_all(daemon);
+    pcn_bpf_close(&daemon->bpf);
+    pcn_net_freep(&daemon->net);
+}
+
+static int process_run(struct process *process)
+{
+    struct pcn_error error = {};
+    int r;
+
+    r = pcn_loop_new(&process->daemon.loop);
+    if (r >= 0)
+        r = signals_start(process);
+    if (r >= 0)
+        r = daemon_start(process, &error);
+    if (r >= 0)
+        r = pcn_privileges_drop();
+    if (r >= 0) {
+        pcn_log_info("polycubed %s ready, instance %s", PCN_VERSION, process->daemon.options.instance);
+        r = pcn_loop_run(process->daemon.loop);
+    } else {
+        pcn_log_critical("cannot start: %s", error.message[0] ? error.message : strerror(-r));
+    }
+    daemon_stop(process);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    struct process process = {.signals = -1, .pidfile = -1, .daemon.bpf = {.packets = -1}};
+    struct pcn_options *options = &process.daemon.options;
+    int r = 0;
+
+    the_daemon = &process.daemon;
+    switch (pcn_options_parse(options, argc, argv)) {
+    case PCN_OPTIONS_EXIT:
+        pcn_options_done(options);
+        return EXIT_SUCCESS;
+    case PCN_OPTIONS_ERROR:
+        pcn_options_done(options);
+        return EXIT_FAILURE;
+    default:
+        break;
+    }
+    if (options->daemonize && daemon(0, 0) < 0)
+        return EXIT_FAILURE;
+    limits_raise();
+    r = pidfile_lock(&process);
+    if (r >= 0) {
+        (void)log_start(options);
+        r = process_run(&process);
+        (void)unlink(process.pidpath);
+        (void)rmdir(process.rundir);
+    }
+    pcn_closep(&process.signals);
+    pcn_closep(&process.pidfile);
+    pcn_log_close();
+    pcn_options_done(options);
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
