@@ -211,7 +211,8 @@ static int terminal_open(struct shell *shell)
     (void)el_set(shell->edit, EL_PROMPT, shell_prompt);
     (void)el_set(shell->edit, EL_EDITOR, "emacs");
     (void)el_set(shell->edit, EL_HIST, history, shell->history);
-    (void)el_set(shell->edit, EL_ADDFN, "pcn-complete", "Complete the word", shell_tab);
+    /* The narrow form copies the names and never frees them. */
+    (void)el_wset(shell->edit, EL_ADDFN, L"pcn-complete", L"Complete the word", shell_tab);
     (void)el_set(shell->edit, EL_BIND, "^I", "pcn-complete", NULL);
     (void)el_set(shell->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     (void)el_source(shell->edit, NULL);
