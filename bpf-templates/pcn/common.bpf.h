@@ -4,9 +4,11 @@
  * twice from one source, with PCN_XDP defined or not.
  */
 #pragma once
+/* The helpers below need its types. */
+#include <linux/bpf.h>
+
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
