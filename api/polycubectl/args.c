@@ -180,7 +180,7 @@ static int parser_name_path(struct parser *p, const char *const *names, size_t n
     for (size_t i = 0; i < n_names; i++) {
         if (json_object_set_new(command->body, names[i], json_string(command->path[i + 1])) < 0)
             return pcn_cli_fail(p->message, -EINVAL, "%.100s is not UTF-8 text", command->path[i + 1]);
-        free(command->path[i + 1]);
+        free(TAKE_PTR(command->path[i + 1]));
     }
     command->n_path = 1;
     command->input = PCN_CLI_INPUT_NONE;
