@@ -24,7 +24,7 @@ struct pcn_http_call {
 };
 
 struct pcn_http_tls {
-    const char *cert;      /* PEM files; cert NULL: plain HTTP */
+    const char *cert; /* PEM files; cert NULL: plain HTTP */
     const char *key;
     const char *cacert;    /* signs client certificates; NULL: they are asked for only with a whitelist */
     const char *whitelist; /* directory of PEM files: these clients only. Not along with cacert */
