@@ -288,6 +288,8 @@ static void write_prototypes(FILE *out, const struct pcn_gen *gen, const struct 
 
 static void write_header(FILE *out, const struct pcn_gen *gen, const struct units *units)
 {
+    size_t n_handlers = units->n_actions;
+
     fprintf(out, "/* SPDX-License-Identifier: Apache-2.0 */\n/* Made by pcn-codegen from %s.yang. */\n", gen->file);
     fputs(
         "#pragma once\n#include <pcn/cube.h>\n\n"
@@ -297,8 +299,11 @@ static void write_header(FILE *out, const struct pcn_gen *gen, const struct unit
     for (size_t i = 0; i < units->n_nodes; i++)
         write_struct(out, gen, units->nodes[i]);
     fputs("/* Handlers: those that the cube does not define are NULL in the table. */\n", out);
-    fprintf(out, "extern const struct pcn_handler %s_handlers[];\nextern const size_t %s_n_handlers;\n\n", gen->kind,
-            gen->kind);
+    for (size_t i = 0; i < units->n_nodes; i++)
+        n_handlers += is_handled(units->nodes[i]);
+    /* The size is in the declaration, so that PCN_ARRAY_SIZE() of it is a constant: the kind's table needs one. */
+    fprintf(out, "extern const struct pcn_handler %s_handlers[%zu];\nextern const size_t %s_n_handlers;\n\n", gen->kind,
+            n_handlers, gen->kind);
     fputs("#pragma GCC visibility push(hidden)\n", out);
     for (size_t i = 0; i < units->n_nodes; i++)
         if (is_handled(units->nodes[i]))
