@@ -5,6 +5,7 @@
 struct helper {
     const struct pcn_cli_command *command;
     bool expert;
+    bool input; /* values can be given: of add, set and actions */
 };
 
 static const char *text_of(const json_t *object, const char *name)
@@ -81,18 +82,29 @@ static int help_commands(const struct helper *helper, struct pcn_cli_table *tabl
     return 0;
 }
 
+/* Whether even what the daemon calls keys is written name=value: they are not of the path. */
+static bool takes_names(const struct pcn_cli_command *command)
+{
+    return command->n_path == 1 && pcn_streq(command->path[0], "services");
+}
+
+static bool has_value(const json_t *param)
+{
+    return pcn_streq(text_of(param, "type"), "leaf") || pcn_streq(text_of(param, "type"), "key");
+}
+
 /* How a parameter is written: <key>, leaf=value where it can be set, or the name alone. */
 static char *param_keyword(const struct helper *helper, const char *name, const json_t *param)
 {
     const char *type = text_of(param, "type");
-    bool settable = helper->command->verb == PCN_CLI_ADD || helper->command->verb == PCN_CLI_SET;
+    bool leaf = pcn_streq(type, "leaf") || takes_names(helper->command);
     char *keyword = NULL;
     int r;
 
-    if (pcn_streq(type, "key"))
-        r = asprintf(&keyword, "<%s>", name);
-    else if (pcn_streq(type, "leaf") && settable)
+    if (leaf && helper->input)
         r = asprintf(&keyword, "%s=value", name);
+    else if (pcn_streq(type, "key"))
+        r = asprintf(&keyword, "<%s>", name);
     else
         r = asprintf(&keyword, "%s", name);
     return r < 0 ? NULL : keyword;
@@ -105,7 +117,7 @@ static int help_params(const struct helper *helper, struct pcn_cli_table *table,
 
     json_object_foreach ((json_t *)params, name, param) {
         _cleanup_free_ char *keyword = param_keyword(helper, name, param);
-        const char *type = text_of(param, "simpletype");
+        const char *type = has_value(param) ? text_of(param, "simpletype") : "";
         int r;
 
         if (!keyword)
@@ -149,53 +161,57 @@ static int help_elements(const struct helper *helper, struct pcn_cli_table *tabl
             return -ENOMEM;
         if (!*type)
             type = text_of(element, "service-name");
-        r = row_add(table, keyword, *type ? type : "element", text_of(element, "description"), "");
+        if (!*type)
+            type = helper->command->n_path ? "element" : "cube";
+        r = row_add(table, keyword, type, text_of(element, "description"), "");
         if (r < 0)
             return r;
     }
     return 0;
 }
 
+/* Words for the parameters of a group that have an example, `most` of them at most. */
+static void help_example_words(FILE *out, const struct helper *helper, const json_t *params, unsigned int most)
+{
+    const char *name;
+    json_t *param;
+
+    json_object_foreach ((json_t *)params, name, param) {
+        const char *example = text_of(param, "example");
+        bool key = pcn_streq(text_of(param, "type"), "key") && !takes_names(helper->command);
+
+        if (!*example || !has_value(param) || most == 0)
+            continue;
+        (void)fprintf(out, key ? " %s%s" : " %s=%s", key ? "" : name, example);
+        most--;
+    }
+}
+
 /* The command written out with the examples that the model has for its parameters. */
 static void help_example(FILE *out, const struct helper *helper, const json_t *help)
 {
     const struct pcn_cli_command *command = helper->command;
-    bool action = command->verb == PCN_CLI_ACTION && !json_object_get(help, "commands");
-    static const char *const groups[] = {"params", "optional-params"};
     _cleanup_free_ char *words = NULL;
-    size_t length = 0, n_shown = 0;
-    FILE *text;
+    size_t length = 0;
+    FILE *text = helper->input ? open_memstream(&words, &length) : NULL;
 
-    if (command->verb != PCN_CLI_ADD && command->verb != PCN_CLI_SET && !action)
-        return;
-    text = open_memstream(&words, &length);
     if (!text)
         return;
-    for (size_t i = 0; i < PCN_ARRAY_SIZE(groups); i++) {
-        const char *name;
-        json_t *param;
-
-        json_object_foreach (json_object_get(help, groups[i]), name, param) {
-            const char *example = text_of(param, "example");
-            bool key = pcn_streq(text_of(param, "type"), "key");
-
-            if (!*example || (!key && !pcn_streq(text_of(param, "type"), "leaf")))
-                continue;
-            (void)fprintf(text, key ? " %s%s" : " %s=%s", key ? "" : name, example);
-            n_shown++;
-        }
-    }
-    if (fclose(text) != 0 || !n_shown)
+    help_example_words(text, helper, json_object_get(help, "params"), command->verb == PCN_CLI_SET ? 1 : UINT32_MAX);
+    help_example_words(text, helper, json_object_get(help, "optional-params"),
+                       ftell(text) && command->verb == PCN_CLI_SET ? 0 : 1);
+    if (fclose(text) != 0 || !length)
         return;
     (void)fputs("\nExample:\n polycubectl", out);
     for (size_t i = 0; i < command->n_path; i++)
         (void)fprintf(out, " %s", command->path[i]);
-    (void)fprintf(out, "%s%s%s\n", action ? "" : " ", pcn_cli_verb_name(command->verb), words);
+    (void)fprintf(out, "%s%s%s\n", command->verb == PCN_CLI_ACTION ? "" : " ", pcn_cli_verb_name(command->verb), words);
 }
 
 int pcn_cli_help_print(FILE *out, const json_t *help, const struct pcn_cli_command *command, bool expert)
 {
     _cleanup_(pcn_cli_table_freep) struct pcn_cli_table *table = pcn_cli_table_new(), *others = pcn_cli_table_new();
+    bool action = command->verb == PCN_CLI_ACTION && !json_array_size(json_object_get(help, "commands"));
     struct helper helper = {.command = command, .expert = expert};
     int r;
 
@@ -203,6 +219,8 @@ int pcn_cli_help_print(FILE *out, const json_t *help, const struct pcn_cli_comma
         return -EINVAL;
     if (!table || !others)
         return -ENOMEM;
+    /* At the root there are no values to give, commands or not. */
+    helper.input = command->verb == PCN_CLI_ADD || command->verb == PCN_CLI_SET || (action && command->n_path);
     r = help_elements(&helper, table, json_object_get(help, "services"));
     if (r == 0)
         r = help_commands(&helper, table, json_object_get(help, "commands"));

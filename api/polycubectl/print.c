@@ -31,8 +31,7 @@ static bool path_member(const struct printer *printer, const char *path, const c
     return !path_hidden(printer, ret_path);
 }
 
-/* Text whose control characters are escaped; tabs are kept, newlines too where the text may take many lines. */
-static void print_text(FILE *out, const char *text, bool lines)
+void pcn_cli_print_text(FILE *out, const char *text, bool lines)
 {
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
@@ -50,7 +49,7 @@ static void print_scalar(FILE *out, const json_t *value, bool lines)
 {
     switch (json_typeof(value)) {
     case JSON_STRING:
-        print_text(out, json_string_value(value), lines);
+        pcn_cli_print_text(out, json_string_value(value), lines);
         break;
     case JSON_INTEGER:
         (void)fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -122,7 +121,7 @@ static void print_inline(struct printer *printer, const json_t *value, const cha
             continue;
         (void)fputs(separator, printer->out);
         if (braces)
-            print_text(printer->out, name, false);
+            pcn_cli_print_text(printer->out, name, false);
         (void)fputs(braces ? ": " : "", printer->out);
         print_inline(printer, member, member_path);
         separator = ", ";
@@ -210,7 +209,7 @@ static int print_array(struct printer *printer, const json_t *array, unsigned in
 static void print_key(const struct printer *printer, unsigned int indent, const char *name)
 {
     (void)fprintf(printer->out, "%*s", (int)indent, "");
-    print_text(printer->out, name, false);
+    pcn_cli_print_text(printer->out, name, false);
     (void)fputc(':', printer->out);
 }
 

@@ -16,3 +16,5 @@
 
 /* hide: dotted paths, comma separated, not to be shown; or NULL. -ENOMEM. */
 int pcn_cli_print(FILE *out, const json_t *value, enum pcn_cli_format format, const char *hide);
+/* Text whose control characters are escaped; tabs are kept, newlines too where lines is set. */
+void pcn_cli_print_text(FILE *out, const char *text, bool lines);

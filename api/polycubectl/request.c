@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "request.h"
+#include "print.h"
 #include <curl/curl.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -204,10 +205,13 @@ static void answer_error(FILE *out, const json_t *error)
 
     if (!path || !*path)
         path = message ? NULL : info;
-    (void)fprintf(out, "Error: %s%s%s\n", path && *path ? path : "", path && *path ? ": " : "",
-                  message ? message
-                  : tag   ? tag
-                          : "refused");
+    (void)fputs("Error: ", out);
+    if (path && *path) {
+        pcn_cli_print_text(out, path, false);
+        (void)fputs(": ", out);
+    }
+    pcn_cli_print_text(out, message ? message : tag ? tag : "refused", true);
+    (void)fputc('\n', out);
 }
 
 char *pcn_cli_answer_errors(const struct pcn_cli_answer *answer)
@@ -224,10 +228,13 @@ char *pcn_cli_answer_errors(const struct pcn_cli_answer *answer)
     errors = json_object_get(json_object_get(body, "ietf-restconf:errors"), "error");
     json_array_foreach (errors, i, error)
         answer_error(out, error);
-    if (!json_array_size(errors) && answer->length)
-        (void)fprintf(out, "Error: %s%s", answer->body, answer->body[answer->length - 1] == '\n' ? "" : "\n");
-    else if (!json_array_size(errors))
+    if (!json_array_size(errors) && answer->length) {
+        (void)fputs("Error: ", out);
+        pcn_cli_print_text(out, answer->body, true);
+        (void)fputs(answer->body[answer->length - 1] == '\n' ? "" : "\n", out);
+    } else if (!json_array_size(errors)) {
         (void)fprintf(out, "Error: the daemon answered with status %ld\n", answer->status);
+    }
     json_decref(body);
     if (fclose(out) != 0)
         return NULL;

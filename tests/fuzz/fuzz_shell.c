@@ -39,6 +39,22 @@ static void fuzz_line(const char *text, bool partial)
     }
 }
 
+/* Only JSON has reals: they come back as text. */
+static bool has_real(const json_t *value)
+{
+    const char *name;
+    json_t *member;
+    size_t i;
+
+    json_object_foreach ((json_t *)value, name, member)
+        if (has_real(member))
+            return true;
+    json_array_foreach ((json_t *)value, i, member)
+        if (has_real(member))
+            return true;
+    return json_is_real(value);
+}
+
 /* What the YAML printer writes is read back as the same value. */
 static void fuzz_yaml(const char *text, size_t length)
 {
@@ -57,7 +73,7 @@ static void fuzz_yaml(const char *text, size_t length)
     if (!out || pcn_cli_print(out, value, PCN_CLI_YAML, NULL) < 0)
         abort();
     (void)fclose(out);
-    if (pcn_cli_yaml_parse(printed, n_printed, &again, &message) == 0 && !json_equal(value, again))
+    if (pcn_cli_yaml_parse(printed, n_printed, &again, &message) < 0 || (!json_equal(value, again) && !has_real(value)))
         abort();
     json_decref(again);
     free(printed);

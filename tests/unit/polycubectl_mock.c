@@ -246,7 +246,8 @@ static void run_open_input(const struct run *run, int ret_ends[2])
 
 static void run_child(const struct run *run, const char *const *words, int input, int out, int err)
 {
-    const char *line[64] = {PCN_BUILD_DIR "/bin/polycubectl"};
+    const char *line[64] = {run->program ? run->program : PCN_BUILD_DIR "/bin/polycubectl"};
+    char path[1024];
 
     for (size_t i = 0; words[i] && i < PCN_ARRAY_SIZE(line) - 2; i++)
         line[i + 1] = words[i];
@@ -262,6 +263,8 @@ static void run_child(const struct run *run, const char *const *words, int input
         (void)unsetenv("POLYCUBECTL_URL");
     (void)setenv("HOME", run->home ? run->home : "/dev/null/nobody", 1);
     (void)unsetenv("XDG_CONFIG_HOME");
+    (void)snprintf(path, sizeof(path), "%s/bin:%s", PCN_BUILD_DIR, getenv("PATH"));
+    (void)setenv("PATH", path, 1);
     (void)execv(line[0], (char **)line);
     _exit(127);
 }

@@ -37,12 +37,13 @@ struct run {
     const char *url; /* of POLYCUBECTL_URL; NULL: not set */
     enum run_input input;
     const char *text;
-    const char *home; /* NULL: one that cannot be written */
+    const char *program; /* NULL: polycubectl */
+    const char *home;    /* NULL: one that cannot be written */
     /* results */
     int status;
     char out[65536], err[65536];
     unsigned int milliseconds;
 };
 
-/* Runs bin/polycubectl with these words, NULL-terminated; gives up, with status -1, after 20 s. */
+/* Runs the program, which finds polycubectl by PATH, with these words, NULL-terminated; gives up, with status -1, after 20 s. */
 void run(struct run *run, const char *const *words);

@@ -351,6 +351,35 @@ static void completion_comes_from_the_daemon(void)
     CU_ASSERT_EQUAL(result->status, 0);
 }
 
+/* What bash offers for a line; its words are split at ':' and '=', whose left side readline keeps. */
+static void bash_offers(const char *line, const char *offered)
+{
+    static struct run result;
+    char script[512];
+
+    (void)snprintf(script, sizeof(script),
+                   ". %s/api/polycubectl/completion/polycubectl.bash\n"
+                   "compopt() { :; }\nCOMP_LINE='%s' COMP_POINT=${#COMP_LINE}\n_polycubectl\n"
+                   "printf '%%s\\n' \"${COMPREPLY[@]}\"\n",
+                   PCN_SOURCE_DIR, line);
+    result = (struct run){.url = mock_url(tcp), .program = "/bin/bash"};
+    run(&result, WORDS("-c", script));
+    CU_ASSERT_EQUAL(result.status, 0);
+    CU_ASSERT_STRING_EQUAL(result.out, offered);
+    CU_ASSERT_STRING_EQUAL(result.err, "");
+}
+
+static void bash_completes_words_with_colons_and_equals(void)
+{
+    mock_answer(tcp, 200, "[\"add\",\"show\",\"ports\",\"peer=\",\"br1:p1\",\"br1:p2\"]");
+    bash_offers("polycubectl r1 po", "ports\n");
+    bash_offers("polycubectl r1 ", "add\nshow\nports\npeer=\nbr1:p1\nbr1:p2\n");
+    CU_ASSERT_STRING_EQUAL(mock_last(tcp), "OPTIONS /polycube/v1/r1/?help=NONE&completion");
+    bash_offers("polycubectl connect br1:p1 br1:", "p2\n");
+    bash_offers("polycubectl r1 ports add p1 peer=br1:p", "p1\np2\n");
+    bash_offers("polycubectl nothing here xyz", "\n");
+}
+
 static void help_is_asked_with_the_verb(void)
 {
     struct run *result;
@@ -471,6 +500,7 @@ int main(void)
         {"the configuration file is made, the environment wins", configuration_file_is_made_and_the_environment_wins},
         {"the shell runs the lines of a pipe", shell_runs_the_lines_of_a_pipe},
         {"completion comes from the daemon", completion_comes_from_the_daemon},
+        {"bash completes words with colons and equals signs", bash_completes_words_with_colons_and_equals},
         {"help is asked with the verb", help_is_asked_with_the_verb},
         {"the shell edits, completes and survives an interrupt", shell_edits_completes_and_survives_an_interrupt},
         CU_TEST_INFO_NULL,
