@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <bpf/btf.h>
+#include <harness/testrun.h>
+#include <stdio.h>
+
+static _Noreturn void run_die(const char *what, const char *name)
+{
+    fprintf(stderr, "test run: %s: %s\n", what, name);
+    exit(EXIT_FAILURE);
+}
+
+int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *skb, struct pcn_run *ret_run)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->bytes, .data_size_in = (uint32_t)frame->length,
+                .data_out = ret_run->frame.bytes, .data_size_out = sizeof(ret_run->frame.bytes), .repeat = 1);
+    struct bpf_prog_info info = {};
+    uint32_t info_size = sizeof(info);
+    int r;
+
+    r = bpf_obj_get_info_by_fd(program, &info, &info_size);
+    if (r < 0)
+        return r;
+    if (info.type == BPF_PROG_TYPE_SCHED_CLS) {
+        options.ctx_in = skb;
+        options.ctx_size_in = skb ? sizeof(*skb) : 0;
+        options.ctx_out = &ret_run->skb;
+        options.ctx_size_out = sizeof(ret_run->skb);
+    }
+    r = bpf_prog_test_run_opts(program, &options);
+    if (r < 0)
+        return r;
+    ret_run->verdict = options.retval;
+    ret_run->duration_ns = options.duration;
+    ret_run->frame.length = options.data_size_out;
+    return 0;
+}
+
+/* ---- objects ---- */
+
+static int run_load(struct bpf_object *object, void (*configure)(struct bpf_object *object),
+                    struct bpf_object **ret_object)
+{
+    int r;
+
+    if (configure)
+        configure(object);
+    r = bpf_object__load(object);
+    if (r < 0) {
+        bpf_object__close(object);
+        return r;
+    }
+    *ret_object = object;
+    return 0;
+}
+
+int pcn_run_open(const char *path, void (*configure)(struct bpf_object *object), struct bpf_object **ret_object)
+{
+    struct bpf_object *object = bpf_object__open_file(path, NULL);
+
+    return object ? run_load(object, configure, ret_object) : -errno;
+}
+
+int pcn_run_open_memory(const char *name, const void *elf, size_t size, void (*configure)(struct bpf_object *object),
+                        struct bpf_object **ret_object)
+{
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
+    struct bpf_object *object = bpf_object__open_mem(elf, size, &options);
+
+    return object ? run_load(object, configure, ret_object) : -errno;
+}
+
+void pcn_run_closep(struct bpf_object **object)
+{
+    bpf_object__close(*object);
+    *object = NULL;
+}
+
+static struct bpf_map *run_section_map(struct bpf_object *object, const char *section)
+{
+    struct bpf_map *map;
+
+    /* Data maps are called <object>.rodata; the section's name is at the end. */
+    bpf_object__for_each_map(map, object)
+    {
+        const char *name = bpf_map__name(map), *dot = strchr(name, '.');
+
+        if (pcn_streq(name, section) || (dot && pcn_streq(dot, section)))
+            return map;
+    }
+    return NULL;
+}
+
+static bool run_set_in(struct bpf_object *object, const struct btf *btf, const struct btf_type *section,
+                       const char *variable, const void *value, size_t size)
+{
+    const struct btf_var_secinfo *info = btf_var_secinfos(section);
+
+    for (int i = 0; i < btf_vlen(section); i++) {
+        const struct btf_type *type = btf__type_by_id(btf, info[i].type);
+        struct bpf_map *map;
+        uint8_t *memory;
+        size_t map_size;
+
+        if (!pcn_streq(btf__name_by_offset(btf, type->name_off), variable))
+            continue;
+        if (info[i].size != size)
+            run_die("variable has another size", variable);
+        map = run_section_map(object, btf__name_by_offset(btf, section->name_off));
+        memory = map ? (uint8_t *)bpf_map__initial_value(map, &map_size) : NULL;
+        if (!memory || info[i].offset + size > map_size)
+            run_die("section has no memory", variable);
+        memcpy(memory + info[i].offset, value, size);
+        return true;
+    }
+    return false;
+}
+
+void pcn_run_set(struct bpf_object *object, const char *variable, const void *value, size_t size)
+{
+    const struct btf *btf = bpf_object__btf(object);
+
+    for (uint32_t id = 1; btf && id < btf__type_cnt(btf); id++) {
+        const struct btf_type *type = btf__type_by_id(btf, id);
+
+        if (btf_is_datasec(type) && run_set_in(object, btf, type, variable, value, size))
+            return;
+    }
+    run_die("no such variable", variable);
+}
+
+int pcn_run_program(const struct bpf_object *object, const char *name)
+{
+    struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+
+    if (!program)
+        run_die("no such program", name);
+    return bpf_program__fd(program);
+}
+
+int pcn_run_map(const struct bpf_object *object, const char *name)
+{
+    struct bpf_map *map = bpf_object__find_map_by_name(object, name);
+
+    if (!map)
+        run_die("no such map", name);
+    return bpf_map__fd(map);
+}
+
+/* ---- per-CPU maps ---- */
+
+uint64_t pcn_map_sum(int map, uint32_t key)
+{
+    int cpus = libbpf_num_possible_cpus();
+    uint64_t values[cpus], sum = 0;
+
+    if (bpf_map_lookup_elem(map, &key, values) < 0)
+        return 0;
+    for (int i = 0; i < cpus; i++)
+        sum += values[i];
+    return sum;
+}
+
+struct pcn_port_counters pcn_map_counters(int map, uint32_t key)
+{
+    int cpus = libbpf_num_possible_cpus();
+    struct pcn_port_counters values[cpus], sum = {};
+
+    if (bpf_map_lookup_elem(map, &key, values) < 0)
+        return sum;
+    for (int i = 0; i < cpus; i++) {
+        sum.packets += values[i].packets;
+        sum.bytes += values[i].bytes;
+    }
+    return sum;
+}
+
+int pcn_map_fill(int map, const void *key, const void *value, size_t size)
+{
+    size_t stride = (size + 7) & ~(size_t)7;
+    int cpus = libbpf_num_possible_cpus();
+    _cleanup_free_ uint8_t *values = calloc((size_t)cpus, stride);
+
+    if (!values)
+        return -ENOMEM;
+    for (int i = 0; i < cpus; i++)
+        memcpy(values + (size_t)i * stride, value, size);
+    return bpf_map_update_elem(map, key, values, BPF_ANY);
+}
