@@ -19,8 +19,18 @@
 #include <pcn/log.bpf.h>
 #include <pcn/slowpath.bpf.h>
 
-/* A link is counted once, where the packet is received: by port; transparent cubes: by direction. */
-PCN_MAP_ARRAY(pcn_ports, BPF_MAP_TYPE_PERCPU_ARRAY, PCN_PORTS_MAX, struct pcn_port_counters);
+/*
+ * A link is counted once, where the packet is received: by port; transparent
+ * cubes: by direction. A plain array with a part for each CPU: one load less than a
+ * per-CPU map, and user space reads it mapped. The daemon sets its size.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 2 * PCN_COUNTERS_STRIDE);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __type(key, __u32);
+    __type(value, struct pcn_port_counters);
+} pcn_counters SEC(".maps");
 
 /* ---- what a handler returns ---- */
 
@@ -62,8 +72,10 @@ PCN_INLINE enum pcn_verdict pcn_slow_path(struct pcn_packet *packet, __u16 reaso
 
 PCN_INLINE void pcn_count(struct pcn_ctx *ctx, __u32 index)
 {
-    struct pcn_port_counters *counters = bpf_map_lookup_elem(&pcn_ports, &index);
+    struct pcn_port_counters *counters;
 
+    index += bpf_get_smp_processor_id() * PCN_COUNTERS_STRIDE + pcn_colour() * PCN_COUNTERS_PER_LINE;
+    counters = bpf_map_lookup_elem(&pcn_counters, &index);
     if (counters) {
         counters->packets++;
         counters->bytes += pcn_length(ctx);
@@ -99,27 +111,29 @@ PCN_INLINE int pcn_to_host(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 }
 
 /* Verdicts that mean the same everywhere. */
-PCN_INLINE int pcn_act(struct pcn_ctx *ctx, struct pcn_packet *packet, enum pcn_verdict verdict)
+PCN_INLINE int pcn_act(struct pcn_ctx *ctx, struct pcn_packet *packet, enum pcn_verdict verdict, __u8 direction)
 {
     if (verdict == PCN_DROP)
         return pcn_drop_count(packet->reason);
-    if (verdict == PCN_SLOW_PATH)
+    if (verdict == PCN_SLOW_PATH) {
+        packet->direction = direction;
         return pcn_to_user(ctx);
+    }
     return pcn_drop_count(PCN_DROP_BAD_VERDICT);
 }
 
 typedef enum pcn_verdict pcn_handler(struct pcn_ctx *ctx, struct pcn_packet *packet);
 
 /* Out of packet->port: the cube's egress handler, then the hop. */
-PCN_INLINE int pcn_standard_leave(struct pcn_ctx *ctx, struct pcn_packet *packet, pcn_handler *egress)
+PCN_INLINE int pcn_standard_leave(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 port, pcn_handler *egress)
 {
     enum pcn_verdict verdict;
 
     pcn_span(ctx, packet);
     verdict = egress(ctx, packet);
     if (pcn_likely(verdict == PCN_PASS))
-        return pcn_hop_take(ctx, packet, packet->port);
-    return pcn_act(ctx, packet, verdict);
+        return pcn_hop_take(ctx, packet, port);
+    return pcn_act(ctx, packet, verdict, PCN_EGRESS);
 }
 
 PCN_INLINE int pcn_standard_ingress(struct pcn_ctx *ctx, pcn_handler *ingress, pcn_handler *egress)
@@ -130,12 +144,9 @@ PCN_INLINE int pcn_standard_ingress(struct pcn_ctx *ctx, pcn_handler *ingress, p
 
     if (!packet)
         return PCN_ACT_DROP;
-    packet->direction = PCN_INGRESS;
     pcn_count(ctx, packet->port);
     pcn_span(ctx, packet);
     verdict = ingress(ctx, packet);
-    if (pcn_identity.dry_run)
-        return verdict;
     switch (verdict) {
     case PCN_REDIRECT:
         port = packet->out_port;
@@ -157,13 +168,12 @@ PCN_INLINE int pcn_standard_ingress(struct pcn_ctx *ctx, pcn_handler *ingress, p
     case PCN_HOST:
         return pcn_to_host(ctx, packet);
     default:
-        return pcn_act(ctx, packet, verdict);
+        return pcn_act(ctx, packet, verdict, PCN_INGRESS);
     }
     if (pcn_unlikely(port >= PCN_PORTS_MAX))
         return pcn_drop_count(PCN_DROP_BAD_PORT);
     packet->port = port;
-    packet->direction = PCN_EGRESS;
-    return pcn_standard_leave(ctx, packet, egress);
+    return pcn_standard_leave(ctx, packet, port, egress);
 }
 
 PCN_INLINE int pcn_standard_egress(struct pcn_ctx *ctx, pcn_handler *egress)
@@ -172,8 +182,7 @@ PCN_INLINE int pcn_standard_egress(struct pcn_ctx *ctx, pcn_handler *egress)
 
     if (!packet)
         return PCN_ACT_DROP;
-    packet->direction = PCN_EGRESS;
-    return pcn_standard_leave(ctx, packet, egress);
+    return pcn_standard_leave(ctx, packet, packet->port, egress);
 }
 
 PCN_INLINE int pcn_transparent(struct pcn_ctx *ctx, pcn_handler *handler, __u8 direction)
@@ -184,15 +193,12 @@ PCN_INLINE int pcn_transparent(struct pcn_ctx *ctx, pcn_handler *handler, __u8 d
 
     if (!packet)
         return PCN_ACT_DROP;
-    packet->direction = direction;
     if (pcn_unlikely(packet->flags & PCN_PACKET_FORWARD)) {
         packet->flags &= ~PCN_PACKET_FORWARD;
         return pcn_hop_take(ctx, packet, next);
     }
     pcn_count(ctx, direction);
     verdict = handler(ctx, packet);
-    if (pcn_identity.dry_run)
-        return verdict;
     if (verdict == PCN_REPLY) {
         next = direction == PCN_INGRESS ? PCN_NEXT_EGRESS : PCN_NEXT_INGRESS;
 #ifndef PCN_XDP
@@ -201,7 +207,7 @@ PCN_INLINE int pcn_transparent(struct pcn_ctx *ctx, pcn_handler *handler, __u8 d
             packet->flags = (packet->flags & ~PCN_PACKET_HOST_EGRESS) | PCN_PACKET_REINJECTED;
 #endif
     } else if (pcn_unlikely(verdict != PCN_PASS)) {
-        return pcn_act(ctx, packet, verdict);
+        return pcn_act(ctx, packet, verdict, direction);
     }
     return pcn_hop_take(ctx, packet, next);
 }

@@ -3,7 +3,7 @@
  * Leaving a program: to the next one, out of a device, to the stack, or
  * nowhere. Entry programs, cubes and re-injection all leave by pcn_hop_take().
  *
- * Maps of an instance: pcn_hops, .data.pcn, .rodata, pcn_drops, pcn_ports.
+ * Maps of an instance: pcn_hops, .data.pcn, .rodata, pcn_drops, pcn_counters.
  * Maps of the daemon, the same in every instance: pcn_packets, pcn_netdevs
  * (XDP), pcn_ring, pcn_logs. The daemon puts its own in place of the latter.
  */
@@ -27,6 +27,21 @@ PCN_MAP_ARRAY(pcn_netdevs, BPF_MAP_TYPE_DEVMAP, PCN_NETDEVS_MAX, __u32);
 
 const volatile struct pcn_cube_identity pcn_identity = {};
 struct pcn_cube_data pcn_cube SEC(".data.pcn") = {};
+
+/* See PCN_COLOURS. The mask is for the verifier, and for objects that nobody coloured. */
+PCN_INLINE __u32 pcn_colour(void)
+{
+    __u64 colour;
+
+    asm("%0 = %1 ll" : "=r"(colour) : "i"(PCN_COLOUR_MARK));
+    return colour & (PCN_COLOURS - 1);
+}
+
+PCN_INLINE __u64 pcn_hop_word(__u32 index)
+{
+    index = (index & (PCN_PORTS_MAX - 1)) + pcn_colour() * PCN_HOPS_PER_LINE;
+    return *(const volatile __u64 *)&pcn_cube.hops[index];
+}
 
 PCN_INLINE struct pcn_packet *pcn_packet_get(void)
 {
@@ -57,9 +72,16 @@ PCN_INLINE int pcn_drop_count(__u32 reason)
 
 PCN_INLINE void pcn_tail_call(struct pcn_ctx *ctx, __u32 slot)
 {
+    /* Most cubes have few neighbours: a compare or two, and not four by bisection. */
+    if (pcn_likely(slot == 0)) {
+        bpf_tail_call_static(ctx, &pcn_hops, 0);
+        return;
+    }
+    if (pcn_likely(slot == 1)) {
+        bpf_tail_call_static(ctx, &pcn_hops, 1);
+        return;
+    }
     switch (slot) {
-        PCN_STATIC_CALL(0)
-        PCN_STATIC_CALL(1)
         PCN_STATIC_CALL(2)
         PCN_STATIC_CALL(3)
         PCN_STATIC_CALL(4)
@@ -131,13 +153,12 @@ PCN_INLINE int pcn_hop_take(struct pcn_ctx *ctx, struct pcn_packet *packet, __u3
     __u64 word;
 
     PCN_OPAQUE(index);
-    word = *(const volatile __u64 *)&pcn_cube.hops[index & (PCN_PORTS_MAX - 1)];
+    word = pcn_hop_word(index);
     kind = word;
     port = word >> 16;
     target = word >> 32;
     if (kind == PCN_HOP_PROGRAM) {
         packet->port = port;
-        packet->hops++;
         pcn_tail_call(ctx, target);
         return pcn_drop_count(PCN_DROP_HOP_LIMIT);
     }

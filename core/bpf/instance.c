@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/env.h>
 #include <bpf/instance.h>
+#include <bpf/libbpf.h>
 #include <bpf/object.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -37,6 +38,7 @@ struct pcn_instance {
     enum pcn_cube_type type;
     bool programs[PCN_FLAVOUR_MAX][PCN_DIRECTION_MAX];
     struct pcn_cube_data *data;
+    uint32_t colour;
     LIST_HEAD(, handle) handles;
     LIST_HEAD(, memory) memories;
 };
@@ -120,6 +122,36 @@ static int object_share(struct pcn_object *object, const char *name, int fd)
     return map ? bpf_map__reuse_fd(map, fd) : 0;
 }
 
+/* Writes the colour into the programs, in place of the mark: an immediate costs no load. */
+static int object_colour(struct pcn_object *object, uint32_t colour)
+{
+    struct bpf_program *program;
+
+    bpf_object__for_each_program(program, object->bpf)
+    {
+        /* libbpf gives them to be read, and loads them as they are then. */
+        struct bpf_insn *insns = (struct bpf_insn *)bpf_program__insns(program);
+        size_t n = bpf_program__insn_cnt(program);
+
+        for (size_t i = 0; i + 1 < n; i++) {
+            if (insns[i].code != (BPF_LD | BPF_IMM | BPF_DW))
+                continue;
+            if (insns[i].src_reg == 0 && (uint32_t)insns[i].imm == (uint32_t)PCN_COLOUR_MARK &&
+                (uint32_t)insns[i + 1].imm == (uint32_t)(PCN_COLOUR_MARK >> 32)) {
+                insns[i].imm = (int32_t)colour;
+                insns[i + 1].imm = 0;
+            }
+            i++;
+        }
+    }
+    return 0;
+}
+
+uint32_t pcn_instance_colour(uint16_t cube)
+{
+    return cube % PCN_COLOURS;
+}
+
 static int object_prepare(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec, struct pcn_object *object,
                           struct pcn_error *error)
 {
@@ -140,11 +172,12 @@ static int object_prepare(struct pcn_bpf *bpf, const struct pcn_instance_spec *s
     r = pcn_object_set(object, "pcn_identity", &spec->identity, sizeof(spec->identity));
     if (r < 0)
         return pcn_log_error(r, "the object has no pcn_identity of %zu bytes", sizeof(spec->identity));
-    if (spec->n_counters) {
-        r = pcn_object_resize(object, "pcn_ports", spec->n_counters);
-        if (r < 0 && r != -ENOENT)
-            return r;
-    }
+    r = pcn_object_resize(object, "pcn_counters", pcn_cpus() * PCN_COUNTERS_STRIDE);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    r = object_colour(object, pcn_instance_colour(spec->identity.cube));
+    if (r < 0)
+        return r;
     return spec->configure ? spec->configure(object, spec->config, error) : 0;
 }
 
@@ -227,6 +260,7 @@ int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec,
         return -ENOMEM;
     instance->serial = ++last_serial;
     instance->type = spec->type;
+    instance->colour = pcn_instance_colour(spec->identity.cube);
     (void)snprintf(instance->directory, sizeof(instance->directory), "%s/%s", bpf->root, spec->slot);
     if (mkdir(instance->directory, 0700) < 0)
         return pcn_log_error(-errno, "cannot create %s", instance->directory);
@@ -280,6 +314,42 @@ void pcn_instance_freep(struct pcn_instance **ptr)
 struct pcn_cube_data *pcn_instance_data(const struct pcn_instance *instance)
 {
     return instance->data;
+}
+
+struct pcn_hop *pcn_instance_hop(const struct pcn_instance *instance, size_t hop)
+{
+    return &instance->data->hops[instance->colour * PCN_HOPS_PER_LINE + hop];
+}
+
+int pcn_instance_counters(struct pcn_instance *instance, uint32_t index, struct pcn_port_counters *ret_counters)
+{
+    struct pcn_port_counters sum = {};
+    void *memory;
+    size_t size;
+    int r;
+
+    r = pcn_instance_memory(instance, "pcn_counters", &memory, &size);
+    if (r < 0)
+        return r;
+    index += instance->colour * PCN_COUNTERS_PER_LINE;
+    for (unsigned int cpu = 0; cpu < pcn_cpus(); cpu++) {
+        const volatile struct pcn_port_counters *counters =
+            (struct pcn_port_counters *)memory + cpu * PCN_COUNTERS_STRIDE + index;
+
+        sum.packets += counters->packets;
+        sum.bytes += counters->bytes;
+    }
+    *ret_counters = sum;
+    return 0;
+}
+
+unsigned int pcn_cpus(void)
+{
+    static unsigned int cpus;
+
+    if (!cpus)
+        cpus = (unsigned int)libbpf_num_possible_cpus();
+    return cpus;
 }
 
 enum pcn_cube_type pcn_instance_type(const struct pcn_instance *instance)

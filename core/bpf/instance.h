@@ -28,7 +28,6 @@ struct pcn_instance_spec {
     size_t tc_object_size;
     const void *xdp_object;
     size_t xdp_object_size;
-    uint32_t n_counters; /* entries of pcn_ports; 0: as in the object */
     /* See struct pcn_cube_kind. */
     int (*configure)(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error);
     const struct pcn_node *config;
@@ -45,6 +44,10 @@ void pcn_instance_freep(struct pcn_instance **instance);
 
 /* Live data, mapped. */
 struct pcn_cube_data *pcn_instance_data(const struct pcn_instance *instance);
+/* Where a hop's word is, and the sum of a counter over the CPUs: see PCN_COLOURS. */
+struct pcn_hop *pcn_instance_hop(const struct pcn_instance *instance, size_t hop);
+int pcn_instance_counters(struct pcn_instance *instance, uint32_t index, struct pcn_port_counters *ret_counters);
+uint32_t pcn_instance_colour(uint16_t cube);
 enum pcn_cube_type pcn_instance_type(const struct pcn_instance *instance);
 /* Never given twice, unlike an address. */
 uint64_t pcn_instance_serial(const struct pcn_instance *instance);

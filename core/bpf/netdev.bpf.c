@@ -8,7 +8,6 @@
 PCN_INLINE void entry_start(struct pcn_packet *packet, __u32 flags)
 {
     packet->port = 0;
-    packet->direction = PCN_INGRESS;
     packet->hops = 0;
     packet->flags = flags;
 }

@@ -49,12 +49,11 @@ PCN_INLINE bool reinject_context(const struct pcn_reinject *header, __u32 *ret_e
 
     if (!packet)
         return false;
-    if (header->hops >= PCN_HOPS_MAX) {
+    if (header->hops >= PCN_REINJECT_MAX) {
         reinject_drop(PCN_DROP_HOP_LIMIT);
         return false;
     }
     packet->port = header->port;
-    packet->direction = header->direction;
     packet->hops = header->hops;
     packet->flags = PCN_PACKET_REINJECTED;
     if (header->flags & PCN_REINJECT_FORWARD)

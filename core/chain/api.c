@@ -3,7 +3,6 @@
 #include "private.h"
 #include <base/log.h>
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -48,15 +47,6 @@ void pcn_cube_log(struct pcn_cube *cube, enum pcn_log_level level, const char *f
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     pcn_log_cube_line(level, cube->kind->name, cube->name, text);
-}
-
-unsigned int pcn_cpus(void)
-{
-    static unsigned int cpus;
-
-    if (!cpus)
-        cpus = (unsigned int)libbpf_num_possible_cpus();
-    return cpus;
 }
 
 /* ---- maps ---- */

@@ -99,7 +99,6 @@ static int cube_load(struct pcn_cube *cube, const struct pcn_cube_spec *spec, st
         .tc_object_size = (size_t)((const char *)kind->tc_object_end - (const char *)kind->tc_object),
         .xdp_object = kind->xdp_object,
         .xdp_object_size = (size_t)((const char *)kind->xdp_object_end - (const char *)kind->xdp_object),
-        .n_counters = kind->shape == PCN_TRANSPARENT ? PCN_DIRECTION_MAX : PCN_PORTS_MAX,
         .configure = kind->configure,
         .config = spec->config,
     };
@@ -235,21 +234,7 @@ void pcn_cube_parent(const struct pcn_cube *cube, char *ret_text, size_t size)
 
 int pcn_cube_counters(struct pcn_cube *cube, uint32_t index, struct pcn_port_counters *ret_counters)
 {
-    _cleanup_free_ struct pcn_port_counters *values = calloc(pcn_cpus(), sizeof(*values));
-    struct pcn_port_counters sum = {};
-    int r;
-
-    if (!values)
-        return -ENOMEM;
-    r = pcn_map_get(cube, "pcn_ports", &index, values);
-    if (r < 0)
-        return r;
-    for (unsigned int cpu = 0; cpu < pcn_cpus(); cpu++) {
-        sum.packets += values[cpu].packets;
-        sum.bytes += values[cpu].bytes;
-    }
-    *ret_counters = sum;
-    return 0;
+    return pcn_instance_counters(cube->patch.instance, index, ret_counters);
 }
 
 int pcn_cube_drops(struct pcn_cube *cube, uint64_t ret_drops[PCN_DROP_REASONS_MAX])

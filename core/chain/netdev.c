@@ -117,7 +117,6 @@ static int netdev_load(struct pcn_chain *chain, struct pcn_netdev *netdev, struc
         .xdp_object_size = pcn_netdev_xdp_size,
     };
     const struct pcn_hop stack = {.kind = PCN_HOP_STACK, .index = (uint32_t)netdev->device.ifindex};
-    struct pcn_cube_data *data;
     int r;
 
     (void)snprintf(spec.slot, sizeof(spec.slot), "netdev_%d", netdev->device.ifindex);
@@ -128,9 +127,8 @@ static int netdev_load(struct pcn_chain *chain, struct pcn_netdev *netdev, struc
     if (r < 0)
         return r;
     /* Inert: until it is wired, everything goes on as if it were not there. */
-    data = pcn_instance_data(netdev->patch.instance);
-    data->hops[PCN_NEXT_INGRESS] = stack;
-    data->hops[PCN_NEXT_EGRESS] = stack;
+    *pcn_instance_hop(netdev->patch.instance, PCN_NEXT_INGRESS) = stack;
+    *pcn_instance_hop(netdev->patch.instance, PCN_NEXT_EGRESS) = stack;
     if (type_is_xdp(netdev->type)) {
         r = netdev_devmap(chain, netdev);
         if (r < 0)

@@ -183,12 +183,11 @@ static int slot_get(struct pcn_patch *patch, const struct pcn_patch *target, enu
 
 static void hop_store(struct pcn_patch *patch, size_t hop, struct pcn_hop value)
 {
-    struct pcn_cube_data *data = pcn_instance_data(patch->instance);
     uint64_t word;
 
     memcpy(&word, &value, sizeof(word));
     /* Release: the slot that the word names is in place before the word. */
-    __atomic_store_n((uint64_t *)&data->hops[hop], word, __ATOMIC_RELEASE);
+    __atomic_store_n((uint64_t *)pcn_instance_hop(patch->instance, hop), word, __ATOMIC_RELEASE);
 }
 
 static void patch_set(struct pcn_chain *chain, struct pcn_patch *patch, size_t hop, const struct step *step, bool xdp)
@@ -291,7 +290,7 @@ static void port_set_flood(struct pcn_chain *chain, struct pcn_port *port)
 {
     struct pcn_bpf *bpf = chain->config.bpf;
     struct pcn_cube *cube = port->cube;
-    struct pcn_hop hop = pcn_instance_data(cube->patch.instance)->hops[port->id];
+    struct pcn_hop hop = *pcn_instance_hop(cube->patch.instance, port->id);
     bool plain = hop.kind == PCN_HOP_NETDEV && !cube->kind->has_egress, behind = false;
     struct bpf_devmap_val value = {.bpf_prog.fd = -1};
     struct pcn_flood_ports ports = {};

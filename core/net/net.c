@@ -110,12 +110,10 @@ void pcn_net_freep(struct pcn_net **ptr)
 
 int pcn_net_by_name(const struct pcn_net *net, const char *name, struct pcn_net_device *ret_device)
 {
-    struct rtnl_link *link;
+    struct rtnl_link *link = NULL;
 
-    /* The watch may lag behind a device that was made a moment ago: catch up first. */
-    (void)nl_cache_mngr_data_ready(net->manager);
-    link = rtnl_link_get_by_name(net->links, name);
-    if (!link)
+    /* The kernel is asked: the watch lags behind a device that was made a moment ago. */
+    if (rtnl_link_get_kernel(net->sock, 0, name, &link) < 0)
         return -ENODEV;
     device_fill(link, ret_device);
     rtnl_link_put(link);
@@ -136,12 +134,15 @@ int pcn_net_by_ifindex(const struct pcn_net *net, int ifindex, struct pcn_net_de
 void pcn_net_each(const struct pcn_net *net, void (*each)(void *data, const struct pcn_net_device *device), void *data)
 {
     struct pcn_net_device device;
+    struct nl_cache *links = NULL;
 
-    (void)nl_cache_mngr_data_ready(net->manager);
-    for (struct nl_object *object = nl_cache_get_first(net->links); object; object = nl_cache_get_next(object)) {
+    if (rtnl_link_alloc_cache(net->sock, AF_UNSPEC, &links) < 0)
+        return;
+    for (struct nl_object *object = nl_cache_get_first(links); object; object = nl_cache_get_next(object)) {
         device_fill((struct rtnl_link *)object, &device);
         each(data, &device);
     }
+    nl_cache_free(links);
 }
 
 void pcn_net_addresses(const struct pcn_net *net, int ifindex, void (*each)(void *data, const char *address),
