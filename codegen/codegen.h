@@ -31,9 +31,8 @@ const char *pcn_gen_about(const struct pcn_gen *gen, const char *extension);
 
 /* ---- looking at a schema ---- */
 
-/* Children in YANG order, choices and cases looked through, actions last. node NULL: the first. output: of an action. */
+/* Children in YANG order, choices and cases looked through, actions last. node NULL: the first. */
 const struct lysc_node *pcn_gen_next(const struct lysc_node *parent, const struct lysc_node *node);
-const struct lysc_node *pcn_gen_next_output(const struct lysc_node *parent, const struct lysc_node *node);
 bool pcn_gen_is_unit(const struct lysc_node *node);  /* container or list */
 bool pcn_gen_is_state(const struct lysc_node *node); /* config false */
 bool pcn_gen_is_key(const struct lysc_node *node);
@@ -69,6 +68,7 @@ struct pcn_gen_file {
     char *path;
     char *temporary;
 };
+/* directory NULL: name is a path */
 int pcn_gen_file_open(const char *directory, const char *name, struct pcn_gen_file *ret_file);
 int pcn_gen_file_commit(struct pcn_gen_file *file);
 void pcn_gen_file_discardp(struct pcn_gen_file *file); /* removes what was not committed */

@@ -6,7 +6,8 @@ int pcn_gen_file_open(const char *directory, const char *name, struct pcn_gen_fi
 {
     _cleanup_(pcn_gen_file_discardp) struct pcn_gen_file file = {};
 
-    if (asprintf(&file.path, "%s/%s", directory, name) < 0 || asprintf(&file.temporary, "%s~", file.path) < 0)
+    if (asprintf(&file.path, "%s%s%s", directory ? directory : "", directory ? "/" : "", name) < 0 ||
+        asprintf(&file.temporary, "%s~", file.path) < 0)
         return -ENOMEM;
     file.out = fopen(file.temporary, "we");
     if (!file.out) {

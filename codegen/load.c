@@ -168,11 +168,6 @@ const struct lysc_node *pcn_gen_next(const struct lysc_node *parent, const struc
     return node;
 }
 
-const struct lysc_node *pcn_gen_next_output(const struct lysc_node *parent, const struct lysc_node *node)
-{
-    return lys_getnext(node, parent, NULL, LYS_GETNEXT_OUTPUT);
-}
-
 bool pcn_gen_is_unit(const struct lysc_node *node)
 {
     return node->nodetype & (LYS_CONTAINER | LYS_LIST);

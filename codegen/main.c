@@ -34,6 +34,8 @@ static int run(int n, char **words)
         return r;
     if (pcn_streq(command, "types") && n == 3)
         return pcn_gen_types(&gen, words[2]);
+    if (pcn_streq(command, "openapi") && n <= 3)
+        return pcn_gen_openapi(&gen, n == 3 ? words[2] : NULL);
     return complain();
 }
 
