@@ -65,6 +65,23 @@ void pcn_cli_client_freep(struct pcn_cli_client **client)
     free(c);
 }
 
+/* A proxy of the environment is not for this machine's own addresses. */
+static CURLcode client_setup_proxy(struct pcn_cli_client *client)
+{
+    const char *others = getenv("no_proxy");
+    _cleanup_free_ char *hosts = NULL;
+
+    if (client->socket)
+        return curl_easy_setopt(client->curl, CURLOPT_PROXY, "");
+    if (!others)
+        others = getenv("NO_PROXY");
+    if (others && pcn_streq(others, "*"))
+        return curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*");
+    if (asprintf(&hosts, "localhost,127.0.0.1,::1%s%s", others ? "," : "", others ? others : "") < 0)
+        return CURLE_OUT_OF_MEMORY;
+    return curl_easy_setopt(client->curl, CURLOPT_NOPROXY, hosts);
+}
+
 /* Options that are the same for all requests. */
 static bool client_setup(struct pcn_cli_client *client, const struct pcn_cli_config *config)
 {
@@ -85,11 +102,9 @@ static bool client_setup(struct pcn_cli_client *client, const struct pcn_cli_con
     r |= curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     r |= curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, client_progress);
     r |= curl_easy_setopt(curl, CURLOPT_VERBOSE, config->debug ? 1L : 0L);
-    if (client->socket) {
+    if (client->socket)
         r |= curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->socket);
-        /* A proxy of the environment is not for a socket. */
-        r |= curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    }
+    r |= client_setup_proxy(client);
     if (config->cert)
         r |= curl_easy_setopt(curl, CURLOPT_SSLCERT, config->cert);
     if (config->key)

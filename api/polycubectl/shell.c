@@ -4,13 +4,16 @@
 #include "words.h"
 #include <fcntl.h>
 #include <histedit.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <wchar.h>
 
 #define HISTORY_LINES 1000
 #define LISTED_MAX 200 /* candidates that Tab lists */
 
-static volatile sig_atomic_t shell_interrupted;
+static volatile sig_atomic_t shell_interrupted, shell_resized;
 
 struct shell {
     struct pcn_cli_session *session;
@@ -19,11 +22,15 @@ struct shell {
     History *history;
     char *history_file; /* NULL: not kept */
     bool leave;
+    sigset_t unblocked; /* while waiting for a key */
 };
 
 static void shell_signal(int signal)
 {
-    shell_interrupted = 1;
+    if (signal == SIGINT)
+        shell_interrupted = 1;
+    else
+        shell_resized = 1;
 }
 
 /* A descriptor from which the text of `<<< text` can be read as from a file. */
@@ -93,6 +100,40 @@ static char *shell_prompt(EditLine *edit)
     static char prompt[] = "polycube> ";
 
     return prompt;
+}
+
+/*
+ * The next character. Signals are let in only while it is waited for: one that comes between the look at its flag and
+ * a read() would else not be seen before the next key. -1 with EINTR: Ctrl-C.
+ */
+static int shell_key(EditLine *edit, wchar_t *ret_key)
+{
+    mbstate_t state = {};
+    struct shell *shell = NULL;
+
+    if (el_get(edit, EL_CLIENTDATA, &shell) < 0 || !shell)
+        return -1;
+    for (;;) {
+        struct pollfd poller = {.fd = fileno(shell->in), .events = POLLIN};
+        size_t length;
+        char byte;
+
+        if (ppoll(&poller, 1, NULL, &shell->unblocked) < 0) {
+            if (errno != EINTR || shell_interrupted)
+                return -1;
+            if (shell_resized)
+                el_resize(edit);
+            shell_resized = 0;
+            continue;
+        }
+        if (read(poller.fd, &byte, 1) != 1)
+            return 0;
+        length = mbrtowc(ret_key, &byte, 1, &state);
+        if (length <= 1)
+            return 1;
+        if (length == (size_t)-1)
+            state = (mbstate_t){};
+    }
 }
 
 static void shell_list(struct shell *shell, const json_t *candidates)
@@ -216,8 +257,11 @@ static int terminal_open(struct shell *shell)
     (void)el_set(shell->edit, EL_BIND, "^I", "pcn-complete", NULL);
     (void)el_set(shell->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     (void)el_source(shell->edit, NULL);
+    (void)el_wset(shell->edit, EL_GETCFN, shell_key);
     /* Ctrl-C drops the line, or the request that runs, not the shell. */
     (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGWINCH, &action, NULL);
+    (void)sigprocmask(SIG_SETMASK, NULL, &shell->unblocked);
     shell->session->interrupted = &shell_interrupted;
     return 0;
 }
@@ -240,13 +284,19 @@ static void terminal_close(struct shell *shell)
 
 static void terminal_loop(struct shell *shell)
 {
+    sigset_t blocked = shell->unblocked;
+
+    (void)sigaddset(&blocked, SIGINT);
+    (void)sigaddset(&blocked, SIGWINCH);
     while (!shell->leave) {
         HistEvent event;
         const char *text;
         int length = 0;
 
+        (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
         shell_interrupted = 0;
         text = el_gets(shell->edit, &length);
+        (void)sigprocmask(SIG_SETMASK, &shell->unblocked, NULL);
         if (!text || length <= 0) {
             (void)fputc('\n', shell->session->out);
             if (!shell_interrupted)

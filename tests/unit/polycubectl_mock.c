@@ -118,37 +118,57 @@ static int mock_listen(const char *path)
     return TAKE_FD(fd);
 }
 
-struct mock *mock_new(const char *path)
+/* where: the listening address or socket. tls: certificate and key, or NULL. */
+static bool mock_start(struct mock *mock, struct MHD_OptionItem where, const char *const *tls)
+{
+    struct MHD_OptionItem options[] = {
+        where,
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)mock_uri, NULL},
+        {tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(tls ? tls[0] : NULL)},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(tls ? tls[1] : NULL)},
+        {MHD_OPTION_END, 0, NULL}};
+    unsigned int flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | (tls ? MHD_USE_TLS : 0);
+
+    mock->daemon = MHD_start_daemon(flags, 0, NULL, NULL, mock_handle, mock, MHD_OPTION_NOTIFY_COMPLETED, mock_done,
+                                    NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    mock_answer(mock, 200, "");
+    return mock->daemon;
+}
+
+static struct mock *mock_new_tcp(const char *scheme, const char *const *tls)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct mock *mock = calloc(1, sizeof(*mock));
-    int fd = path ? mock_listen(path) : -1;
-    struct MHD_OptionItem where = {MHD_OPTION_SOCK_ADDR, 0, &address};
-    struct MHD_OptionItem options[] = {{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)mock_uri, NULL},
-                                       {MHD_OPTION_END, 0, NULL}};
 
-    if (!mock || (path && fd < 0)) {
+    if (!mock || !mock_start(mock, (struct MHD_OptionItem){MHD_OPTION_SOCK_ADDR, 0, &address}, tls)) {
         free(mock);
         return NULL;
     }
-    if (path)
-        where = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL};
-    mock->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, mock_handle, mock,
-                                    MHD_OPTION_NOTIFY_COMPLETED, mock_done, NULL, MHD_OPTION_ARRAY,
-                                    (struct MHD_OptionItem[]){where, {MHD_OPTION_END, 0, NULL}}, MHD_OPTION_ARRAY,
-                                    options, MHD_OPTION_END);
-    if (!mock->daemon) {
+    (void)snprintf(mock->url, sizeof(mock->url), "%s://127.0.0.1:%u/polycube/v1/", scheme,
+                   MHD_get_daemon_info(mock->daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
+    return mock;
+}
+
+struct mock *mock_new_tls(const char *cert, const char *key)
+{
+    return mock_new_tcp("https", (const char *const[]){cert, key});
+}
+
+struct mock *mock_new(const char *path)
+{
+    struct mock *mock;
+    int fd;
+
+    if (!path)
+        return mock_new_tcp("http", NULL);
+    fd = mock_listen(path);
+    mock = calloc(1, sizeof(*mock));
+    if (!mock || fd < 0 || !mock_start(mock, (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL}, NULL)) {
         free(mock);
         return NULL;
     }
-    mock_answer(mock, 200, "");
-    if (path) {
-        mock->path = strdup(path);
-        (void)snprintf(mock->url, sizeof(mock->url), "unix://%s", path);
-    } else {
-        (void)snprintf(mock->url, sizeof(mock->url), "http://127.0.0.1:%u/polycube/v1/",
-                       MHD_get_daemon_info(mock->daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
-    }
+    mock->path = strdup(path);
+    (void)snprintf(mock->url, sizeof(mock->url), "unix://%s", path);
     return mock;
 }
 
@@ -261,6 +281,12 @@ static void run_child(const struct run *run, const char *const *words, int input
         (void)setenv("POLYCUBECTL_URL", run->url, 1);
     else
         (void)unsetenv("POLYCUBECTL_URL");
+    if (run->cacert)
+        (void)setenv("POLYCUBECTL_CACERT", run->cacert, 1);
+    /* One that does not work: the loopback is spoken to without. */
+    (void)setenv("http_proxy", "http://127.0.0.1:1", 1);
+    (void)setenv("https_proxy", "http://127.0.0.1:1", 1);
+    (void)setenv("no_proxy", "example.com", 1);
     (void)setenv("HOME", run->home ? run->home : "/dev/null/nobody", 1);
     (void)unsetenv("XDG_CONFIG_HOME");
     (void)snprintf(path, sizeof(path), "%s/bin:%s", PCN_BUILD_DIR, getenv("PATH"));

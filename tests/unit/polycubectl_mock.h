@@ -10,6 +10,8 @@ struct mock;
 
 /* On a port of the loopback, or with a socket at path on that. NULL: failed. */
 struct mock *mock_new(const char *path);
+/* On a port of the loopback, over TLS, with these PEM texts. */
+struct mock *mock_new_tls(const char *cert, const char *key);
 void mock_free(struct mock *mock);
 /* "http://127.0.0.1:PORT/polycube/v1/" or "unix://PATH". */
 const char *mock_url(const struct mock *mock);
@@ -34,7 +36,8 @@ enum run_input {
 };
 
 struct run {
-    const char *url; /* of POLYCUBECTL_URL; NULL: not set */
+    const char *url;    /* of POLYCUBECTL_URL; NULL: not set */
+    const char *cacert; /* the same of POLYCUBECTL_CACERT */
     enum run_input input;
     const char *text;
     const char *program; /* NULL: polycubectl */

@@ -58,7 +58,9 @@ static int suite_close(void)
                                         ".local/state/polycubectl_history",
                                         ".local/state",
                                         ".local",
-                                        "log"};
+                                        "log",
+                                        "cert",
+                                        "key"};
 
     mock_free(tcp);
     mock_free(local);
@@ -170,6 +172,57 @@ static void exit_status_says_who_failed(void)
     CU_ASSERT_EQUAL(refused->status, 3);
     CU_ASSERT_EQUAL(mock_count(tcp), 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(refused->err, "a=b=c is not a valid format"));
+}
+
+static char *read_file(const char *name)
+{
+    char path[160], *text = calloc(1, 16384);
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    file = fopen(path, "r");
+    if (!file || !text || fread(text, 1, 16383, file) == 0)
+        (void)fprintf(stderr, "cannot read %s\n", path);
+    if (file)
+        (void)fclose(file);
+    return text;
+}
+
+static void https_needs_a_known_authority(void)
+{
+    _cleanup_free_ char *cert = NULL, *key = NULL;
+    char command[512], path[160];
+    static struct run result;
+    struct mock *mock;
+
+    (void)snprintf(
+        command, sizeof(command),
+        "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=t "
+        "-addext subjectAltName=IP:127.0.0.1 -keyout key -out cert 2>/dev/null",
+        directory);
+    CU_ASSERT_EQUAL_FATAL(system(command), 0);
+    cert = read_file("cert");
+    key = read_file("key");
+    mock = mock_new_tls(cert, key);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mock);
+    mock_answer(mock, 200, "{\"name\":\"r1\"}");
+    (void)snprintf(path, sizeof(path), "%s/cert", directory);
+    result = (struct run){.url = mock_url(mock), .cacert = path};
+    run(&result, WORDS("r1", "show"));
+    CU_ASSERT_EQUAL(result.status, 0);
+    CU_ASSERT_STRING_EQUAL(result.out, "name: r1\n");
+    result = (struct run){.url = mock_url(mock)};
+    run(&result, WORDS("r1", "show"));
+    CU_ASSERT_EQUAL(result.status, 1);
+    CU_ASSERT_EQUAL(mock_count(mock), 1);
+    mock_free(mock);
+}
+
+static void dots_are_words_like_others(void)
+{
+    mock_answer(tcp, 204, "");
+    (void)run_words(RUN_NULL, NULL, WORDS("fw", "..", ".", "del", "a/../b"));
+    CU_ASSERT_STRING_EQUAL(mock_last(tcp), "DELETE /polycube/v1/fw/.././a%2F..%2Fb/");
 }
 
 static void file_and_pipe_become_the_body(void)
@@ -491,6 +544,8 @@ int main(void)
         {"an action prints its output", action_prints_its_output},
         {"a redirect keeps method and body, on TCP and on a socket", redirect_keeps_method_and_body},
         {"the exit status says who failed", exit_status_says_who_failed},
+        {"https needs a known authority", https_needs_a_known_authority},
+        {"dots are words like others", dots_are_words_like_others},
         {"a file and a pipe become the body", file_and_pipe_become_the_body},
         {"a slow writer is waited for where input is named", slow_writer_is_waited_for_where_input_is_named},
         {"idle input does not hang", idle_input_does_not_hang},
