@@ -36,6 +36,8 @@ static int run(int n, char **words)
         return pcn_gen_types(&gen, words[2]);
     if (pcn_streq(command, "openapi") && n <= 3)
         return pcn_gen_openapi(&gen, n == 3 ? words[2] : NULL);
+    if (pcn_streq(command, "cli") && n == 2)
+        return pcn_gen_cli(&gen, stdout);
     return complain();
 }
 

@@ -3,10 +3,13 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 extern const unsigned char pcn_sink_tc[], pcn_sink_tc_end[], pcn_sink_xdp[], pcn_sink_xdp_end[];
 
 #define DEFAULT_COOKIE 0x50434e31
+/* Whole pages. */
+#define FAST_DATA_SIZE ((sizeof(struct pcn_cube_data) + 4095) & ~4095ul)
 
 /* The specification, for the configure hook of libbpf's object, which takes no argument. */
 static const struct pcn_fast_spec *opening;
@@ -18,23 +21,18 @@ static void fast_configure(struct bpf_object *object)
     identity.cookie = identity.cookie ?: DEFAULT_COOKIE;
     identity.cube = identity.cube ?: 1;
     pcn_run_set(object, "pcn_identity", &identity, sizeof(identity));
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "pcn_counters"),
+                                   (uint32_t)libbpf_num_possible_cpus() * PCN_COUNTERS_STRIDE);
     if (opening->configure)
         opening->configure(object);
 }
 
+/* libbpf's own mapping of a global section is a copy, once the object is loaded. */
 static struct pcn_cube_data *fast_data(struct bpf_object *object)
 {
-    struct bpf_map *map;
-    size_t size;
+    void *data = mmap(NULL, FAST_DATA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, pcn_run_map(object, ".data.pcn"), 0);
 
-    bpf_object__for_each_map(map, object)
-    {
-        const char *dot = strchr(bpf_map__name(map), '.');
-
-        if (dot && pcn_streq(dot, ".data.pcn"))
-            return (struct pcn_cube_data *)bpf_map__initial_value(map, &size);
-    }
-    return NULL;
+    return data == MAP_FAILED ? NULL : data;
 }
 
 static int fast_record(void *context, void *bytes, size_t size)
@@ -132,7 +130,7 @@ int pcn_fast_open(const struct pcn_fast_spec *spec, struct pcn_fast *ret_fast)
     ret_fast->ingress = pcn_run_program(ret_fast->object, "pcn_ingress");
     ret_fast->egress = pcn_run_program(ret_fast->object, "pcn_egress");
     ret_fast->drops = pcn_run_map(ret_fast->object, "pcn_drops");
-    ret_fast->ports = pcn_run_map(ret_fast->object, "pcn_ports");
+    ret_fast->ports = pcn_run_map(ret_fast->object, "pcn_counters");
     ret_fast->packets = pcn_run_map(ret_fast->object, "pcn_packets");
     r = fast_connect(ret_fast, spec);
     if (r == 0)
@@ -158,6 +156,8 @@ void pcn_fast_close(struct pcn_fast *fast)
 {
     fast_forget_records(fast);
     ring_buffer__free(fast->rings);
+    if (fast->data)
+        (void)munmap(fast->data, FAST_DATA_SIZE);
     bpf_object__close(fast->sink_object);
     bpf_object__close(fast->object);
     *fast = (struct pcn_fast){};

@@ -162,14 +162,13 @@ uint64_t pcn_map_sum(int map, uint32_t key)
 
 struct pcn_port_counters pcn_map_counters(int map, uint32_t key)
 {
-    int cpus = libbpf_num_possible_cpus();
-    struct pcn_port_counters values[cpus], sum = {};
+    struct pcn_port_counters value, sum = {};
 
-    if (bpf_map_lookup_elem(map, &key, values) < 0)
-        return sum;
-    for (int i = 0; i < cpus; i++) {
-        sum.packets += values[i].packets;
-        sum.bytes += values[i].bytes;
+    for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++, key += PCN_COUNTERS_STRIDE) {
+        if (bpf_map_lookup_elem(map, &key, &value) < 0)
+            continue;
+        sum.packets += value.packets;
+        sum.bytes += value.bytes;
     }
     return sum;
 }

@@ -60,12 +60,10 @@ static void answer_json(struct pcn_answer *answer, unsigned int status, json_t *
 
 void pcn_answer_error(struct pcn_answer *answer, const struct pcn_error *error)
 {
-    unsigned int status = error->tag == PCN_ERROR_TOO_BIG         ? 413
-                          : error->tag == PCN_ERROR_NOT_SUPPORTED ? 405
-                                                                  : 400;
+    unsigned int status = error->tag == PCN_ERROR_TOO_BIG ? 413 : error->tag == PCN_ERROR_NOT_SUPPORTED ? 405 : 400;
 
-    answer_json(answer, status, json_pack("{s:{s:[{s:s}]}}", "ietf-restconf:errors", "error", "error-message",
-                                          error->message));
+    answer_json(answer, status,
+                json_pack("{s:{s:[{s:s}]}}", "ietf-restconf:errors", "error", "error-message", error->message));
 }
 
 /* ---- the submitter ---- */
