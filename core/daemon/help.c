@@ -241,6 +241,10 @@ int pcn_help_service(struct pcn_daemon *daemon, const struct pcn_service *servic
     struct pcn_state_hooks hooks = {};
     json_t *answer, *params;
 
+    if (request->help == PCN_HELP_ADD && request->completion) {
+        *ret_text = strdup("[\"<name>\"]");
+        return *ret_text ? 0 : -ENOMEM;
+    }
     if (request->help == PCN_HELP_ADD)
         return pcn_schema_help(service->schema, NULL, &hooks, NULL, 0, request->help, request->completion, ret_text,
                                error);

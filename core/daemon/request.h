@@ -5,6 +5,7 @@
  */
 #pragma once
 #include <jansson.h>
+#include <model/help.h>
 #include <pcn/base.h>
 #include <pcn/error.h>
 
@@ -16,16 +17,6 @@ enum pcn_verb {
     PCN_VERB_DELETE,
     PCN_VERB_OPTIONS,
     PCN_VERB_MAX,
-};
-
-/* ?help= of OPTIONS */
-enum pcn_help {
-    PCN_HELP_NONE,
-    PCN_HELP_SHOW,
-    PCN_HELP_ADD,
-    PCN_HELP_SET,
-    PCN_HELP_DEL,
-    PCN_HELP_NO_HELP, /* no ?help= was given */
 };
 
 #define PCN_REQUEST_SEGMENTS_MAX 32

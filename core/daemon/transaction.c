@@ -48,7 +48,8 @@ void pcn_transaction_freep(struct pcn_transaction **ptr)
 
     if (!transaction)
         return;
-    for (size_t i = 0; i < transaction->n; i++)
+    /* The last first: each edit was made on top of those before it. */
+    for (size_t i = transaction->n; i-- > 0;)
         pcn_edit_discardp(&transaction->items[i].edit);
     free(transaction->items);
     free(transaction);

@@ -8,20 +8,23 @@
  * of that list. Paths are segments as in the URL below the cube: child names,
  * list keys in YANG order, each its own segment.
  *
- * An edit copies the smallest self-contained subtree, applies the verb,
- * validates, and lists the changes, in the order in which handlers are to run:
+ * An edit applies the verb in the tree itself, with a log to take it back by,
+ * validates, and lists the changes in the order in which handlers are to run:
  * deletes first, children before parents; then creates and modifications,
- * parents before children. pcn_edit_commit() cannot fail.
+ * parents before children. pcn_edit_commit() cannot fail. Of several edits that are
+ * not yet committed the last one is discarded first.
  *
  * All functions: management thread only. Errors: negative errno with error filled in.
  */
 #pragma once
 #include <jansson.h>
+#include <model/help.h>
 #include <pcn/base.h>
 #include <pcn/cube.h>
 #include <pcn/error.h>
 #include <pcn/node.h>
 
+struct ly_ctx;
 struct pcn_schema; /* a kind's compiled module, with the kind's handlers bound to its nodes */
 struct pcn_tree;   /* a cube's configuration */
 struct pcn_edit;   /* a change to a tree, not yet committed */
@@ -55,6 +58,9 @@ enum pcn_target_kind {
  */
 int pcn_wrap_module(const char *yang, char **ret_wrapped, struct pcn_error *error);
 
+/* A libyang context with the base modules built in; directory (may be NULL) is searched for others. -ENOMEM. */
+int pcn_model_context(const char *directory, struct ly_ctx **ret_ctx);
+
 /*
  * Compiles a kind's module and binds its handlers. The base modules are built in;
  * directory (may be NULL) is searched for others. -EINVAL: does not compile, a handler names a
@@ -83,7 +89,7 @@ const struct pcn_node *pcn_tree_root(const struct pcn_tree *tree);
 /*
  * body: an object for a cube, container or entry; an array for a list or leaf-list; a scalar for a leaf.
  * A REPLACE of a list or of the cube is compared with what is there by a key walk; what is equal gives no change.
- * pcn_tree_path() of the target must not be an action. Init-only leaves are refused on UPDATE.
+ * Init-only leaves are refused on UPDATE.
  */
 int pcn_edit_new(struct pcn_tree *tree, enum pcn_edit_verb verb, const char *const *segments, size_t n_segments,
                  json_t *body, struct pcn_edit **ret_edit, struct pcn_error *error);
@@ -137,5 +143,5 @@ int pcn_tree_forget(const struct pcn_tree *tree, struct pcn_cube *cube, const ch
  * tree NULL: help for adding a cube (segments: its name, or none). Caller frees.
  */
 int pcn_schema_help(const struct pcn_schema *schema, const struct pcn_tree *tree, const struct pcn_state_hooks *hooks,
-                    const char *const *segments, size_t n_segments, int help, bool completion, char **ret_text,
-                    struct pcn_error *error);
+                    const char *const *segments, size_t n_segments, enum pcn_help help, bool completion,
+                    char **ret_text, struct pcn_error *error);

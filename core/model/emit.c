@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A writer of JSON text. What is written between two entries of a page that is not asked for is thrown away at once. */
+#include "private.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+void emit_raw(struct pcn_emitter *emitter, const char *text, size_t length)
+{
+    if (emitter->failed || emitter->skipping)
+        return;
+    if (emitter->length + length + 1 > emitter->capacity) {
+        size_t capacity = PCN_MAX(emitter->capacity * 2, emitter->length + length + 256);
+        char *grown = realloc(emitter->text, capacity);
+
+        if (!grown) {
+            emitter->failed = true;
+            return;
+        }
+        emitter->text = grown;
+        emitter->capacity = capacity;
+    }
+    memcpy(emitter->text + emitter->length, text, length);
+    emitter->length += length;
+    emitter->text[emitter->length] = '\0';
+}
+
+void emit_quoted(struct pcn_emitter *emitter, const char *value)
+{
+    const char *run = value;
+
+    emit_raw(emitter, "\"", 1);
+    for (; *value; value++) {
+        unsigned char c = (unsigned char)*value;
+        char escape[8];
+        int n;
+
+        if (c >= ' ' && c != '"' && c != '\\')
+            continue;
+        emit_raw(emitter, run, (size_t)(value - run));
+        run = value + 1;
+        n = c < ' ' ? snprintf(escape, sizeof(escape), "\\u%04x", c) : snprintf(escape, sizeof(escape), "\\%c", c);
+        emit_raw(emitter, escape, (size_t)n);
+    }
+    emit_raw(emitter, run, (size_t)(value - run));
+    emit_raw(emitter, "\"", 1);
+}
+
+void emit_name(struct pcn_emitter *emitter, const char *name)
+{
+    if (emitter->comma)
+        emit_raw(emitter, ",", 1);
+    emitter->comma = true;
+    if (!name)
+        return;
+    emit_quoted(emitter, name);
+    emit_raw(emitter, ":", 1);
+}
+
+void emit_open(struct pcn_emitter *emitter, char bracket)
+{
+    if (emitter->depth == EMIT_DEPTH_MAX) {
+        emitter->failed = true;
+        return;
+    }
+    emit_raw(emitter, &bracket, 1);
+    emitter->closing[emitter->depth++] = bracket == '{' ? '}' : ']';
+    emitter->comma = false;
+}
+
+void emit_close(struct pcn_emitter *emitter)
+{
+    if (!emitter->depth) {
+        emitter->failed = true;
+        return;
+    }
+    emit_raw(emitter, &emitter->closing[--emitter->depth], 1);
+    emitter->comma = true;
+}
+
+void emitter_done(struct pcn_emitter *emitter)
+{
+    pcn_freep(&emitter->text);
+}
+
+/* ---- what cubes call ---- */
+
+void pcn_emit_string(struct pcn_emitter *emitter, const char *leaf, const char *value)
+{
+    if (!value)
+        return;
+    emit_name(emitter, leaf);
+    emit_quoted(emitter, value);
+}
+
+void pcn_emit_uint(struct pcn_emitter *emitter, const char *leaf, uint64_t value)
+{
+    char text[24];
+
+    emit_name(emitter, leaf);
+    emit_raw(emitter, text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, value));
+}
+
+void pcn_emit_int(struct pcn_emitter *emitter, const char *leaf, int64_t value)
+{
+    char text[24];
+
+    emit_name(emitter, leaf);
+    emit_raw(emitter, text, (size_t)snprintf(text, sizeof(text), "%" PRId64, value));
+}
+
+void pcn_emit_bool(struct pcn_emitter *emitter, const char *leaf, bool value)
+{
+    emit_name(emitter, leaf);
+    emit_raw(emitter, value ? "true" : "false", value ? 4 : 5);
+}
+
+void pcn_emit_container(struct pcn_emitter *emitter, const char *name)
+{
+    emit_name(emitter, name);
+    emit_open(emitter, '{');
+}
+
+void pcn_emit_list(struct pcn_emitter *emitter, const char *name)
+{
+    emit_name(emitter, name);
+    emit_open(emitter, '[');
+}
+
+void pcn_emit_entry(struct pcn_emitter *emitter)
+{
+    if (emitter->paged && emitter->depth == emitter->page_depth) {
+        uint32_t index = emitter->seen++;
+
+        emitter->skipping = index < emitter->offset || (emitter->limit && index - emitter->offset >= emitter->limit);
+    }
+    emit_name(emitter, NULL);
+    emit_open(emitter, '{');
+}
+
+void pcn_emit_end(struct pcn_emitter *emitter)
+{
+    emit_close(emitter);
+    if (!emitter->skipping || emitter->depth != emitter->page_depth)
+        return;
+    /* The entry left no text; whether the next one needs a comma is seen in what is there. */
+    emitter->skipping = false;
+    emitter->comma = emitter->length && emitter->text[emitter->length - 1] != '[';
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values as clients write them, as the text that libyang reads. Old clients
+ * send numbers where the model says string and strings where it says number,
+ * and enumerations in any case: what is meant is clear, so it is taken.
+ */
+#include "private.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* ---- the accepted form, in words ---- */
+
+static void append(char *text, size_t size, const char *format, ...) PCN_PRINTF(3, 4);
+static void append(char *text, size_t size, const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text + used, size - used, format, args);
+    va_end(args);
+}
+
+static void form_range(char *text, size_t size, const struct lysc_range *range, bool is_signed, const char *unit)
+{
+    for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(range->parts); i++) {
+        const struct lysc_range_part *part = &range->parts[i];
+        const char *before = i ? " or" : "";
+
+        if (is_signed)
+            append(text, size, "%s from %" PRId64 " to %" PRId64, before, part->min_64, part->max_64);
+        else
+            append(text, size, "%s from %" PRIu64 " to %" PRIu64, before, part->min_u64, part->max_u64);
+    }
+    append(text, size, "%s", unit);
+}
+
+static void form_integer(char *text, size_t size, const struct lysc_type_num *type)
+{
+    static const struct {
+        int64_t min;
+        uint64_t max;
+    } bounds[] = {
+        [LY_TYPE_UINT8] = {0, UINT8_MAX},         [LY_TYPE_UINT16] = {0, UINT16_MAX},
+        [LY_TYPE_UINT32] = {0, UINT32_MAX},       [LY_TYPE_UINT64] = {0, UINT64_MAX},
+        [LY_TYPE_INT8] = {INT8_MIN, INT8_MAX},    [LY_TYPE_INT16] = {INT16_MIN, INT16_MAX},
+        [LY_TYPE_INT32] = {INT32_MIN, INT32_MAX}, [LY_TYPE_INT64] = {INT64_MIN, INT64_MAX},
+    };
+
+    append(text, size, "an integer");
+    if (type->range)
+        form_range(text, size, type->range, type->basetype >= LY_TYPE_INT8, "");
+    else
+        append(text, size, " from %" PRId64 " to %" PRIu64, bounds[type->basetype].min, bounds[type->basetype].max);
+}
+
+static void form_names(char *text, size_t size, const struct lysc_type_enum *type)
+{
+    append(text, size, "one of ");
+    for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(type->enums); i++)
+        append(text, size, "%s%s", i ? ", " : "", type->enums[i].name);
+}
+
+static void form_string(char *text, size_t size, const struct lysc_type_str *type)
+{
+    append(text, size, "text");
+    if (type->length) {
+        append(text, size, " of a length");
+        form_range(text, size, type->length, false, " bytes");
+    }
+    /* A long expression says nothing to its reader; the example does. */
+    for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(type->patterns); i++) {
+        if (strlen(type->patterns[i]->expr) <= 60)
+            append(text, size, "%s like %s", i ? " and" : "", type->patterns[i]->expr);
+    }
+}
+
+static void form(char *text, size_t size, const struct lysc_type *type)
+{
+    const struct lysc_type_union *all = (const struct lysc_type_union *)type;
+
+    switch (type->basetype) {
+    case LY_TYPE_BOOL:
+        append(text, size, "true or false");
+        return;
+    case LY_TYPE_ENUM:
+        form_names(text, size, (const struct lysc_type_enum *)type);
+        return;
+    case LY_TYPE_UNION:
+        for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(all->types); i++) {
+            append(text, size, "%s", i ? ", or " : "");
+            form(text, size, all->types[i]);
+        }
+        return;
+    case LY_TYPE_STRING:
+        form_string(text, size, (const struct lysc_type_str *)type);
+        return;
+    case LY_TYPE_EMPTY:
+        append(text, size, "null");
+        return;
+    default:
+        if (type->basetype >= LY_TYPE_INT8 || (type->basetype >= LY_TYPE_UINT8 && type->basetype <= LY_TYPE_UINT64))
+            form_integer(text, size, (const struct lysc_type_num *)type);
+        else
+            append(text, size, "text");
+    }
+}
+
+int input_refused(const struct lysc_node *leaf, const char *value, const char *path, struct pcn_error *error)
+{
+    char text[384] = "";
+
+    form(text, sizeof(text), schema_type(leaf));
+    return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s: \"%.64s\" is not accepted: give %s%s%s", leaf->name,
+                         value, text, info(leaf)->example ? ", for example " : "",
+                         info(leaf)->example ? info(leaf)->example : "");
+}
+
+/* ---- text ---- */
+
+const char *input_spelling(const struct lysc_node *leaf, const char *text)
+{
+    const struct lysc_type_enum *type = (const struct lysc_type_enum *)schema_type(leaf);
+
+    if (type->basetype != LY_TYPE_ENUM)
+        return text;
+    for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(type->enums); i++) {
+        if (strcasecmp(type->enums[i].name, text) == 0)
+            return type->enums[i].name;
+    }
+    return text;
+}
+
+/* YAML and shells make 1e3 of what is a number all the same. */
+static void real_text(double value, char buffer[VALUE_TEXT])
+{
+    if (value > -9e15 && value < 9e15 && value == (double)(int64_t)value)
+        (void)snprintf(buffer, VALUE_TEXT, "%.0f", value);
+    else
+        (void)snprintf(buffer, VALUE_TEXT, "%.17g", value);
+}
+
+int input_text(const struct lysc_node *leaf, const json_t *value, const char *path, char buffer[VALUE_TEXT],
+               const char **ret_text, struct pcn_error *error)
+{
+    bool empty = schema_type(leaf)->basetype == LY_TYPE_EMPTY;
+
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        if (memchr(json_string_value(value), '\0', json_string_length(value)))
+            return input_refused(leaf, "\\u0000", path, error);
+        *ret_text = input_spelling(leaf, json_string_value(value));
+        return 0;
+    case JSON_INTEGER:
+        (void)snprintf(buffer, VALUE_TEXT, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        *ret_text = buffer;
+        return 0;
+    case JSON_REAL:
+        real_text(json_real_value(value), buffer);
+        *ret_text = buffer;
+        return 0;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        *ret_text = json_is_true(value) ? "true" : "false";
+        return 0;
+    case JSON_NULL:
+    case JSON_ARRAY:
+        /* RFC 7951 section 6.9: [null] */
+        if (empty && (json_is_null(value) || (json_array_size(value) == 1 && json_is_null(json_array_get(value, 0))))) {
+            *ret_text = "";
+            return 0;
+        }
+        return input_refused(leaf, json_is_null(value) ? "null" : "[...]", path, error);
+    default:
+        return input_refused(leaf, "{...}", path, error);
+    }
+}

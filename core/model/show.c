@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET: configuration from the tree, state from the kind's handlers and the
+ * core's hooks, both in the order of the model. Long lists are streamed.
+ */
+#include "private.h"
+#include <stdio.h>
+
+struct show {
+    const struct pcn_schema *schema;
+    const struct pcn_state_hooks *hooks;
+    struct pcn_emitter *emitter;
+    bool cacheable;
+};
+
+/* ---- values ---- */
+
+static void show_value(struct pcn_emitter *emitter, const struct lyd_node *node)
+{
+    const struct lyd_value *value = &((const struct lyd_node_term *)node)->value;
+    const char *text = lyd_get_value(node);
+
+    while (value->realtype->basetype == LY_TYPE_UNION)
+        value = &value->subvalue->value;
+    switch (value->realtype->basetype) {
+    case LY_TYPE_BOOL:
+    case LY_TYPE_INT8:
+    case LY_TYPE_INT16:
+    case LY_TYPE_INT32:
+    case LY_TYPE_INT64:
+    case LY_TYPE_UINT8:
+    case LY_TYPE_UINT16:
+    case LY_TYPE_UINT32:
+    case LY_TYPE_UINT64:
+    case LY_TYPE_DEC64:
+        emit_raw(emitter, text, strlen(text));
+        break;
+    case LY_TYPE_EMPTY:
+        emit_raw(emitter, "[null]", 6);
+        break;
+    default:
+        emit_quoted(emitter, text);
+    }
+}
+
+static void show_json(struct pcn_emitter *emitter, const json_t *value)
+{
+    _cleanup_free_ char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    if (text)
+        emit_raw(emitter, text, strlen(text));
+    else
+        emitter->failed = true;
+}
+
+/* ---- state ---- */
+
+static bool is_ports(const struct lysc_node *schema)
+{
+    return pcn_streq(info(schema)->path, "ports");
+}
+
+static bool has_state(const struct show *show, const struct lysc_node *unit)
+{
+    if (!show->hooks->cube_instance)
+        return false;
+    return unit == show->schema->cube || is_ports(unit) || pcn_streq(info(unit)->path, "counters") ||
+           (info(unit)->handler && info(unit)->handler->state);
+}
+
+/* Members that a unit has beside its configuration; NULL: none. The caller drops the reference. */
+static json_t *unit_state(struct show *show, const struct lysc_node *unit, const char *const *keys, size_t n_keys)
+{
+    const struct pcn_state_hooks *hooks = show->hooks;
+    const struct pcn_handler *handler = info(unit)->handler;
+    struct pcn_emitter emitter = {};
+    json_t *state;
+
+    if (!has_state(show, unit))
+        return NULL;
+    show->cacheable = false;
+    emit_open(&emitter, '{');
+    if (unit == show->schema->cube && hooks->cube)
+        hooks->cube(hooks->data, &emitter);
+    else if (is_ports(unit) && hooks->port && n_keys)
+        hooks->port(hooks->data, keys[0], &emitter);
+    else if (pcn_streq(info(unit)->path, "counters") && hooks->counters)
+        hooks->counters(hooks->data, &emitter);
+    if (handler && handler->state)
+        (void)handler->state(hooks->cube_instance, keys, n_keys, &emitter);
+    emit_close(&emitter);
+    state = emitter.failed ? NULL : json_loadb(emitter.text, emitter.length, 0, NULL);
+    emitter_done(&emitter);
+    return state;
+}
+
+static bool has_entries(const struct show *show, const struct lysc_node *list)
+{
+    return show->hooks->cube_instance && info(list)->handler && info(list)->handler->entries;
+}
+
+/* ---- units ---- */
+
+static void show_unit(struct show *show, const struct lyd_node *node, const struct lysc_node *unit,
+                      const char *const *keys, size_t n_keys);
+
+/* Entries of a list, into the array that is open. */
+static int show_entries(struct show *show, const struct lyd_node *parent, const struct lysc_node *list,
+                        const char *const *keys, size_t n_keys)
+{
+    const char *entry_keys[ALL_KEYS_MAX];
+    const struct lyd_node *entry;
+
+    if (has_entries(show, list)) {
+        show->cacheable = false;
+        return info(list)->handler->entries(show->hooks->cube_instance, keys, n_keys, show->emitter);
+    }
+    for (entry = parent ? data_child(parent, list) : NULL; entry && entry->schema == list; entry = entry->next) {
+        pcn_emit_entry(show->emitter);
+        if (!show->emitter->skipping)
+            show_unit(show, entry, list, entry_keys, data_keys(entry, entry_keys));
+        pcn_emit_end(show->emitter);
+    }
+    return 0;
+}
+
+static void show_term(struct show *show, const struct lyd_node *node, const struct lysc_node *schema)
+{
+    const struct lyd_node *child = data_child(node, schema);
+
+    if (!child)
+        return;
+    emit_name(show->emitter, schema->name);
+    if (schema->nodetype == LYS_LEAF) {
+        show_value(show->emitter, child);
+        return;
+    }
+    emit_open(show->emitter, '[');
+    for (; child && child->schema == schema; child = child->next) {
+        emit_name(show->emitter, NULL);
+        show_value(show->emitter, child);
+    }
+    emit_close(show->emitter);
+}
+
+/* A container or list as a member; without its name where it turns out empty. */
+static void show_below(struct show *show, const struct lyd_node *node, const struct lysc_node *schema,
+                       const char *const *keys, size_t n_keys)
+{
+    struct pcn_emitter *emitter = show->emitter;
+    size_t before = emitter->length, opened;
+    bool comma = emitter->comma;
+
+    emit_name(emitter, schema->name);
+    emit_open(emitter, schema->nodetype == LYS_LIST ? '[' : '{');
+    opened = emitter->length;
+    if (schema->nodetype == LYS_LIST)
+        (void)show_entries(show, node, schema, keys, n_keys);
+    else
+        show_unit(show, node ? data_child(node, schema) : NULL, schema, keys, n_keys);
+    if (emitter->length != opened || emitter->skipping) {
+        emit_close(emitter);
+        return;
+    }
+    emitter->length = before;
+    emitter->depth--;
+    emitter->comma = comma;
+}
+
+static void show_member(struct show *show, const struct lyd_node *node, const struct lysc_node *schema,
+                        const json_t *state, const char *const *keys, size_t n_keys)
+{
+    const json_t *value = json_object_get(state, schema->name);
+
+    if (schema->nodetype == LYS_ACTION)
+        return;
+    if (value) {
+        emit_name(show->emitter, schema->name);
+        show_json(show->emitter, value);
+    } else if (!(schema->nodetype & LYD_NODE_TERM)) {
+        show_below(show, node, schema, keys, n_keys);
+    } else if (node && is_config(schema)) {
+        show_term(show, node, schema);
+    }
+}
+
+/* Members of a unit, into the object that is open. node NULL: it is all state. */
+static void show_unit(struct show *show, const struct lyd_node *node, const struct lysc_node *unit,
+                      const char *const *keys, size_t n_keys)
+{
+    const struct lysc_node *schema = NULL;
+    json_t *state = unit_state(show, unit, keys, n_keys);
+
+    while ((schema = schema_next(unit, schema)))
+        show_member(show, node, schema, state, keys, n_keys);
+    json_decref(state);
+}
+
+/* ---- links ---- */
+
+static void link_add(struct pcn_emitter *emitter, const char *rel, const char *base, const char *name)
+{
+    emit_name(emitter, NULL);
+    emit_open(emitter, '{');
+    pcn_emit_string(emitter, "rel", rel);
+    emit_name(emitter, "href");
+    emit_raw(emitter, "\"", 1);
+    emit_raw(emitter, base, strlen(base));
+    if (name) {
+        emit_raw(emitter, name, strlen(name));
+        emit_raw(emitter, "/", 1);
+    }
+    emit_raw(emitter, "\"", 1);
+    emit_close(emitter);
+}
+
+/* Segments percent-encoded, each with a slash behind it. */
+static char *links_url(const char *base, const char *const *segments, size_t n)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+
+    if (!stream)
+        return NULL;
+    (void)fputs(base, stream);
+    for (size_t i = 0; i < n; i++) {
+        for (const unsigned char *c = (const unsigned char *)segments[i]; *c; c++) {
+            bool plain =
+                (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') || strchr("-_.~:", *c);
+
+            (void)fprintf(stream, plain ? "%c" : "%%%02X", *c);
+        }
+        (void)fputc('/', stream);
+    }
+    if (fclose(stream) != 0)
+        pcn_freep(&text);
+    return text;
+}
+
+/* As Polycube gives them, whose clients compare them: "counters" is not among them. */
+static void show_links(struct show *show, const struct lysc_node *unit, const char *const *segments, size_t n)
+{
+    _cleanup_free_ char *url = show->hooks->links_base ? links_url(show->hooks->links_base, segments, n) : NULL;
+    const struct lysc_node *child = NULL;
+
+    if (!url)
+        return;
+    pcn_emit_list(show->emitter, "_links");
+    link_add(show->emitter, "self", url, NULL);
+    while ((child = schema_next(unit, child))) {
+        if (!is_key(child) && child->nodetype != LYS_ACTION && !pcn_streq(info(child)->path, "counters"))
+            link_add(show->emitter, child->name, url, child->name);
+    }
+    pcn_emit_end(show->emitter);
+}
+
+/* ---- what a path leads to ---- */
+
+static int not_there(const struct target *target, struct pcn_error *error)
+{
+    return pcn_error_set(error, PCN_ERROR_NOT_FOUND, target->path, "%s does not exist", target->path);
+}
+
+/* An entry that a handler shows. Returns NULL where there is none. */
+static json_t *handled_entry(struct show *show, const struct lysc_node *list, const char *const *keys, size_t n_keys)
+{
+    struct pcn_emitter emitter = {};
+    json_t *array = NULL, *entry = NULL;
+
+    show->cacheable = false;
+    emit_open(&emitter, '[');
+    if (info(list)->handler->entries(show->hooks->cube_instance, keys, n_keys, &emitter) == 0) {
+        emit_close(&emitter);
+        array = emitter.failed ? NULL : json_loadb(emitter.text, emitter.length, 0, NULL);
+    }
+    emitter_done(&emitter);
+    if (array)
+        entry = json_incref(json_array_get(array, 0));
+    json_decref(array);
+    return entry;
+}
+
+static int show_entry(struct show *show, const struct target *target, const char *const *segments, size_t n,
+                      struct pcn_error *error)
+{
+    const struct lysc_node *schema = NULL;
+    bool handled = has_entries(show, target->schema);
+    json_t *entry = handled ? handled_entry(show, target->schema, target->keys, target->n_keys) : NULL;
+
+    if (handled ? !entry : !target->node)
+        return not_there(target, error);
+    emit_open(show->emitter, '{');
+    show_links(show, target->schema, segments, n);
+    while (handled && (schema = schema_next(target->schema, schema)))
+        show_member(show, target->node, schema, entry, target->keys, target->n_keys);
+    if (!handled)
+        show_unit(show, target->node, target->schema, target->keys, target->n_keys);
+    emit_close(show->emitter);
+    json_decref(entry);
+    return 0;
+}
+
+static int show_object(struct show *show, const struct target *target, const char *const *segments, size_t n,
+                       struct pcn_error *error)
+{
+    if (!target->node && is_config(target->schema))
+        return not_there(target, error);
+    emit_open(show->emitter, '{');
+    show_links(show, target->schema, segments, n);
+    show_unit(show, target->node, target->schema, target->keys, target->n_keys);
+    emit_close(show->emitter);
+    return 0;
+}
+
+static int show_list(struct show *show, const struct target *target, struct pcn_error *error)
+{
+    int r;
+
+    if (!target->parent && is_config(target->schema) && !has_entries(show, target->schema))
+        return not_there(target, error);
+    show->emitter->paged = true;
+    show->emitter->page_depth = 1;
+    show->emitter->offset = show->hooks->offset;
+    show->emitter->limit = show->hooks->limit;
+    emit_open(show->emitter, '[');
+    r = show_entries(show, target->parent, target->schema, target->keys, target->n_keys);
+    emit_close(show->emitter);
+    if (r < 0)
+        return pcn_error_set(error, PCN_ERROR_FAILED, target->path, "%s cannot be read: %s", target->path,
+                             strerror(-r));
+    return 0;
+}
+
+/* A leaf that is not in the tree: of the unit's state, or of an entry that a handler shows. */
+static int show_state_leaf(struct show *show, const struct target *target, struct pcn_error *error)
+{
+    const struct lysc_node *unit = target->schema->parent;
+    json_t *members = NULL;
+    const json_t *value;
+
+    while (unit->nodetype & (LYS_CHOICE | LYS_CASE))
+        unit = unit->parent;
+    if (unit->nodetype == LYS_LIST && unit != show->schema->cube && has_entries(show, unit))
+        members = handled_entry(show, unit, target->keys, target->n_keys);
+    else if (target->parent || !is_config(unit))
+        members = unit_state(show, unit, target->keys, target->n_keys);
+    value = json_object_get(members, target->schema->name);
+    if (value)
+        show_json(show->emitter, value);
+    json_decref(members);
+    return value ? 0 : not_there(target, error);
+}
+
+static int show_target(struct show *show, const struct target *target, const char *const *segments, size_t n,
+                       struct pcn_error *error)
+{
+    switch (target->kind) {
+    case PCN_TARGET_CUBE:
+    case PCN_TARGET_CONTAINER:
+        return show_object(show, target, segments, n, error);
+    case PCN_TARGET_ENTRY:
+        return show_entry(show, target, segments, n, error);
+    case PCN_TARGET_LIST:
+        return show_list(show, target, error);
+    case PCN_TARGET_LEAF:
+        if (!target->node)
+            return show_state_leaf(show, target, error);
+        show_value(show->emitter, target->node);
+        return 0;
+    case PCN_TARGET_LEAF_LIST:
+        if (!is_config(target->schema))
+            return show_state_leaf(show, target, error);
+        if (!target->parent)
+            return not_there(target, error);
+        emit_open(show->emitter, '[');
+        for (const struct lyd_node *node = data_child(target->parent, target->schema);
+             node && node->schema == target->schema; node = node->next) {
+            emit_name(show->emitter, NULL);
+            show_value(show->emitter, node);
+        }
+        emit_close(show->emitter);
+        return 0;
+    case PCN_TARGET_LEAF_LIST_ENTRY:
+        if (!target->node)
+            return not_there(target, error);
+        show_value(show->emitter, target->node);
+        return 0;
+    default:
+        return pcn_error_set(error, PCN_ERROR_NOT_SUPPORTED, target->path, "%s cannot be shown", target->path);
+    }
+}
+
+int pcn_tree_get(const struct pcn_tree *tree, const char *const *segments, size_t n_segments,
+                 const struct pcn_state_hooks *hooks, char **ret_text, size_t *ret_length, bool *ret_cacheable,
+                 struct pcn_error *error)
+{
+    struct pcn_emitter emitter = {};
+    struct show show = {.schema = tree->schema, .hooks = hooks, .emitter = &emitter, .cacheable = true};
+    struct target target;
+    int r;
+
+    r = target_find(tree->schema, tree, segments, n_segments, &target, error);
+    if (r >= 0)
+        r = show_target(&show, &target, segments, n_segments, error);
+    if (r >= 0 && emitter.failed)
+        r = pcn_error_set(error, PCN_ERROR_FAILED, target.path, "the answer did not fit into memory");
+    if (r < 0) {
+        emitter_done(&emitter);
+        return r;
+    }
+    *ret_text = emitter.text;
+    *ret_length = emitter.length;
+    *ret_cacheable = show.cacheable;
+    return 0;
+}
