@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct router_network) == 20, "a key without padding");
 
 /* In the order of preference at the same cost. */
 enum router_nexthop_kind {
+    ROUTER_OWN,       /* the router's own address */
     ROUTER_LOCAL,     /* hosts of the network are neighbours on the interface */
     ROUTER_GATEWAY,   /* .gateway is a neighbour */
     ROUTER_BLACKHOLE, /* drop */
@@ -36,12 +37,12 @@ struct router_nexthop_key {
     union pcn_address gateway;
     uint16_t family; /* of the gateway; 0: it has none */
     uint16_t kind;
-    char interface[ROUTER_NAME_MAX +
-                   4]; /* name of a port, zeros behind it; "": the one whose network holds the gateway */
+    /* Name of a port, zeros behind it; "": the one whose network holds the gateway. */
+    char interface[ROUTER_NAME_MAX + 4];
 };
 
 enum router_origin {
-    ROUTER_CONNECTED,  /* of a port's address */
+    ROUTER_CONNECTED,  /* of a port's address: itself, and its network */
     ROUTER_CONFIGURED, /* in the model */
     ROUTER_SHADOWED,   /* of the shadow namespace */
 };
