@@ -47,21 +47,33 @@ PCN_INLINE __u64 pcn_now(void)
     return bpf_jiffies64();
 }
 
+/*
+ * The verifier wants fields of the context to be read by one instruction, base and offset in it: the
+ * compiler, left alone, keeps their addresses.
+ */
+#define PCN_CTX_POINTER(ctx_, field_)                                                                                  \
+    ({                                                                                                                 \
+        void *pointer_;                                                                                                \
+                                                                                                                       \
+        asm volatile("%0 = *(u32 *)(%1 + %2)" : "=r"(pointer_) : "r"(ctx_), "i"(offsetof(struct pcn_ctx, field_)));    \
+        pointer_;                                                                                                      \
+    })
+
 PCN_INLINE void *pcn_data(struct pcn_ctx *ctx)
 {
-    return (void *)(long)ctx->data;
+    return PCN_CTX_POINTER(ctx, data);
 }
 
 PCN_INLINE void *pcn_data_end(struct pcn_ctx *ctx)
 {
-    return (void *)(long)ctx->data_end;
+    return PCN_CTX_POINTER(ctx, data_end);
 }
 
 /* Bytes of the frame, all of it: linear part and fragments. */
 PCN_INLINE __u32 pcn_length(struct pcn_ctx *ctx)
 {
 #ifdef PCN_XDP
-    return ctx->data_end - ctx->data;
+    return pcn_data_end(ctx) - pcn_data(ctx);
 #else
     return ctx->len;
 #endif

@@ -77,6 +77,21 @@ PCN_INLINE const void *pcn_parse_at(struct pcn_ctx *ctx, __u32 offset, __u32 siz
     return at + size <= pcn_data_end(ctx) ? at : NULL;
 }
 
+/* The same; at TC they are made linear if they are not: pointers into the packet are lost then. */
+PCN_INLINE void *pcn_header_at(struct pcn_ctx *ctx, __u32 offset, __u32 size)
+{
+    void *at = (void *)pcn_parse_at(ctx, offset, size);
+
+#ifndef PCN_XDP
+    if (pcn_unlikely(!at)) {
+        if (offset + size > ctx->len || bpf_skb_pull_data(ctx, offset + size))
+            return NULL;
+        at = (void *)pcn_parse_at(ctx, offset, size);
+    }
+#endif
+    return at;
+}
+
 PCN_INLINE __u16 pcn_parse_tcp(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 offset, __u32 end)
 {
     const __u8 *header = pcn_parse_at(ctx, offset, 20);

@@ -48,17 +48,20 @@ struct router_settings {
 #define ROUTER_NODES_DEFAULT 65536 /* 4 MB */
 #define ROUTER_HOPS_DEFAULT 8192
 
-/* A word that leads to a node: NODE | SKIP? | position << 25 | number. */
+/* A word that leads to a node: NODE | SKIP? | step | number. */
 #define ROUTER_WORD_NODE (1u << 31)
-#define ROUTER_WORD_SKIP (1u << 30)   /* the node compares; or else it branches */
-#define ROUTER_WORD_POSITION_SHIFT 25 /* branch: the address's 4 bits it branches by, 0 the first; 5 bits */
+#define ROUTER_WORD_SKIP (1u << 30) /* the node compares; or else it branches */
+/* The 4 bits that a node branches by: of the second 8 bytes of the address?, and by how much to shift these right. */
+#define ROUTER_WORD_SECOND (1u << 29)
+#define ROUTER_WORD_SHIFT(word) ((word) >> 23 & 0x3c) /* 0, 4... 60, from bits 25 to 28 */
 #define ROUTER_WORD_NUMBER ((1u << 25) - 1)
 /* A leaf: length << 23 | hop. */
 #define ROUTER_WORD_LENGTH_SHIFT 23
 #define ROUTER_WORD_HOP ((1u << 23) - 1)
 
-/* Steps of a lookup at most: branches by the 28 times 4 bits behind the root; skips take two times 4 at least. */
-#define ROUTER_STEPS_MAX 32
+/* Steps of a lookup behind the root at most: 4 bits each. */
+#define ROUTER_STEPS4_MAX 4
+#define ROUTER_STEPS6_MAX 28
 
 union router_node {
     __u32 words[16]; /* branch */
