@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "router.h"
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -83,6 +84,17 @@ static bool address_is_taken(const struct router *router, const struct router_in
     return false;
 }
 
+bool router_address_will(const struct router *router, uint16_t family, const union pcn_address *address)
+{
+    const struct router_own *own = own_find(router, family, address);
+
+    for (const struct router_address *entry = own ? own->addresses : NULL; entry; entry = entry->own_next) {
+        if (!entry->leaving)
+            return true;
+    }
+    return false;
+}
+
 /* ---- by network ---- */
 
 static uint32_t *lengths_of(struct router *router, const struct router_network *network)
@@ -139,7 +151,7 @@ struct router_interface *router_attached_find(const struct router *router, uint1
         HASH_FIND(hh, router->attached, &network, sizeof(network), attached);
         for (const struct router_address *entry = attached ? attached->addresses : NULL; entry;
              entry = entry->network_next) {
-            if (will ? !entry->leaving : !entry->pending)
+            if (will ? !entry->leaving && !entry->interface->leaving : !entry->pending)
                 return entry->interface;
         }
     }
@@ -203,20 +215,43 @@ static bool makes_network(const struct router_address *address)
     return address->network.length < full_length(address->network.family) && address->role != ROUTER_ADDRESS_LINK_LOCAL;
 }
 
-static int address_prepare_routes(struct router *router, struct router_address *address)
+static int prepare_route(struct router *router, const struct router_address *address,
+                         const struct router_network *network, enum router_nexthop_kind kind,
+                         struct router_rib_route **ret_route)
+{
+    struct router_nexthop_key key = interface_key(address->interface, kind);
+
+    return router_rib_prepare(&router->rib, network, &key, 0, ROUTER_CONNECTED, ret_route);
+}
+
+/* To the network; and, IPv4, to its first and last address, which are no hosts'. */
+static int prepare_network(struct router *router, struct router_address *address)
+{
+    struct router_network host = {.family = address->network.family, .length = 32};
+    uint32_t first = ntohl(address->network.address.v4);
+    int r;
+
+    r = prepare_route(router, address, &address->network, ROUTER_LOCAL, &address->connected[0]);
+    if (r < 0 || address->network.family != AF_INET || address->network.length > 30)
+        return r;
+    host.address.v4 = htonl(first);
+    r = prepare_route(router, address, &host, ROUTER_BROADCAST, &address->connected[1]);
+    if (r < 0)
+        return r;
+    host.address.v4 = htonl(first | UINT32_MAX >> address->network.length);
+    return prepare_route(router, address, &host, ROUTER_BROADCAST, &address->connected[2]);
+}
+
+static int prepare_routes(struct router *router, struct router_address *address)
 {
     struct router_network itself = {
         .address = address->address, .family = address->network.family, .length = full_length(address->network.family)};
-    struct router_nexthop_key key = interface_key(address->interface, ROUTER_OWN);
     int r;
 
-    r = router_rib_prepare(&router->rib, &itself, &key, 0, ROUTER_CONNECTED, &address->own);
-    if (r < 0)
+    r = prepare_route(router, address, &itself, ROUTER_OWN, &address->own);
+    if (r < 0 || !makes_network(address) || network_sibling(address))
         return r;
-    if (!makes_network(address) || network_sibling(address))
-        return 0;
-    key = interface_key(address->interface, ROUTER_LOCAL);
-    return router_rib_prepare(&router->rib, &address->network, &key, 0, ROUTER_CONNECTED, &address->connected);
+    return prepare_network(router, address);
 }
 
 int router_address_prepare(struct router *router, struct router_interface *interface,
@@ -249,7 +284,7 @@ int router_address_prepare(struct router *router, struct router_interface *inter
     interface_link(new);
     r = makes_network(new) ? attached_link(router, new) : 0;
     if (r >= 0)
-        r = address_prepare_routes(router, new);
+        r = prepare_routes(router, new);
     if (r < 0) {
         router_address_discard(router, new);
         return r;
@@ -270,7 +305,8 @@ static void address_free(struct router *router, struct router_address *address)
 
 void router_address_discard(struct router *router, struct router_address *address)
 {
-    router_rib_discard(&router->rib, address->connected);
+    for (unsigned int i = 0; i < PCN_ARRAY_SIZE(address->connected); i++)
+        router_rib_discard(&router->rib, address->connected[i]);
     router_rib_discard(&router->rib, address->own);
     address_free(router, address);
 }
@@ -279,8 +315,11 @@ void router_address_enter(struct router *router, struct router_address *address)
 {
     address->pending = false;
     router_rib_add(&router->rib, address->own);
-    if (address->connected)
-        router_rib_add(&router->rib, address->connected);
+    for (unsigned int i = 0; i < PCN_ARRAY_SIZE(address->connected); i++) {
+        /* One taken over from an address that left is there already. */
+        if (address->connected[i] && !address->connected[i]->added)
+            router_rib_add(&router->rib, address->connected[i]);
+    }
     if (makes_network(address))
         router_rib_resolve(&router->rib);
 }
@@ -291,10 +330,12 @@ void router_address_leave(struct router *router, struct router_address *address)
     bool network = makes_network(address);
 
     router_rib_remove(&router->rib, address->own);
-    if (sibling && address->connected)
-        sibling->connected = address->connected;
-    else if (address->connected)
-        router_rib_remove(&router->rib, address->connected);
+    if (sibling && address->connected[0])
+        memcpy(sibling->connected, address->connected, sizeof(address->connected));
+    for (unsigned int i = 0; i < PCN_ARRAY_SIZE(address->connected) && !sibling; i++) {
+        if (address->connected[i])
+            router_rib_remove(&router->rib, address->connected[i]);
+    }
     address_free(router, address);
     if (network)
         router_rib_resolve(&router->rib);

@@ -225,3 +225,51 @@ size_t router_fragment_build(const struct router_ip *ip, const struct router_end
     *ret_length = at + ip->header_length + carried;
     return carried;
 }
+
+/* ---- packets on their way ---- */
+
+/* Where the transport's checksum stands in its header; 0: it has none that we know. */
+static size_t checksum_offset(const struct router_ip *ip)
+{
+    if (ip->protocol == IPPROTO_TCP)
+        return 16;
+    return ip->protocol == IPPROTO_UDP ? 6 : 0;
+}
+
+void router_checksum_complete(const struct router_ip *ip, uint8_t *packet)
+{
+    size_t offset = checksum_offset(ip), length = ip->length - ip->header_length;
+    const uint8_t *source = packet + (ip->version == 4 ? 12 : 8);
+    uint8_t *payload = packet + ip->header_length;
+    uint64_t sum = length + ip->protocol;
+    uint16_t stored, whole;
+
+    if (!offset || !ip->authentic_length || ip->later_fragment || length < offset + 2)
+        return;
+    if (ip->version == 4 && (packet[6] & 0x20))
+        return;
+    /* Both addresses, one behind the other. */
+    sum = router_sum_bytes(source, ip->version == 4 ? 8 : 32, sum);
+    memcpy(&stored, payload + offset, sizeof(stored));
+    /* Left to hardware: the field holds the sum of the pseudo-header alone. */
+    if ((ntohs(stored) ^ router_sum_fold(sum)) != UINT16_MAX)
+        return;
+    memset(payload + offset, 0, sizeof(stored));
+    whole = router_sum_fold(router_sum_bytes(payload, length, sum));
+    whole = htons(whole || ip->protocol == IPPROTO_TCP ? whole : UINT16_MAX);
+    memcpy(payload + offset, &whole, sizeof(whole));
+}
+
+void router_ttl_decrement(const struct router_ip *ip, uint8_t *packet)
+{
+    uint16_t sum;
+
+    if (ip->version == 6) {
+        packet[7]--;
+        return;
+    }
+    packet[8]--;
+    memset(packet + 10, 0, sizeof(sum));
+    sum = htons(router_sum_fold(router_sum_bytes(packet, (packet[0] & 15) * 4u, 0)));
+    memcpy(packet + 10, &sum, sizeof(sum));
+}

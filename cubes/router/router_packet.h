@@ -99,3 +99,7 @@ size_t router_error_build(enum router_error error, const struct router_ip *ip, c
  */
 size_t router_fragment_build(const struct router_ip *ip, const struct router_ends *ends, size_t offset, uint32_t mtu,
                              uint8_t *ret_frame, size_t *ret_length);
+
+/* A transport checksum that the sender left to its hardware, completed; packet is ip's, to be written to. */
+void router_checksum_complete(const struct router_ip *ip, uint8_t *packet);
+void router_ttl_decrement(const struct router_ip *ip, uint8_t *packet);

@@ -3,7 +3,6 @@
 #include "router.h"
 #include "router_model.h"
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -110,16 +109,6 @@ int router_ports_secondaryip_validate(struct pcn_cube *cube, struct pcn_change *
 
 /* ---- addresses ---- */
 
-static struct router_address *address_of_role(const struct router_interface *interface, enum router_address_role role,
-                                              const char *text)
-{
-    for (struct router_address *entry = interface->addresses; entry; entry = entry->next) {
-        if (!entry->pending && entry->role == role && (!text || pcn_streq(entry->text, text)))
-            return entry;
-    }
-    return NULL;
-}
-
 static int address_reserve(struct router *router, struct router_interface *interface, const char *text,
                            enum router_address_role role, const char *path, struct router_address **ret_address,
                            struct pcn_error *error)
@@ -144,44 +133,7 @@ static int address_reserve(struct router *router, struct router_interface *inter
     }
 }
 
-static int link_local_prepare(struct router *router, struct router_interface *interface, const uint8_t mac[ETH_ALEN],
-                              struct router_address **ret_address)
-{
-    struct router_network network = {.family = AF_INET6, .length = 64};
-    char text[ROUTER_NETWORK_TEXT];
-
-    router_link_local(mac, &network.address);
-    return router_address_prepare(router, interface, &network, ROUTER_ADDRESS_LINK_LOCAL,
-                                  router_network_format(&network, text), ret_address);
-}
-
-bool router_interface_speaks(const struct router_interface *interface, uint16_t family)
-{
-    for (const struct router_address *entry = interface->addresses; entry; entry = entry->next) {
-        if (!entry->pending && entry->network.family == family && entry->role != ROUTER_ADDRESS_LINK_LOCAL)
-            return true;
-    }
-    return false;
-}
-
 /* ---- ports ---- */
-
-static void mac_default(const struct pcn_cube *cube, const char *port, uint8_t ret_mac[ETH_ALEN])
-{
-    char seed[33 + 2 * ROUTER_NAME_MAX + 2] = "";
-    _cleanup_close_ int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
-    uint64_t hash = 0xcbf29ce484222325ull;
-    ssize_t n = fd >= 0 ? read(fd, seed, 32) : 0;
-
-    n = PCN_MAX(n, 0);
-    (void)snprintf(seed + n, sizeof(seed) - (size_t)n, "/%.64s/%.64s", pcn_cube_name(cube), port);
-    for (const char *c = seed; *c; c++)
-        hash = (hash ^ (uint8_t)*c) * 0x100000001b3ull;
-    hash ^= hash >> 29;
-    memcpy(ret_mac, &hash, ETH_ALEN);
-    /* Locally administered, of a station. */
-    ret_mac[0] = (uint8_t)((ret_mac[0] & 0xfc) | 2);
-}
 
 static void port_change_free(struct router *router, struct port_change *change)
 {
@@ -199,7 +151,7 @@ static void port_change_free(struct router *router, struct port_change *change)
 static int port_change_ip(struct router *router, struct router_interface *interface, const struct router_ports *config,
                           struct port_change *change, struct pcn_error *error)
 {
-    struct router_address *old = address_of_role(interface, ROUTER_ADDRESS_PRIMARY, NULL);
+    struct router_address *old = router_address_of_role(interface, ROUTER_ADDRESS_PRIMARY, NULL);
     const char *text = config ? config->ip : NULL;
     char path[ROUTER_PATH_TEXT];
 
@@ -224,13 +176,13 @@ static int port_change_mac(struct router *router, struct router_interface *inter
     if (config->mac)
         router_mac_parse(config->mac, change->mac);
     else
-        mac_default(router->cube, config->name, change->mac);
+        router_mac_default(router->cube, config->name, change->mac);
     if (memcmp(change->mac, interface->mac, ETH_ALEN) == 0)
         return 0;
-    r = link_local_prepare(router, interface, change->mac, &change->link_local);
+    r = router_link_local_prepare(router, interface, change->mac, &change->link_local);
     if (r < 0)
         return r;
-    change->old_link_local = address_of_role(interface, ROUTER_ADDRESS_LINK_LOCAL, NULL);
+    change->old_link_local = router_address_of_role(interface, ROUTER_ADDRESS_LINK_LOCAL, NULL);
     if (change->old_link_local)
         change->old_link_local->leaving = true;
     return 0;
@@ -249,6 +201,7 @@ int router_ports_prepare(struct pcn_cube *cube, struct pcn_change *change, struc
         return -ENOMEM;
     if (change->after)
         router_ports_read(change->after, &config);
+    interface->leaving = change->op == PCN_CHANGE_DELETE;
     r = port_change_ip(router, interface, change->after ? &config : NULL, new, error);
     if (r >= 0 && change->after)
         r = port_change_mac(router, interface, &config, new);
@@ -263,35 +216,28 @@ int router_ports_prepare(struct pcn_cube *cube, struct pcn_change *change, struc
 void router_ports_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
     struct port_change *new = TAKE_PTR(change->resource);
+    struct router *router = pcn_cube_state(cube);
 
+    router_interface_by_name(router, change->keys[0])->leaving = false;
     if (new)
-        port_change_free(pcn_cube_state(cube), new);
-}
-
-static void interface_set_mac(struct router *router, struct router_interface *interface, const uint8_t mac[ETH_ALEN],
-                              struct router_address *link_local)
-{
-    struct router_address *old = address_of_role(interface, ROUTER_ADDRESS_LINK_LOCAL, NULL);
-
-    memcpy(interface->mac, mac, ETH_ALEN);
-    router_address_enter(router, link_local);
-    if (old)
-        router_address_leave(router, old);
-    router_fast_interface(router, interface);
-    router_announce(router, interface, NULL);
+        port_change_free(router, new);
 }
 
 static void address_enter(struct router *router, struct router_address *address)
 {
     router_address_enter(router, address);
+    router_fast_interface(router, address->interface);
     router_shadow_address(router, address, true);
     router_announce(router, address->interface, address);
 }
 
 static void address_leave(struct router *router, struct router_address *address)
 {
+    struct router_interface *interface = address->interface;
+
     router_shadow_address(router, address, false);
     router_address_leave(router, address);
+    router_fast_interface(router, interface);
 }
 
 int router_ports_apply(struct pcn_cube *cube, struct pcn_change *change)
@@ -305,7 +251,7 @@ int router_ports_apply(struct pcn_cube *cube, struct pcn_change *change)
     if (change->after)
         interface->mac_given = new->mac_given;
     if (new->link_local) {
-        interface_set_mac(router, interface, new->mac, new->link_local);
+        router_interface_set_mac(router, interface, new->mac, new->link_local);
         router_shadow_mac(router, interface);
     }
     if (new->ip)
@@ -324,7 +270,7 @@ int router_ports_secondaryip_prepare(struct pcn_cube *cube, struct pcn_change *c
     int r;
 
     if (!change->after) {
-        address = address_of_role(interface, ROUTER_ADDRESS_SECONDARY, change->keys[1]);
+        address = router_address_of_role(interface, ROUTER_ADDRESS_SECONDARY, change->keys[1]);
         if (address)
             address->leaving = true;
         change->resource = address;
@@ -358,4 +304,68 @@ int router_ports_secondaryip_apply(struct pcn_cube *cube, struct pcn_change *cha
     else if (address)
         address_enter(pcn_cube_state(cube), address);
     return 0;
+}
+
+/* ---- what is shown ---- */
+
+/* The address of the shadow namespace that stands in for leaf ip where none is configured. */
+static const struct router_address *shadow_primary(const struct router_interface *interface)
+{
+    if (router_address_of_role(interface, ROUTER_ADDRESS_PRIMARY, NULL))
+        return NULL;
+    return router_address_of_role(interface, ROUTER_ADDRESS_SHADOW, NULL);
+}
+
+int router_ports_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys, struct pcn_emitter *emitter)
+{
+    const struct router_interface *interface = router_interface_by_name(pcn_cube_state(cube), keys[0]);
+    char mac[ROUTER_MAC_TEXT], link_local[ROUTER_ADDRESS_TEXT];
+    const struct router_address *address;
+
+    if (!interface)
+        return -ENOENT;
+    address = shadow_primary(interface);
+    if (address)
+        pcn_emit_string(emitter, "ip", address->text);
+    pcn_emit_string(emitter, "mac", router_mac_format(interface->mac, mac));
+    address = router_address_of_role(interface, ROUTER_ADDRESS_LINK_LOCAL, NULL);
+    if (address && router_interface_speaks(interface, AF_INET6))
+        pcn_emit_string(emitter, "link-local", router_address_format(AF_INET6, &address->address, link_local));
+    return 0;
+}
+
+int router_ports_secondaryip_entries(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                     struct pcn_emitter *emitter)
+{
+    const struct router_interface *interface = router_interface_by_name(pcn_cube_state(cube), keys[0]);
+    const struct router_address *primary = interface ? shadow_primary(interface) : NULL;
+    int r = n_keys > 1 ? -ENOENT : 0;
+
+    for (const struct router_address *entry = interface ? interface->addresses : NULL; entry; entry = entry->next) {
+        if (entry->pending || entry == primary ||
+            (entry->role != ROUTER_ADDRESS_SECONDARY && entry->role != ROUTER_ADDRESS_SHADOW) ||
+            (n_keys > 1 && !pcn_streq(entry->text, keys[1])))
+            continue;
+        pcn_emit_entry(emitter);
+        pcn_emit_string(emitter, "ip", entry->text);
+        pcn_emit_end(emitter);
+        r = 0;
+    }
+    return r;
+}
+
+/* An address of the shadow namespace goes there, and then here, by the event. */
+int router_ports_secondaryip_forget(struct pcn_cube *cube, const char *const *keys, size_t n_keys)
+{
+    struct router *router = pcn_cube_state(cube);
+    const struct router_interface *interface = router_interface_by_name(router, keys[0]);
+    int r = -ENOENT;
+
+    for (const struct router_address *entry = interface ? interface->addresses : NULL; entry; entry = entry->next) {
+        if (entry->role != ROUTER_ADDRESS_SHADOW || (keys[1] && !pcn_streq(entry->text, keys[1])))
+            continue;
+        router_shadow_address(router, entry, false);
+        r = 0;
+    }
+    return r;
 }

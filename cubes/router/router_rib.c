@@ -26,7 +26,7 @@ bool router_network_contains(const struct router_network *network, uint16_t fami
 
 /* ---- what routes share ---- */
 
-static struct router_prefix *prefix_find(const struct router_rib *rib, const struct router_network *network)
+struct router_prefix *router_rib_prefix(const struct router_rib *rib, const struct router_network *network)
 {
     struct router_prefix *prefix;
 
@@ -44,7 +44,7 @@ static struct router_nexthop *nexthop_find(const struct router_rib *rib, const s
 
 static struct router_prefix *prefix_get(struct router_rib *rib, const struct router_network *network)
 {
-    struct router_prefix *prefix = prefix_find(rib, network);
+    struct router_prefix *prefix = router_rib_prefix(rib, network);
 
     if (prefix)
         return prefix;
@@ -64,41 +64,64 @@ static void prefix_put(struct router_rib *rib, struct router_prefix *prefix)
     free(prefix);
 }
 
-static struct router_nexthop *nexthop_get(struct router_rib *rib, const struct router_nexthop_key *key)
+static int way_find(struct router_rib *rib, const struct router_nexthop_key *key, int port, struct router_way *ret_way)
+{
+    struct router_way way = {.port = port};
+    int r;
+
+    if (port < 0) {
+        *ret_way = way;
+        return 0;
+    }
+    r = rib->ops->acquire(rib->data, key, &way);
+    if (r >= 0)
+        *ret_way = way;
+    return r;
+}
+
+static int nexthop_get(struct router_rib *rib, const struct router_nexthop_key *key,
+                       struct router_nexthop **ret_nexthop)
 {
     struct router_nexthop *nexthop = nexthop_find(rib, key);
+    int r;
 
     if (!nexthop) {
         nexthop = calloc(1, sizeof(*nexthop));
         if (!nexthop)
-            return NULL;
+            return -ENOMEM;
         nexthop->key = *key;
-        nexthop->port = rib->ops->resolve(rib->data, key);
+        r = way_find(rib, key, rib->ops->locate(rib->data, key), &nexthop->way);
+        if (r < 0) {
+            free(nexthop);
+            return r;
+        }
         HASH_ADD(hh, rib->nexthops, key, sizeof(nexthop->key), nexthop);
     }
     nexthop->refs++;
-    return nexthop;
+    *ret_nexthop = nexthop;
+    return 0;
 }
 
 static void nexthop_put(struct router_rib *rib, struct router_nexthop *nexthop)
 {
     if (--nexthop->refs > 0)
         return;
+    if (nexthop->way.port >= 0)
+        rib->ops->release(rib->data, &nexthop->way);
     HASH_DEL(rib->nexthops, nexthop);
     free(nexthop);
 }
 
 /* ---- which routes are used ---- */
 
-static bool nexthop_is_usable(const struct router_nexthop *nexthop)
-{
-    return nexthop->key.kind == ROUTER_BLACKHOLE || nexthop->port >= 0;
-}
+#define RANK_SHIFT 8
 
 /* Lower is better: the cost, then the kind. */
 static uint64_t route_rank(const struct router_rib_route *route)
 {
-    return nexthop_is_usable(route->nexthop) ? (uint64_t)route->pathcost << 2 | route->nexthop->key.kind : UINT64_MAX;
+    const struct router_nexthop *nexthop = route->nexthop;
+
+    return nexthop->way.port >= 0 ? (uint64_t)route->pathcost << RANK_SHIFT | nexthop->key.kind : UINT64_MAX;
 }
 
 static void prefix_select(struct router_rib *rib, struct router_prefix *prefix)
@@ -109,7 +132,7 @@ static void prefix_select(struct router_rib *rib, struct router_prefix *prefix)
 
     for (const struct router_rib_route *route = prefix->routes; route; route = route->next)
         best = PCN_MIN(best, route_rank(route));
-    most = (best & 3) == ROUTER_GATEWAY ? ROUTER_ECMP_MAX : 1;
+    most = (best & ((1u << RANK_SHIFT) - 1)) == ROUTER_GATEWAY ? ROUTER_ECMP_MAX : 1;
     for (struct router_rib_route *route = prefix->routes; route; route = route->next) {
         route->active = best != UINT64_MAX && route_rank(route) == best && n < most;
         if (route->active)
@@ -126,7 +149,7 @@ static void prefix_select(struct router_rib *rib, struct router_prefix *prefix)
 struct router_rib_route *router_rib_find(const struct router_rib *rib, const struct router_network *network,
                                          const struct router_nexthop_key *key)
 {
-    struct router_prefix *prefix = prefix_find(rib, network);
+    struct router_prefix *prefix = router_rib_prefix(rib, network);
 
     for (struct router_rib_route *route = prefix ? prefix->routes : NULL; route; route = route->next) {
         if (memcmp(&route->nexthop->key, key, sizeof(*key)) == 0)
@@ -141,7 +164,7 @@ int router_rib_prepare(struct router_rib *rib, const struct router_network *netw
 {
     struct router_rib_route *route;
     struct router_prefix *prefix;
-    int r = -ENOMEM;
+    int r;
 
     if (rib->n_routes >= rib->capacity)
         return -ENOSPC;
@@ -151,9 +174,9 @@ int router_rib_prepare(struct router_rib *rib, const struct router_network *netw
     route = calloc(1, sizeof(*route));
     if (prefix->n_routes + prefix->n_pending >= ROUTER_ROUTES_PER_NETWORK)
         r = -E2BIG;
-    else if (route)
-        route->nexthop = nexthop_get(rib, key);
-    if (!route || !route->nexthop) {
+    else
+        r = route ? nexthop_get(rib, key, &route->nexthop) : -ENOMEM;
+    if (r < 0) {
         free(route);
         prefix_put(rib, prefix);
         return r;
@@ -162,6 +185,7 @@ int router_rib_prepare(struct router_rib *rib, const struct router_network *netw
     route->pathcost = pathcost;
     route->origin = (uint8_t)origin;
     prefix->n_pending++;
+    rib->n_pending++;
     rib->n_routes++;
     *ret_route = route;
     return 0;
@@ -172,6 +196,7 @@ void router_rib_discard(struct router_rib *rib, struct router_rib_route *route)
     if (!route)
         return;
     route->prefix->n_pending--;
+    rib->n_pending--;
     rib->n_routes--;
     nexthop_put(rib, route->nexthop);
     prefix_put(rib, route->prefix);
@@ -187,6 +212,8 @@ void router_rib_add(struct router_rib *rib, struct router_rib_route *route)
     while (*last)
         last = &(*last)->next;
     *last = route;
+    route->added = true;
+    rib->n_pending--;
     prefix->n_pending--;
     prefix->n_routes++;
     route->nexthop_next = nexthop->routes;
@@ -234,13 +261,17 @@ void router_rib_resolve(struct router_rib *rib)
 
     HASH_ITER(hh, rib->nexthops, nexthop, next)
     {
-        int port = rib->ops->resolve(rib->data, &nexthop->key);
+        struct router_way old = nexthop->way;
+        int port = rib->ops->locate(rib->data, &nexthop->key);
 
-        if (port == nexthop->port)
+        if (port == old.port)
             continue;
-        nexthop->port = port;
+        if (way_find(rib, &nexthop->key, port, &nexthop->way) < 0)
+            nexthop->way = (struct router_way){.port = -1};
         for (const struct router_rib_route *route = nexthop->routes; route; route = route->nexthop_next)
             prefix_select(rib, route->prefix);
+        if (old.port >= 0)
+            rib->ops->release(rib->data, &old);
     }
 }
 

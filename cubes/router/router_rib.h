@@ -28,6 +28,7 @@ _Static_assert(sizeof(struct router_network) == 20, "a key without padding");
 /* In the order of preference at the same cost. */
 enum router_nexthop_kind {
     ROUTER_OWN,       /* the router's own address */
+    ROUTER_BROADCAST, /* of a network on the interface */
     ROUTER_LOCAL,     /* hosts of the network are neighbours on the interface */
     ROUTER_GATEWAY,   /* .gateway is a neighbour */
     ROUTER_BLACKHOLE, /* drop */
@@ -54,13 +55,21 @@ struct router_rib_route {
     struct router_rib_route *nexthop_next, *nexthop_prev; /* by the same next hop */
     uint32_t pathcost;
     uint8_t origin;
+    bool added;
     bool active; /* packets use it */
+};
+
+/* How a next hop is reached; all but the port are the owner's. */
+struct router_way {
+    int port; /* its id; -1: the next hop is not reached */
+    uint32_t hop;
+    uint32_t neighbour;
 };
 
 /* Where routes lead. Shared by all of them that lead there. */
 struct router_nexthop {
     struct router_nexthop_key key;
-    int port; /* id of the port it is reached by; -1: it is not */
+    struct router_way way;
     uint32_t refs;
     struct router_rib_route *routes;
     UT_hash_handle hh;
@@ -72,15 +81,19 @@ struct router_prefix {
     uint16_t n_pending; /* prepared and not yet added */
     bool installed;
     struct router_rib_route *routes;
-    void *fib; /* the owner's */
+    uint32_t hop; /* the owner's */
     UT_hash_handle hh;
 };
 
 struct router_rib_ops {
-    /* Id of the port that a next hop is reached by, or -1. */
-    int (*resolve)(void *data, const struct router_nexthop_key *key);
+    /* Id of the port that a next hop is reached by; -1: none. Of a blackhole: any other. */
+    int (*locate)(void *data, const struct router_nexthop_key *key);
+    /* Takes what the way by way->port needs. A negative errno: it cannot be had. */
+    int (*acquire)(void *data, const struct router_nexthop_key *key, struct router_way *way);
+    /* Gives it back: no prefix uses it any more. */
+    void (*release)(void *data, const struct router_way *way);
     /*
-     * The fast path is to use these next hops of prefix: one, or several that are gateways. n 0: the
+     * The fast path is to use these next hops for prefix: one, or several that are gateways. n 0: the
      * prefix is not routed any more.
      */
     void (*install)(void *data, struct router_prefix *prefix, struct router_nexthop *const *nexthops, unsigned int n);
@@ -91,7 +104,8 @@ struct router_rib {
     struct router_nexthop *nexthops;
     const struct router_rib_ops *ops;
     void *data;
-    uint32_t n_routes; /* prepared ones included */
+    uint32_t n_routes;  /* prepared ones included */
+    uint32_t n_pending; /* prepared */
     uint32_t capacity;
 };
 
@@ -99,9 +113,11 @@ struct router_rib {
 void router_network_mask(struct router_network *network);
 bool router_network_contains(const struct router_network *network, uint16_t family, const union pcn_address *address);
 
+/* NULL: no route to exactly this network. */
+struct router_prefix *router_rib_prefix(const struct router_rib *rib, const struct router_network *network);
 struct router_rib_route *router_rib_find(const struct router_rib *rib, const struct router_network *network,
                                          const struct router_nexthop_key *key);
-/* -ENOSPC: the table is full; -E2BIG: too many routes to this network; -ENOMEM. */
+/* -ENOSPC: the table is full; -E2BIG: too many routes to this network; -ENOMEM; or what acquire says. */
 int router_rib_prepare(struct router_rib *rib, const struct router_network *network,
                        const struct router_nexthop_key *key, uint32_t pathcost, enum router_origin origin,
                        struct router_rib_route **ret_route);
