@@ -37,7 +37,7 @@ struct router_address {
     struct router_interface *interface;
     union pcn_address address;
     struct router_network network;         /* its network: bits of the host are 0 */
-    struct router_rib_route *own;          /* to itself */
+    struct router_rib_route *own;          /* to itself; NULL: it is link-local */
     struct router_rib_route *connected[3]; /* to its network; NULL: another address of the interface has it, or none */
     struct router_address *next;           /* of the interface */
     struct router_address *own_next;       /* the same address: of other interfaces, or about to replace it */
@@ -50,7 +50,7 @@ struct router_address {
 enum router_address_role {
     ROUTER_ADDRESS_PRIMARY,    /* leaf ip */
     ROUTER_ADDRESS_SECONDARY,  /* entry of secondaryip */
-    ROUTER_ADDRESS_LINK_LOCAL, /* made by us */
+    ROUTER_ADDRESS_LINK_LOCAL, /* made by us; there are no others of the kind */
     ROUTER_ADDRESS_SHADOW,     /* of the shadow namespace */
 };
 

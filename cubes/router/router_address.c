@@ -248,6 +248,9 @@ static int prepare_routes(struct router *router, struct router_address *address)
         .address = address->address, .family = address->network.family, .length = full_length(address->network.family)};
     int r;
 
+    /* The fast path finds link-local addresses in the port. */
+    if (address->role == ROUTER_ADDRESS_LINK_LOCAL)
+        return 0;
     r = prepare_route(router, address, &itself, ROUTER_OWN, &address->own);
     if (r < 0 || !makes_network(address) || network_sibling(address))
         return r;
@@ -314,7 +317,8 @@ void router_address_discard(struct router *router, struct router_address *addres
 void router_address_enter(struct router *router, struct router_address *address)
 {
     address->pending = false;
-    router_rib_add(&router->rib, address->own);
+    if (address->own)
+        router_rib_add(&router->rib, address->own);
     for (unsigned int i = 0; i < PCN_ARRAY_SIZE(address->connected); i++) {
         /* One taken over from an address that left is there already. */
         if (address->connected[i] && !address->connected[i]->added)
@@ -329,7 +333,8 @@ void router_address_leave(struct router *router, struct router_address *address)
     struct router_address *sibling = network_sibling(address);
     bool network = makes_network(address);
 
-    router_rib_remove(&router->rib, address->own);
+    if (address->own)
+        router_rib_remove(&router->rib, address->own);
     if (sibling && address->connected[0])
         memcpy(sibling->connected, address->connected, sizeof(address->connected));
     for (unsigned int i = 0; i < PCN_ARRAY_SIZE(address->connected) && !sibling; i++) {

@@ -48,6 +48,8 @@ static int check_address_6(const struct router_network *network, const char *tex
 
     if (router_address_is_group(AF_INET6, address))
         return refuse_address(text, "it is a group's", path, error);
+    if (router_address_is_link_local(address))
+        return refuse_address(text, "the port makes its own link-local address", path, error);
     if (!(address->v6[0] | address->v6[1] | address->v6[2]) && ntohl(address->v6[3]) <= 1)
         return refuse_address(text, "it is reserved", path, error);
     if (!(address->v6[0] | address->v6[1]) && address->v6[2] == htonl(0xffff))
