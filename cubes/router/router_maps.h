@@ -23,8 +23,9 @@
 #include <pcn/abi.h>
 
 /* Names of the maps: arrays, mapped by user space. */
-#define ROUTER_ROOT4 "router_root4"           /* __u32; 2^root4_bits */
-#define ROUTER_ROOT6 "router_root6"           /* __u32; 2^ROUTER_ROOT6_BITS */
+#define ROUTER_ROOT4                                                                                                   \
+    "router_root4" /* __u32, 2^root4_bits of them, ROUTER_LINE to an entry: entries are multiples of 8 bytes */
+#define ROUTER_ROOT6 "router_root6"           /* __u32, 2^ROUTER_ROOT6_BITS, likewise */
 #define ROUTER_NODES "router_nodes"           /* union router_node; resizable; number 0 is not used */
 #define ROUTER_HOPS "router_hops"             /* struct router_hop; resizable; number 0 is "no route" */
 #define ROUTER_NEIGHBOURS "router_neighbours" /* struct router_neighbour; resizable; number 0 is not used */
@@ -44,6 +45,7 @@ struct router_settings {
 
 #define ROUTER_ROOT4_BITS 16 /* default; 20 saves a step, and costs 4 MB */
 #define ROUTER_ROOT6_BITS 16
+#define ROUTER_LINE 16 /* words */
 #define ROUTER_NODES_PER_ROUTE 4
 #define ROUTER_NODES_DEFAULT 65536 /* 4 MB */
 #define ROUTER_HOPS_DEFAULT 8192

@@ -13,8 +13,12 @@
         __type(value, value_);                                                                                         \
     } name_ SEC(".maps")
 
-ROUTER_ARRAY(router_root4, 1 << ROUTER_ROOT4_BITS, __u32);
-ROUTER_ARRAY(router_root6, 1 << ROUTER_ROOT6_BITS, __u32);
+struct router_line {
+    __u32 words[ROUTER_LINE];
+};
+
+ROUTER_ARRAY(router_root4, (1 << ROUTER_ROOT4_BITS) / ROUTER_LINE, struct router_line);
+ROUTER_ARRAY(router_root6, (1 << ROUTER_ROOT6_BITS) / ROUTER_LINE, struct router_line);
 ROUTER_ARRAY(router_nodes, ROUTER_NODES_DEFAULT, union router_node);
 ROUTER_ARRAY(router_hops, ROUTER_HOPS_DEFAULT, struct router_hop);
 ROUTER_ARRAY(router_neighbours, ROUTER_NEIGHBOURS_DEFAULT, struct router_neighbour);
@@ -60,15 +64,23 @@ PCN_INLINE struct router_hop router_hop_at(__u32 number)
     return copy.hop;
 }
 
+/* Word number `index` of a root. */
+#define ROUTER_ROOT(map_, index_)                                                                                      \
+    ({                                                                                                                 \
+        __u32 word_ = 0, number_ = (index_) / ROUTER_LINE;                                                             \
+        struct router_line *line_ = bpf_map_lookup_elem(map_, &number_);                                               \
+                                                                                                                       \
+        if (line_)                                                                                                     \
+            word_ = PCN_READ_ONCE(line_->words[(index_) % ROUTER_LINE]);                                               \
+        word_;                                                                                                         \
+    })
+
 /* address: network order. Number of the hop. */
 PCN_INLINE __u32 router_find4(__u32 address)
 {
     __u32 host = bpf_ntohl(address), index = host >> (32 - router_settings.root4_bits);
-    __u32 *root = bpf_map_lookup_elem(&router_root4, &index), word;
+    __u32 word = ROUTER_ROOT(&router_root4, index);
 
-    if (!root)
-        return 0;
-    word = PCN_READ_ONCE(*root);
     for (int i = 0; i < ROUTER_STEPS4_MAX && word & ROUTER_WORD_NODE; i++)
         word = router_step(word, (__u64)host << 32, 0, false);
     if (!word)
@@ -80,11 +92,8 @@ PCN_INLINE __u32 router_find6(const union pcn_address *address)
 {
     __u64 first = (__u64)bpf_ntohl(address->v6[0]) << 32 | bpf_ntohl(address->v6[1]);
     __u64 second = (__u64)bpf_ntohl(address->v6[2]) << 32 | bpf_ntohl(address->v6[3]);
-    __u32 index = first >> (64 - ROUTER_ROOT6_BITS), *root = bpf_map_lookup_elem(&router_root6, &index), word;
+    __u32 index = first >> (64 - ROUTER_ROOT6_BITS), word = ROUTER_ROOT(&router_root6, index);
 
-    if (!root)
-        return 0;
-    word = PCN_READ_ONCE(*root);
 #pragma clang loop unroll(disable)
     for (int i = 0; i < ROUTER_STEPS6_MAX && word & ROUTER_WORD_NODE; i++)
         word = router_step(word, first, second, true);
