@@ -100,7 +100,7 @@ static int bpf_load_droppers(struct pcn_bpf *bpf, struct pcn_error *error)
     for (size_t i = 0; i < PCN_ARRAY_SIZE(objects); i++) {
         struct pcn_object object = {};
 
-        r = pcn_object_open(&object, "pcn_drop", objects[i].elf, objects[i].size);
+        r = pcn_object_open(&object, "pcn_drop", objects[i].elf, objects[i].size, 0);
         if (r < 0)
             return r;
         bpf->dropper[i] = object.bpf;
@@ -189,7 +189,7 @@ int pcn_bpf_reinject(struct pcn_bpf *bpf, struct pcn_error *error)
     struct bpf_map *map;
     int r;
 
-    r = pcn_object_open(&object, "pcn_reinject", pcn_reinject_object, pcn_reinject_object_size);
+    r = pcn_object_open(&object, "pcn_reinject", pcn_reinject_object, pcn_reinject_object_size, 0);
     if (r < 0)
         return r;
     bpf->reinject = object.bpf;

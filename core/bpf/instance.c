@@ -122,31 +122,6 @@ static int object_share(struct pcn_object *object, const char *name, int fd)
     return map ? bpf_map__reuse_fd(map, fd) : 0;
 }
 
-/* Writes the colour into the programs, in place of the mark: an immediate costs no load. */
-static int object_colour(struct pcn_object *object, uint32_t colour)
-{
-    struct bpf_program *program;
-
-    bpf_object__for_each_program(program, object->bpf)
-    {
-        /* libbpf gives them to be read, and loads them as they are then. */
-        struct bpf_insn *insns = (struct bpf_insn *)bpf_program__insns(program);
-        size_t n = bpf_program__insn_cnt(program);
-
-        for (size_t i = 0; i + 1 < n; i++) {
-            if (insns[i].code != (BPF_LD | BPF_IMM | BPF_DW))
-                continue;
-            if (insns[i].src_reg == 0 && (uint32_t)insns[i].imm == (uint32_t)PCN_COLOUR_MARK &&
-                (uint32_t)insns[i + 1].imm == (uint32_t)(PCN_COLOUR_MARK >> 32)) {
-                insns[i].imm = (int32_t)colour;
-                insns[i + 1].imm = 0;
-            }
-            i++;
-        }
-    }
-    return 0;
-}
-
 uint32_t pcn_instance_colour(uint16_t cube)
 {
     return cube % PCN_COLOURS;
@@ -174,9 +149,6 @@ static int object_prepare(struct pcn_bpf *bpf, const struct pcn_instance_spec *s
         return pcn_log_error(r, "the object has no pcn_identity of %zu bytes", sizeof(spec->identity));
     r = pcn_object_resize(object, "pcn_counters", pcn_cpus() * PCN_COUNTERS_STRIDE);
     if (r < 0 && r != -ENOENT)
-        return r;
-    r = object_colour(object, pcn_instance_colour(spec->identity.cube));
-    if (r < 0)
         return r;
     return spec->configure ? spec->configure(object, spec->config, error) : 0;
 }
@@ -227,7 +199,7 @@ static int instance_load_flavour(struct pcn_bpf *bpf, struct pcn_instance *insta
     size_t size = flavour == PCN_FLAVOUR_XDP ? spec->xdp_object_size : spec->tc_object_size;
     int r;
 
-    r = pcn_object_open(object, "pcn", elf, size);
+    r = pcn_object_open(object, "pcn", elf, size, pcn_instance_colour(spec->identity.cube));
     if (r < 0)
         return r;
     object_select(instance, object, flavour);

@@ -47,23 +47,54 @@ void pcn_object_init(void)
     libbpf_set_print(object_print);
 }
 
-int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size)
+/*
+ * Writes the colour into the programs in place of the mark: an immediate costs
+ * no load. In the file, as libbpf does not show the functions that programs share.
+ */
+static void elf_colour(char *elf, size_t size, uint32_t colour)
+{
+    const struct bpf_insn mark[2] = {{.imm = (int32_t)PCN_COLOUR_MARK}, {.imm = (int32_t)(PCN_COLOUR_MARK >> 32)}};
+
+    for (size_t at = 0; at + sizeof(mark) <= size; at += sizeof(mark[0])) {
+        struct bpf_insn insns[2];
+
+        memcpy(insns, elf + at, sizeof(insns));
+        if (insns[0].code != (BPF_LD | BPF_IMM | BPF_DW) || insns[0].src_reg || insns[0].imm != mark[0].imm ||
+            insns[1].imm != mark[1].imm)
+            continue;
+        insns[0].imm = (int32_t)colour;
+        insns[1].imm = 0;
+        memcpy(elf + at, insns, sizeof(insns));
+    }
+}
+
+int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size, uint32_t colour)
 {
     LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
     struct bpf_object *bpf;
+    char *copy;
 
     captured.length = 0;
-    bpf = bpf_object__open_mem(elf, size, &options);
-    if (!bpf)
+    copy = malloc(size);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, elf, size);
+    elf_colour(copy, size, colour);
+    bpf = bpf_object__open_mem(copy, size, &options);
+    if (!bpf) {
+        free(copy);
         return pcn_log_error(-errno, "cannot open object %s: %s", name, captured.text);
+    }
     object->bpf = bpf;
+    object->elf = copy;
     return 0;
 }
 
 void pcn_object_done(struct pcn_object *object)
 {
     bpf_object__close(object->bpf);
-    object->bpf = NULL;
+    free(object->elf);
+    *object = (struct pcn_object){};
 }
 
 /* The last lines before the verifier's summary. */

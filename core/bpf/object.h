@@ -8,10 +8,11 @@
 
 struct pcn_object {
     struct bpf_object *bpf;
+    char *elf; /* what bpf was read from */
 };
 
-/* -EINVAL: not a BPF object. */
-int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size);
+/* colour: of the instance, see PCN_COLOURS. -EINVAL: not a BPF object. */
+int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size, uint32_t colour);
 /* Loads it; on failure the lines of the verifier's log that matter are in error. */
 int pcn_object_load(struct pcn_object *object, struct pcn_error *error);
 void pcn_object_done(struct pcn_object *object);
