@@ -6,6 +6,8 @@
 # and <kind>_model.h and <kind>_model.c from pcn-codegen.
 set(PCN_CUBE_DIRECTORY ${CMAKE_BINARY_DIR}/cubes CACHE INTERNAL "where the shared objects are built")
 
+add_custom_target(cubes COMMENT "all kinds of cubes")
+
 function(pcn_add_cube kind)
     cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
     pcn_bpf_object(${kind}_tc.o ${kind}.bpf.c)
@@ -25,6 +27,7 @@ extern const unsigned char @kind@_tc[], @kind@_tc_end[], @kind@_xdp[], @kind@_xd
 extern const char @kind@_yang[];
 ")
     add_library(pcn-${kind} MODULE ${ARG_SOURCES} ${model}.c ${model}.h)
+    add_dependencies(cubes pcn-${kind})
     pcn_embed(pcn-${kind} ${kind}_tc ${CMAKE_CURRENT_BINARY_DIR}/${kind}_tc.o)
     pcn_embed(pcn-${kind} ${kind}_xdp ${CMAKE_CURRENT_BINARY_DIR}/${kind}_xdp.o)
     pcn_embed(pcn-${kind} ${kind}_yang ${CMAKE_CURRENT_SOURCE_DIR}/${kind}.yang)

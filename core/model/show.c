@@ -281,6 +281,8 @@ static json_t *handled_entry(struct show *show, const struct lysc_node *list, co
     return entry;
 }
 
+static int show_state(struct show *show, const struct target *target, struct pcn_error *error);
+
 static int show_entry(struct show *show, const struct target *target, const char *const *segments, size_t n,
                       struct pcn_error *error)
 {
@@ -288,6 +290,8 @@ static int show_entry(struct show *show, const struct target *target, const char
     bool handled = has_entries(show, target->schema);
     json_t *entry = handled ? handled_entry(show, target->schema, target->keys, target->n_keys) : NULL;
 
+    if (!handled && !is_config(target->schema))
+        return show_state(show, target, error);
     if (handled ? !entry : !target->node)
         return not_there(target, error);
     emit_open(show->emitter, '{');
@@ -306,11 +310,120 @@ static int show_object(struct show *show, const struct target *target, const cha
 {
     if (!target->node && is_config(target->schema))
         return not_there(target, error);
+    if (!target->node && !has_state(show, target->schema))
+        return show_state(show, target, error);
     emit_open(show->emitter, '{');
     show_links(show, target->schema, segments, n);
     show_unit(show, target->node, target->schema, target->keys, target->n_keys);
     emit_close(show->emitter);
     return 0;
+}
+
+/* ---- state that a handler above gives as a whole ---- */
+
+static const struct lysc_node *data_parent(const struct lysc_node *node)
+{
+    for (node = node->parent; node && node->nodetype & (LYS_CHOICE | LYS_CASE);)
+        node = node->parent;
+    return node;
+}
+
+static bool key_is(const json_t *value, const char *key)
+{
+    char text[VALUE_TEXT];
+
+    if (json_is_string(value))
+        return pcn_streq(json_string_value(value), key);
+    if (!json_is_integer(value))
+        return false;
+    (void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    return pcn_streq(text, key);
+}
+
+static const json_t *entry_by_keys(const json_t *array, const struct lysc_node *list, const char *const *keys)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach (array, i, entry) {
+        const struct lysc_node *key = NULL;
+        size_t same = 0;
+
+        for (size_t k = 0; k < info(list)->n_keys; k++) {
+            key = schema_next(list, key);
+            same += key_is(json_object_get(entry, key->name), keys[k]);
+        }
+        if (same == info(list)->n_keys)
+            return entry;
+    }
+    return NULL;
+}
+
+/*
+ * From the state of the nearest unit above that has any, down to node. keys: in, how many belong to the path to
+ * node; the reference that holds the value goes to ret_state, which the caller drops.
+ */
+static const json_t *state_below(struct show *show, const struct lysc_node *node, const char *const *keys,
+                                 size_t n_keys, json_t **ret_state)
+{
+    const struct lysc_node *above = data_parent(node);
+    const json_t *members;
+
+    if (!above)
+        return NULL;
+    if (has_state(show, above)) {
+        *ret_state = unit_state(show, above, keys, n_keys);
+        return json_object_get(*ret_state, node->name);
+    }
+    if (is_config(above))
+        return NULL;
+    if (above->nodetype != LYS_LIST) {
+        members = state_below(show, above, keys, n_keys, ret_state);
+    } else {
+        if (n_keys < info(above)->n_keys)
+            return NULL;
+        n_keys -= info(above)->n_keys;
+        members = entry_by_keys(state_below(show, above, keys, n_keys, ret_state), above, keys + n_keys);
+    }
+    return json_object_get(members, node->name);
+}
+
+static void show_page(struct show *show, const json_t *array)
+{
+    const json_t *entry;
+    const char *name;
+    json_t *value;
+    size_t i;
+
+    emit_open(show->emitter, '[');
+    json_array_foreach (array, i, entry) {
+        pcn_emit_entry(show->emitter);
+        json_object_foreach ((json_t *)entry, name, value) {
+            emit_name(show->emitter, name);
+            show_json(show->emitter, value);
+        }
+        pcn_emit_end(show->emitter);
+    }
+    emit_close(show->emitter);
+}
+
+/* What is not in the tree: state of the unit above, or of a unit further up. */
+static int show_state(struct show *show, const struct target *target, struct pcn_error *error)
+{
+    json_t *state = NULL;
+    const json_t *value = state_below(show, target->schema, target->keys, target->n_keys - target->n_own, &state);
+    int r = 0;
+
+    if (target->kind == PCN_TARGET_ENTRY)
+        value = entry_by_keys(value, target->schema, target->keys + target->n_keys - target->n_own);
+    if (target->kind == PCN_TARGET_LIST)
+        show_page(show, value);
+    else if (value)
+        show_json(show->emitter, value);
+    else
+        r = not_there(target, error);
+    json_decref(state);
+    return r;
 }
 
 static int show_list(struct show *show, const struct target *target, struct pcn_error *error)
@@ -323,6 +436,8 @@ static int show_list(struct show *show, const struct target *target, struct pcn_
     show->emitter->page_depth = 1;
     show->emitter->offset = show->hooks->offset;
     show->emitter->limit = show->hooks->limit;
+    if (!is_config(target->schema) && !has_entries(show, target->schema))
+        return show_state(show, target, error);
     emit_open(show->emitter, '[');
     r = show_entries(show, target->parent, target->schema, target->keys, target->n_keys);
     emit_close(show->emitter);
@@ -332,23 +447,20 @@ static int show_list(struct show *show, const struct target *target, struct pcn_
     return 0;
 }
 
-/* A leaf that is not in the tree: of the unit's state, or of an entry that a handler shows. */
+/* A leaf that is not in the tree: state, or of an entry that a handler shows. */
 static int show_state_leaf(struct show *show, const struct target *target, struct pcn_error *error)
 {
-    const struct lysc_node *unit = target->schema->parent;
-    json_t *members = NULL;
+    const struct lysc_node *unit = data_parent(target->schema);
+    json_t *entry;
     const json_t *value;
 
-    while (unit->nodetype & (LYS_CHOICE | LYS_CASE))
-        unit = unit->parent;
-    if (unit->nodetype == LYS_LIST && unit != show->schema->cube && has_entries(show, unit))
-        members = handled_entry(show, unit, target->keys, target->n_keys);
-    else if (target->parent || !is_config(unit))
-        members = unit_state(show, unit, target->keys, target->n_keys);
-    value = json_object_get(members, target->schema->name);
+    if (unit->nodetype != LYS_LIST || unit == show->schema->cube || !has_entries(show, unit))
+        return show_state(show, target, error);
+    entry = handled_entry(show, unit, target->keys, target->n_keys);
+    value = json_object_get(entry, target->schema->name);
     if (value)
         show_json(show->emitter, value);
-    json_decref(members);
+    json_decref(entry);
     return value ? 0 : not_there(target, error);
 }
 
