@@ -158,13 +158,10 @@ PCN_INLINE enum pcn_verdict router_forward4(struct pcn_ctx *ctx, struct pcn_pack
                                             struct router_way *way)
 {
     struct iphdr *ip = (void *)(eth + 1);
-    __u32 index = way->port;
-    const struct router_port *out = bpf_map_lookup_elem(&router_ports, &index);
+    const struct router_port *out = router_port_at(way->port);
 
     if (pcn_unlikely(ip->ttl <= 1))
         return pcn_slow_path(packet, ROUTER_SLOW_TTL, 0, 0, 0);
-    if (!out)
-        return pcn_drop(packet, PCN_DROP_BAD_PORT);
     if (pcn_unlikely(way->length > PCN_READ_ONCE(out->mtu)) &&
         (!pcn_segment_size(ctx) || router_segment_length(ctx, ip->ihl * 4, ip->protocol) > PCN_READ_ONCE(out->mtu))) {
         if (ip->frag_off & bpf_htons(0x4000))
@@ -296,13 +293,10 @@ PCN_INLINE enum pcn_verdict router_forward6(struct pcn_ctx *ctx, struct pcn_pack
                                             struct router_way *way)
 {
     struct ipv6hdr *ip = (void *)(eth + 1);
-    __u32 index = way->port;
-    const struct router_port *out = bpf_map_lookup_elem(&router_ports, &index);
+    const struct router_port *out = router_port_at(way->port);
 
     if (pcn_unlikely(ip->hop_limit <= 1))
         return pcn_slow_path(packet, ROUTER_SLOW_TTL, 0, 0, 0);
-    if (!out)
-        return pcn_drop(packet, PCN_DROP_BAD_PORT);
     if (pcn_unlikely(way->length > PCN_READ_ONCE(out->mtu)) &&
         (!pcn_segment_size(ctx) || router_segment_length(ctx, sizeof(*ip), ip->nexthdr) > PCN_READ_ONCE(out->mtu)))
         return pcn_slow_path(packet, ROUTER_SLOW_TOO_BIG, PCN_READ_ONCE(out->mtu), way->port, 0);
@@ -363,29 +357,31 @@ PCN_INLINE enum pcn_verdict router_ipv6(struct pcn_ctx *ctx, struct pcn_packet *
 PCN_INLINE enum pcn_verdict router_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
     struct ethhdr *eth = pcn_header(ctx, sizeof(*eth) + sizeof(struct iphdr));
-    __u32 index = packet->port;
-    const struct router_port *port = bpf_map_lookup_elem(&router_ports, &index);
+    const struct router_port *port = router_port_at(packet->port);
+    __u16 ethertype;
     bool group;
 
-    if (!eth || !port)
+    if (!eth)
         return pcn_drop(packet, PCN_DROP_MALFORMED);
 #ifndef PCN_XDP
     if (pcn_unlikely(ctx->vlan_present))
         return pcn_drop(packet, ROUTER_DROP_TAGGED);
 #endif
+    /* The header is declared packed: by the field's name it would be read byte by byte. */
+    ethertype = *(const __u16 *)((const void *)eth + offsetof(struct ethhdr, h_proto));
     group = eth->h_dest[0] & 1;
-    if (pcn_unlikely(router_mac_read(eth->h_dest) != PCN_READ_ONCE(port->mac)) && (!group || !port->mac))
+    if (pcn_unlikely(router_mac_read_last(eth->h_dest) != PCN_READ_ONCE(port->mac)) && (!group || !port->mac))
         return pcn_drop(packet, ROUTER_DROP_OTHER_HOST);
-    if (pcn_likely(eth->h_proto == bpf_htons(ETH_P_IP))) {
+    if (pcn_likely(ethertype == bpf_htons(ETH_P_IP))) {
         if (pcn_unlikely(group))
             return router_host_or_drop(packet, ROUTER_DROP_MULTICAST);
         return router_ipv4(ctx, packet, eth, port);
     }
-    if (eth->h_proto == bpf_htons(ETH_P_IPV6))
+    if (ethertype == bpf_htons(ETH_P_IPV6))
         return router_ipv6(ctx, packet, group, port);
-    if (eth->h_proto == bpf_htons(ETH_P_ARP))
+    if (ethertype == bpf_htons(ETH_P_ARP))
         return router_arp(ctx, packet, port);
-    return pcn_drop(packet, pcn_is_tag(eth->h_proto) ? ROUTER_DROP_TAGGED : ROUTER_DROP_NOT_IP);
+    return pcn_drop(packet, pcn_is_tag(ethertype) ? ROUTER_DROP_TAGGED : ROUTER_DROP_NOT_IP);
 }
 
 PCN_STANDARD_CUBE(router_ingress, pcn_pass);

@@ -30,7 +30,7 @@
 #define ROUTER_HOPS "router_hops"             /* struct router_hop; resizable; number 0 is "no route" */
 #define ROUTER_NEIGHBOURS "router_neighbours" /* struct router_neighbour; resizable; number 0 is not used */
 #define ROUTER_BUCKETS "router_buckets"       /* struct router_bucket; resizable; a power of two */
-#define ROUTER_PORTS "router_ports"           /* struct router_port; PCN_PORTS_MAX, by id of the port */
+#define ROUTER_PORTS ".data.ports"            /* struct router_port; PCN_PORTS_MAX, by id of the port */
 #define ROUTER_DATA ".data.router"            /* struct router_data */
 
 #define ROUTER_RETIRE_MS 20

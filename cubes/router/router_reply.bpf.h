@@ -32,10 +32,10 @@ PCN_INLINE __u64 router_mac_read(const void *mac)
     return *(const __u64 *)mac & ROUTER_MAC;
 }
 
-/* Where nothing follows. */
+/* The same by loads that stay within the field: where nothing follows, or the next field was just written. */
 PCN_INLINE __u64 router_mac_read_last(const void *mac)
 {
-    return *(const __u32 *)mac | (__u64)*(const __u16 *)(mac + 4) << 32;
+    return *(const __u32 *)mac | (__u64) * (const __u16 *)(mac + 4) << 32;
 }
 
 PCN_INLINE void router_macs_write(struct ethhdr *eth, __u64 destination, __u64 source)

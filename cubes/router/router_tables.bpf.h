@@ -23,10 +23,16 @@ ROUTER_ARRAY(router_nodes, ROUTER_NODES_DEFAULT, union router_node);
 ROUTER_ARRAY(router_hops, ROUTER_HOPS_DEFAULT, struct router_hop);
 ROUTER_ARRAY(router_neighbours, ROUTER_NEIGHBOURS_DEFAULT, struct router_neighbour);
 ROUTER_ARRAY(router_buckets, ROUTER_BUCKETS_DEFAULT, struct router_bucket);
-ROUTER_ARRAY(router_ports, PCN_PORTS_MAX, struct router_port);
 
 const volatile struct router_settings router_settings = {.root4_bits = ROUTER_ROOT4_BITS};
+/* Global data: found by fewer instructions than an entry of a map. */
+struct router_port router_ports[PCN_PORTS_MAX] SEC(ROUTER_PORTS) = {};
 struct router_data router_data SEC(ROUTER_DATA) = {.bucket_mask = ROUTER_BUCKETS_DEFAULT - 1};
+
+PCN_INLINE const struct router_port *router_port_at(__u32 id)
+{
+    return &router_ports[id & (PCN_PORTS_MAX - 1)];
+}
 
 /* ---- FIB ---- */
 
