@@ -162,6 +162,24 @@ void pcn_net_addresses(const struct pcn_net *net, int ifindex, void (*each)(void
     nl_cache_free(cache);
 }
 
+/* ---- offloads ---- */
+
+static int ethtool_value(const char *name, uint32_t command, uint32_t *value)
+{
+    struct ethtool_value request = {.cmd = command, .data = *value};
+    struct ifreq ifr = {.ifr_data = (void *)&request};
+    _cleanup_close_ int fd = -1;
+
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    (void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+    if (ioctl(fd, SIOCETHTOOL, &ifr) < 0)
+        return -errno;
+    *value = request.data;
+    return 0;
+}
+
 /* ---- devices of our own ---- */
 
 static int device_write(const char *name, const char *file, const char *value)
@@ -202,6 +220,7 @@ int pcn_net_make_pair(struct pcn_net *net, const char *outer, const char *inner,
                       int *ret_inner)
 {
     int outer_ifindex, inner_ifindex, r;
+    uint32_t on;
 
     pcn_net_remove(net, outer);
     r = rtnl_link_veth_add(net->sock, outer, inner, getpid());
@@ -213,6 +232,11 @@ int pcn_net_make_pair(struct pcn_net *net, const char *outer, const char *inner,
         return -ENODEV;
     (void)device_write(outer, "disable_ipv6", "1");
     (void)device_write(inner, "disable_ipv6", "1");
+    /* XDP redirects into a veth only if its other end polls: GRO makes it do so. */
+    on = 1;
+    r = ethtool_value(inner, ETHTOOL_SGRO, &on);
+    if (r < 0)
+        return pcn_log_error(r, "cannot turn on GRO of %s: %s", inner, strerror(-r));
     r = device_up(net, outer_ifindex, mtu);
     if (r >= 0)
         r = device_up(net, inner_ifindex, mtu);
@@ -235,24 +259,6 @@ void pcn_net_remove(struct pcn_net *net, const char *name)
     rtnl_link_set_name(link, name);
     (void)rtnl_link_delete(net->sock, link);
     rtnl_link_put(link);
-}
-
-/* ---- offloads ---- */
-
-static int ethtool_value(const char *name, uint32_t command, uint32_t *value)
-{
-    struct ethtool_value request = {.cmd = command, .data = *value};
-    struct ifreq ifr = {.ifr_data = (void *)&request};
-    _cleanup_close_ int fd = -1;
-
-    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    (void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-    if (ioctl(fd, SIOCETHTOOL, &ifr) < 0)
-        return -errno;
-    *value = request.data;
-    return 0;
 }
 
 int pcn_net_plain_checksums(const char *name)

@@ -43,7 +43,7 @@ void pcn_net_addresses(const struct pcn_net *net, int ifindex, void (*each)(void
                        void *data);
 
 /*
- * A veth pair of the daemon's own, up, without IPv6 and offloads, named for the instance so that
+ * A veth pair of the daemon's own, up, without IPv6, the inner end polling, named for the instance so that
  * another daemon's in this namespace is another. An old one of that name is replaced.
  */
 int pcn_net_make_pair(struct pcn_net *net, const char *outer, const char *inner, uint32_t mtu, int *ret_outer,
