@@ -80,6 +80,14 @@ static int check_mac(const char *text, const char *path, struct pcn_error *error
                          text);
 }
 
+/* "" is the same as none. */
+static void ports_read(const struct pcn_node *node, struct router_ports *ret)
+{
+    router_ports_read(node, ret);
+    if (ret->ip && !ret->ip[0])
+        ret->ip = NULL;
+}
+
 int router_ports_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     struct router_ports config;
@@ -88,7 +96,7 @@ int router_ports_validate(struct pcn_cube *cube, struct pcn_change *change, stru
 
     if (!change->after)
         return 0;
-    router_ports_read(change->after, &config);
+    ports_read(change->after, &config);
     if (config.ip) {
         (void)snprintf(path, sizeof(path), "ports/%s/ip", config.name);
         r = check_address(config.ip, path, error);
@@ -202,7 +210,7 @@ int router_ports_prepare(struct pcn_cube *cube, struct pcn_change *change, struc
     if (!new)
         return -ENOMEM;
     if (change->after)
-        router_ports_read(change->after, &config);
+        ports_read(change->after, &config);
     interface->leaving = change->op == PCN_CHANGE_DELETE;
     r = port_change_ip(router, interface, change->after ? &config : NULL, new, error);
     if (r >= 0 && change->after)
