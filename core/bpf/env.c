@@ -184,7 +184,6 @@ static int reinject_attach(struct pcn_bpf *bpf, struct pcn_error *error)
 int pcn_bpf_reinject(struct pcn_bpf *bpf, struct pcn_error *error)
 {
     struct pcn_cube_identity identity = {.cookie = bpf->cookie};
-    uint32_t outer = (uint32_t)bpf->outer_ifindex;
     struct pcn_object object = {};
     struct bpf_map *map;
     int r;
@@ -197,8 +196,6 @@ int pcn_bpf_reinject(struct pcn_bpf *bpf, struct pcn_error *error)
     r = map ? bpf_map__reuse_fd(map, bpf->packets) : -ENOENT;
     if (r >= 0)
         r = pcn_object_set(&object, "pcn_identity", &identity, sizeof(identity));
-    if (r >= 0)
-        r = pcn_object_set(&object, "pcn_outer_ifindex", &outer, sizeof(outer));
     if (r >= 0)
         r = pcn_object_load(&object, error);
     if (r < 0)

@@ -122,6 +122,8 @@ int pcn_object_load(struct pcn_object *object, struct pcn_error *error)
     captured.length = 0;
     captured.text[0] = '\0';
     r = bpf_object__load(object->bpf);
+    /* Loading ends with closing the file. */
+    pcn_freep(&object->elf);
     if (r < 0) {
         pcn_log_debug("%s", captured.text);
         object_explain(error, bpf_object__name(object->bpf), r);

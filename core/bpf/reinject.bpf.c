@@ -31,7 +31,6 @@ REINJECT_MAP(pcn_floods, BPF_MAP_TYPE_ARRAY, PCN_CUBES_MAX + 1, struct pcn_flood
 REINJECT_MAP(pcn_reinject_drops, BPF_MAP_TYPE_PERCPU_ARRAY, PCN_DROP_REASONS_MAX, __u64);
 
 const volatile struct pcn_cube_identity pcn_identity = {};
-const volatile __u32 pcn_outer_ifindex = 0; /* what is sent out of it arrives at the inner end */
 
 PCN_INLINE void reinject_drop(__u32 reason)
 {
@@ -101,6 +100,7 @@ struct flood {
     __u32 failed;
 };
 
+/* Into this device's ingress: what is sent out of the other end would come marked as redirected, and not see XDP. */
 static long flood_copy(__u32 port, struct flood *flood)
 {
     __u32 cube = flood->header.cube;
@@ -119,7 +119,7 @@ static long flood_copy(__u32 port, struct flood *flood)
         header.port = port;
         header.flags = PCN_REINJECT_XDP;
         if (bpf_skb_store_bytes(flood->ctx, 0, &header, sizeof(header), 0) ||
-            bpf_clone_redirect(flood->ctx, pcn_outer_ifindex, 0))
+            bpf_clone_redirect(flood->ctx, flood->ctx->ifindex, BPF_F_INGRESS))
             flood->failed++;
     }
     return 0;
