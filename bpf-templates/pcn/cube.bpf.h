@@ -82,6 +82,15 @@ PCN_INLINE void pcn_count(struct pcn_ctx *ctx, __u32 index)
     }
 }
 
+/* Of the packet's port; the mask stays in the program, whatever the compiler knows of the port. */
+PCN_INLINE __u32 pcn_host_device(const struct pcn_packet *packet)
+{
+    __u32 port = packet->port;
+
+    PCN_OPAQUE(port);
+    return pcn_cube.hosts[port & (PCN_PORTS_MAX - 1)];
+}
+
 /* A copy to the shadow namespace, device of the packet's port. */
 PCN_INLINE void pcn_span(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 {
@@ -90,7 +99,7 @@ PCN_INLINE void pcn_span(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 
     if (!pcn_identity.shadow || pcn_likely(!PCN_READ_ONCE(pcn_cube.span)))
         return;
-    ifindex = pcn_cube.hosts[packet->port & (PCN_PORTS_MAX - 1)];
+    ifindex = pcn_host_device(packet);
     if (!ifindex)
         return;
     ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
@@ -100,7 +109,7 @@ PCN_INLINE void pcn_span(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 
 PCN_INLINE int pcn_to_host(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 {
-    __u32 ifindex = pcn_cube.hosts[packet->port & (PCN_PORTS_MAX - 1)];
+    __u32 ifindex = pcn_host_device(packet);
 
     if (!ifindex)
         return pcn_drop_count(PCN_DROP_NO_HOST);

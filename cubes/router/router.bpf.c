@@ -328,7 +328,7 @@ PCN_INLINE enum pcn_verdict router_ipv6(struct pcn_ctx *ctx, struct pcn_packet *
         return pcn_drop(packet, PCN_DROP_MALFORMED);
     __builtin_memcpy(&source, &ip->saddr, 16);
     __builtin_memcpy(&destination, &ip->daddr, 16);
-    if (pcn_unlikely(group))
+    if (pcn_unlikely(group || (__u8)destination.v6[0] == 0xff))
         return router_local6(ctx, packet, true, port);
     if (pcn_unlikely(router_is_martian6(&source)))
         return router_host_or_drop(packet, ROUTER_DROP_BAD_SOURCE);
@@ -360,6 +360,7 @@ PCN_INLINE enum pcn_verdict router_ingress(struct pcn_ctx *ctx, struct pcn_packe
     const struct router_port *port = router_port_at(packet->port);
     __u16 ethertype;
     bool group;
+    __u64 mac;
 
     if (!eth)
         return pcn_drop(packet, PCN_DROP_MALFORMED);
@@ -370,7 +371,8 @@ PCN_INLINE enum pcn_verdict router_ingress(struct pcn_ctx *ctx, struct pcn_packe
     /* The header is declared packed: by the field's name it would be read byte by byte. */
     ethertype = *(const __u16 *)((const void *)eth + offsetof(struct ethhdr, h_proto));
     group = eth->h_dest[0] & 1;
-    if (pcn_unlikely(router_mac_read_last(eth->h_dest) != PCN_READ_ONCE(port->mac)) && (!group || !port->mac))
+    mac = PCN_READ_ONCE(port->mac);
+    if (pcn_unlikely(!mac || (router_mac_read_last(eth->h_dest) != mac && !group)))
         return pcn_drop(packet, ROUTER_DROP_OTHER_HOST);
     if (pcn_likely(ethertype == bpf_htons(ETH_P_IP))) {
         if (pcn_unlikely(group))
