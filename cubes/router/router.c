@@ -85,12 +85,15 @@ static void router_event(struct pcn_cube *cube, const struct pcn_event *event)
         return;
     router_fast_interface(router, interface);
     if (!event->removed)
-        router_announce(router, interface, NULL);
+        router_announce_now(router, interface);
 }
 
 static void router_tick(struct pcn_cube *cube)
 {
-    router_neigh_tick(pcn_cube_state(cube));
+    struct router *router = pcn_cube_state(cube);
+
+    router_announce_tick(router);
+    router_neigh_tick(router);
 }
 
 PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {

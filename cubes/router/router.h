@@ -78,6 +78,7 @@ struct router_interface {
     uint8_t mac[ETH_ALEN];
     bool mac_given; /* by the configuration */
     bool leaving;   /* its removal is prepared */
+    bool announce;  /* its addresses, at the next tick */
     struct router_address *addresses;
     unsigned int n_addresses;
 };
@@ -120,6 +121,7 @@ struct router {
     struct router_fib *fib;
     struct router_port *ports; /* the fast path's memory */
     struct router_neighbour *slots;
+    const struct router_hop *hops;
     struct router_data *data;
     uint32_t n_nodes;
 
@@ -133,6 +135,7 @@ struct router {
 
     uint64_t errors_at; /* ms: the bucket of ICMP errors was last filled */
     uint32_t errors;    /* tokens */
+    bool announce;      /* an interface is to be announced */
     bool established;   /* the cube's creation is over */
 };
 
@@ -143,6 +146,9 @@ int router_fast_configure(struct pcn_object *object, const struct pcn_node *conf
 int router_fast_new(struct router *router);
 /* Writes the fast path's view of an interface: MAC address, MTU, addresses. */
 void router_fast_interface(struct router *router, const struct router_interface *interface);
+/* Whether packets to an address go to it itself, by the interface. */
+bool router_fast_is_connected(const struct router *router, const struct router_interface *interface, uint16_t family,
+                              const union pcn_address *address);
 /* Whether the tables have room for one more route. */
 bool router_fast_has_room(const struct router *router);
 int router_refuse_full(const struct router *router, const char *path, struct pcn_error *error);
@@ -236,9 +242,13 @@ void router_forward(struct router *router, const struct router_neigh *neigh, uin
 /* Answers a packet that came in by port `in` with an error; mtu: of ROUTER_PACKET_TOO_BIG. */
 void router_refuse(struct router *router, uint16_t in, const uint8_t *frame, size_t length, enum router_error error,
                    uint32_t mtu);
-/* Tells the neighbours of an interface its addresses, or one of them. */
-void router_announce(struct router *router, const struct router_interface *interface,
-                     const struct router_address *address);
+/*
+ * Tells the neighbours of an interface its addresses: at the next tick, as while changes are applied the port
+ * may not be connected yet; or now.
+ */
+void router_announce(struct router *router, struct router_interface *interface);
+void router_announce_now(struct router *router, struct router_interface *interface);
+void router_announce_tick(struct router *router);
 
 /* ---- router_shadow.c: nothing happens where the cube has no shadow namespace ---- */
 

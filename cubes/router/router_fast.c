@@ -84,6 +84,7 @@ int router_fast_new(struct router *router)
         return r;
     memory.data = router->data;
     router->slots = memory.neighbours;
+    router->hops = memory.hops;
     if (getrandom(&router->data->seed, sizeof(router->data->seed), GRND_NONBLOCK) < 0)
         return -errno;
     router->data->refresh = pcn_clock_hz();
@@ -233,6 +234,14 @@ const struct router_rib_ops router_fast_ops = {
     .release = fast_release,
     .install = fast_install,
 };
+
+bool router_fast_is_connected(const struct router *router, const struct router_interface *interface, uint16_t family,
+                              const union pcn_address *address)
+{
+    const struct router_hop *hop = &router->hops[router_fib_lookup(router->fib, version_of(family), address)];
+
+    return hop->kind == ROUTER_HOP_CONNECTED && hop->port == interface->id;
+}
 
 /* ---- room ---- */
 

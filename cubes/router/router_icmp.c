@@ -153,10 +153,13 @@ static void transit_in(struct router *router, const struct pcn_packet_in *packet
 
 /* ---- ARP and neighbour discovery ---- */
 
-/* Whether a host that says so can be on the interface. */
-static bool is_attached(const struct router_interface *interface, uint16_t family, const union pcn_address *host)
+/* Whether a host that says so can be on the interface: it was asked for, or is routed there. */
+static bool is_attached(const struct router *router, const struct router_interface *interface, uint16_t family,
+                        const union pcn_address *host)
 {
-    if (family == AF_INET6 && router_address_is_link_local(host))
+    if ((family == AF_INET6 && router_address_is_link_local(host)) ||
+        router_neigh_find(router, family, host, interface->id) ||
+        router_fast_is_connected(router, interface, family, host))
         return true;
     for (const struct router_address *entry = interface->addresses; entry; entry = entry->next) {
         if (!entry->pending && router_network_contains(&entry->network, family, host))
@@ -228,7 +231,7 @@ static void neighbour_in(struct router *router, struct router_interface *interfa
                      router_mac_format(frame + ETH_ALEN, mac));
         return;
     }
-    if (!anonymous && !is_attached(interface, family, &message->sender))
+    if (!anonymous && !is_attached(router, interface, family, &message->sender))
         return;
     /* ARP that asks for its own sender is a statement. */
     if (message->request && memcmp(&message->sender, &message->target, sizeof(message->target)) != 0)
@@ -330,15 +333,32 @@ static void announce_one(struct router *router, const struct router_interface *i
     send_out(router, interface->id, frame, router_answer_build(AF_INET6, &ends, &address->address, false, frame));
 }
 
-void router_announce(struct router *router, const struct router_interface *interface,
-                     const struct router_address *address)
+void router_announce(struct router *router, struct router_interface *interface)
 {
+    interface->announce = router->announce = true;
+}
+
+void router_announce_now(struct router *router, struct router_interface *interface)
+{
+    interface->announce = false;
     if (!pcn_port_is_up(interface->port))
         return;
     for (const struct router_address *entry = interface->addresses; entry; entry = entry->next) {
-        if (entry->pending || entry->leaving || (address && entry != address) ||
-            !router_interface_speaks(interface, entry->network.family))
-            continue;
-        announce_one(router, interface, entry);
+        if (!entry->pending && router_interface_speaks(interface, entry->network.family))
+            announce_one(router, interface, entry);
+    }
+}
+
+void router_announce_tick(struct router *router)
+{
+    if (!router->announce)
+        return;
+    router->announce = false;
+    for (const struct pcn_port *port = pcn_port_next(router->cube, NULL); port;
+         port = pcn_port_next(router->cube, port)) {
+        struct router_interface *interface = interface_of(router, pcn_port_id(port));
+
+        if (interface && interface->announce)
+            router_announce_now(router, interface);
     }
 }

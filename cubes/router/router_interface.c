@@ -71,7 +71,7 @@ void router_interface_set_mac(struct router *router, struct router_interface *in
     if (old)
         router_address_leave(router, old);
     router_fast_interface(router, interface);
-    router_announce(router, interface, NULL);
+    router_announce(router, interface);
 }
 
 /* ---- coming and going ---- */

@@ -238,7 +238,7 @@ static void address_enter(struct router *router, struct router_address *address)
     router_address_enter(router, address);
     router_fast_interface(router, address->interface);
     router_shadow_address(router, address, true);
-    router_announce(router, address->interface, address);
+    router_announce(router, address->interface);
 }
 
 static void address_leave(struct router *router, struct router_address *address)

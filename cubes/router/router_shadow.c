@@ -80,7 +80,7 @@ static void address_event(struct router *router, struct router_interface *interf
     }
     router_address_enter(router, address);
     router_fast_interface(router, interface);
-    router_announce(router, interface, address);
+    router_announce(router, interface);
 }
 
 static void route_event(struct router *router, const struct router_interface *interface, const struct pcn_event *event)
