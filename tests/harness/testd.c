@@ -79,12 +79,11 @@ static void testd_print_log(const struct pcn_testd *daemon)
 static int testd_spawn(struct pcn_testd *daemon, const struct pcn_testd_spec *spec)
 {
     const char *argv[ARGUMENTS_MAX] = {PCN_BUILD_DIR "/bin/polycubed"};
-    char port[8], logfile[192], configfile[192];
+    char port[8], logfile[192];
     size_t n = 1;
 
     snprintf(port, sizeof(port), "%u", spec->port);
     snprintf(logfile, sizeof(logfile), "%s/%s.log", pcn_sandbox_directory(), daemon->instance);
-    snprintf(configfile, sizeof(configfile), "%s/%s.conf", pcn_sandbox_directory(), daemon->instance);
     const char *const fixed[] = {"--port",       port,
                                  "--addr",       "127.0.0.1",
                                  "--loglevel",   spec->loglevel ?: "debug",
@@ -93,7 +92,7 @@ static int testd_spawn(struct pcn_testd *daemon, const struct pcn_testd_spec *sp
                                  "--rundir",     daemon->rundir,
                                  "--cubesdir",   spec->cubesdir ?: PCN_BUILD_DIR "/cubes",
                                  "--logfile",    logfile,
-                                 "--configfile", configfile,
+                                 "--configfile", "/dev/null",
                                  "--tc-hook",    spec->tcx ? "tcx" : "clsact"};
 
     for (size_t i = 0; i < PCN_ARRAY_SIZE(fixed); i++)
