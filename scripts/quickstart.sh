@@ -14,6 +14,7 @@
 #   quickstart.sh --keep     leave it up, and say how to play with it
 #   quickstart.sh --down     remove what --keep left
 #   TYPE=XDP_DRV quickstart.sh    at another hook (TC, XDP_SKB, XDP_DRV)
+#   BUILD=build/ci quickstart.sh  with what is built there already
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -62,8 +63,8 @@ start_daemon() {
     mount -t bpf bpf "$dir/bpf"
     ip netns add "pcnq$id-daemon"
     ip -n "pcnq$id-daemon" link set lo up
-    in_host daemon "$top/build/release/bin/polycubed" --port 0 --bpffs "$dir/bpf" --rundir "$dir/run" \
-        --cubesdir "$top/build/release/cubes" --logfile "$dir/polycubed.log" --pidfile "$dir/polycubed.pid" \
+    in_host daemon "$build/bin/polycubed" --port 0 --bpffs "$dir/bpf" --rundir "$dir/run" \
+        --cubesdir "$build/cubes" --logfile "$dir/polycubed.log" --pidfile "$dir/polycubed.pid" \
         --configfile /dev/null >"$dir/stdout" 2>&1 </dev/null &
     for _ in $(seq 200); do
         pctl version >/dev/null 2>&1 && return
@@ -217,10 +218,15 @@ esac
 case $type in TC | XDP_SKB | XDP_DRV) ;; *) die "TYPE=$type: TC, XDP_SKB or XDP_DRV" ;; esac
 
 need_root
-"$top/scripts/setup.sh" run build test
-configure_and_build release polycubed polycubectl cubes
+if [ -n "${BUILD-}" ]; then
+    build=$(realpath "$BUILD")
+else
+    "$top/scripts/setup.sh" run build test
+    configure_and_build release polycubed polycubectl cubes
+    build=$top/build/release
+fi
 
-id=$$ dir=$base/$$ polycubectl=$top/build/release/bin/polycubectl
+id=$$ dir=$base/$$ polycubectl=$build/bin/polycubectl
 trap 'remove $id' EXIT
 started=$(date +%s%N)
 start_daemon
