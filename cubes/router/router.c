@@ -84,16 +84,13 @@ static void router_event(struct pcn_cube *cube, const struct pcn_event *event)
     if (!interface)
         return;
     router_fast_interface(router, interface);
-    if (!event->removed)
-        router_announce_now(router, interface);
+    interface->wired = !event->removed;
+    router_announce(router, interface);
 }
 
 static void router_tick(struct pcn_cube *cube)
 {
-    struct router *router = pcn_cube_state(cube);
-
-    router_announce_tick(router);
-    router_neigh_tick(router);
+    router_neigh_tick(pcn_cube_state(cube));
 }
 
 PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {

@@ -78,7 +78,7 @@ struct router_interface {
     uint8_t mac[ETH_ALEN];
     bool mac_given; /* by the configuration */
     bool leaving;   /* its removal is prepared */
-    bool announce;  /* its addresses, at the next tick */
+    bool wired;     /* packets find its peer: it was told by an event, which comes after the changes */
     struct router_address *addresses;
     unsigned int n_addresses;
 };
@@ -135,7 +135,6 @@ struct router {
 
     uint64_t errors_at; /* ms: the bucket of ICMP errors was last filled */
     uint32_t errors;    /* tokens */
-    bool announce;      /* an interface is to be announced */
     bool established;   /* the cube's creation is over */
 };
 
@@ -242,13 +241,8 @@ void router_forward(struct router *router, const struct router_neigh *neigh, uin
 /* Answers a packet that came in by port `in` with an error; mtu: of ROUTER_PACKET_TOO_BIG. */
 void router_refuse(struct router *router, uint16_t in, const uint8_t *frame, size_t length, enum router_error error,
                    uint32_t mtu);
-/*
- * Tells the neighbours of an interface its addresses: at the next tick, as while changes are applied the port
- * may not be connected yet; or now.
- */
-void router_announce(struct router *router, struct router_interface *interface);
-void router_announce_now(struct router *router, struct router_interface *interface);
-void router_announce_tick(struct router *router);
+/* Tells the neighbours of an interface its addresses, if it is connected. */
+void router_announce(struct router *router, const struct router_interface *interface);
 
 /* ---- router_shadow.c: nothing happens where the cube has no shadow namespace ---- */
 

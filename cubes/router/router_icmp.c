@@ -333,32 +333,12 @@ static void announce_one(struct router *router, const struct router_interface *i
     send_out(router, interface->id, frame, router_answer_build(AF_INET6, &ends, &address->address, false, frame));
 }
 
-void router_announce(struct router *router, struct router_interface *interface)
+void router_announce(struct router *router, const struct router_interface *interface)
 {
-    interface->announce = router->announce = true;
-}
-
-void router_announce_now(struct router *router, struct router_interface *interface)
-{
-    interface->announce = false;
-    if (!pcn_port_is_up(interface->port))
+    if (!interface->wired)
         return;
     for (const struct router_address *entry = interface->addresses; entry; entry = entry->next) {
-        if (!entry->pending && router_interface_speaks(interface, entry->network.family))
+        if (!entry->pending && !entry->leaving && router_interface_speaks(interface, entry->network.family))
             announce_one(router, interface, entry);
-    }
-}
-
-void router_announce_tick(struct router *router)
-{
-    if (!router->announce)
-        return;
-    router->announce = false;
-    for (const struct pcn_port *port = pcn_port_next(router->cube, NULL); port;
-         port = pcn_port_next(router->cube, port)) {
-        struct router_interface *interface = interface_of(router, pcn_port_id(port));
-
-        if (interface && interface->announce)
-            router_announce_now(router, interface);
     }
 }
