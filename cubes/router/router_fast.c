@@ -4,12 +4,14 @@
 #include "router_model.h"
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 
 _Static_assert(ROUTER_ECMP_MAX <= ROUTER_HOP_COUNT_MAX, "a group is one hop");
 
 #define SIZE_ARP 4096 /* defaults of the model */
-#define SIZE_FIB 131072
+#define SIZE_FIB 16384
 #define HOPS_SPARE 8192 /* beside one a neighbour: of interfaces, and of groups of ECMP */
+#define NODES_SPARE 4096ull
 
 /* A word of the neighbours' buckets is a slot; twice as many as neighbours, so that there always is a free one. */
 static uint32_t buckets_for(uint32_t neighbours)
@@ -21,14 +23,22 @@ static uint32_t buckets_for(uint32_t neighbours)
     return n;
 }
 
+/*
+ * A route takes ROUTER_NODES_PER_ROUTE nodes at most; where there are many, two and a half, if they are
+ * as far from each other as they can be (random prefixes of IPv6; 1.3 in tables as they are found).
+ */
+static uint32_t nodes_for(uint64_t routes)
+{
+    return (uint32_t)(routes * 5 / 2 + PCN_MIN(routes * 3 / 2, NODES_SPARE));
+}
+
 int router_fast_configure(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error)
 {
     uint32_t neighbours = (uint32_t)pcn_node_uint(config, "arp-table-size", SIZE_ARP);
     uint32_t routes = (uint32_t)pcn_node_uint(config, "fib-size", SIZE_FIB);
     int r;
 
-    /* A route takes one node mostly, and seldom more: has_room() looks at how many there are. */
-    r = pcn_object_resize(object, ROUTER_NODES, routes + routes / 4 + 1);
+    r = pcn_object_resize(object, ROUTER_NODES, nodes_for(routes) + 1);
     if (r >= 0)
         r = pcn_object_resize(object, ROUTER_HOPS, neighbours + HOPS_SPARE);
     if (r >= 0)
@@ -200,11 +210,24 @@ static int prefix_hop(struct router *router, const struct router_prefix *prefix,
     return router_fib_hops_get(router->fib, hops, 1, ret_hop);
 }
 
+/* Nodes that were just taken out of use come back when no packet can be in them any more: that is waited for. */
+static int fast_set(struct router *router, const struct router_network *network, uint32_t hop)
+{
+    const struct timespec nap = {.tv_nsec = (ROUTER_RETIRE_MS + 1) * 1000000l};
+    uint8_t version = version_of(network->family), length = (uint8_t)network->length;
+    int r;
+
+    r = router_fib_set(router->fib, version, &network->address, length, hop);
+    if (r != -ENOSPC || router_fib_n_nodes(router->fib) + ROUTER_NODES_PER_ROUTE >= router->n_nodes)
+        return r;
+    (void)nanosleep(&nap, NULL);
+    return router_fib_set(router->fib, version, &network->address, length, hop);
+}
+
 static void fast_install(void *data, struct router_prefix *prefix, struct router_nexthop *const *nexthops,
                          unsigned int n)
 {
     const struct router_network *network = &prefix->network;
-    uint8_t version = version_of(network->family), length = (uint8_t)network->length;
     struct router *router = data;
     char text[ROUTER_NETWORK_TEXT];
     uint32_t hop = 0, old = prefix->hop;
@@ -213,9 +236,9 @@ static void fast_install(void *data, struct router_prefix *prefix, struct router
     if (n > 0)
         r = prefix_hop(router, prefix, nexthops, n, &hop);
     if (n > 0 && r >= 0)
-        r = router_fib_set(router->fib, version, &network->address, length, hop);
+        r = fast_set(router, network, hop);
     else if (old)
-        (void)router_fib_delete(router->fib, version, &network->address, length);
+        (void)router_fib_delete(router->fib, version_of(network->family), &network->address, (uint8_t)network->length);
     if (r < 0) {
         pcn_cube_log(router->cube, PCN_LOG_ERR, "%s cannot be routed: the fast path's tables are full",
                      router_network_format(network, text));
@@ -247,11 +270,12 @@ bool router_fast_is_connected(const struct router *router, const struct router_i
 
 bool router_fast_has_room(const struct router *router)
 {
-    uint64_t pending = router->rib.n_pending + 1ull;
-    /* A few routes may take all they can; of many most take one node. */
-    uint64_t spare = PCN_MIN((ROUTER_NODES_PER_ROUTE - 1) * pending, router->n_nodes / 8);
+    uint64_t nodes = router_fib_n_nodes(router->fib), routes = router_fib_n_routes(router->fib);
 
-    return router_fib_n_nodes(router->fib) + pending + spare < router->n_nodes;
+    /* What leaves takes its part of the nodes along. */
+    if (router->rib.n_leaving && routes)
+        nodes -= nodes * PCN_MIN(router->rib.n_leaving, routes) / routes;
+    return nodes + nodes_for(router->rib.n_pending + 1ull) < router->n_nodes;
 }
 
 int router_refuse_full(const struct router *router, const char *path, struct pcn_error *error)
@@ -259,5 +283,5 @@ int router_refuse_full(const struct router *router, const char *path, struct pcn
     return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, path,
                          "there is no room for another route: the router has %u of at most %u; create it with a larger "
                          "fib-size",
-                         router->rib.n_routes, router->rib.capacity);
+                         router->rib.n_routes - router->rib.n_leaving, router->rib.capacity);
 }

@@ -166,7 +166,7 @@ int router_rib_prepare(struct router_rib *rib, const struct router_network *netw
     struct router_prefix *prefix;
     int r;
 
-    if (rib->n_routes >= rib->capacity)
+    if (rib->n_routes - rib->n_leaving >= rib->capacity)
         return -ENOSPC;
     prefix = prefix_get(rib, network);
     if (!prefix)

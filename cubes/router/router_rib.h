@@ -106,6 +106,7 @@ struct router_rib {
     void *data;
     uint32_t n_routes;  /* prepared ones included */
     uint32_t n_pending; /* prepared */
+    uint32_t n_leaving; /* the owner's: to be removed before what is prepared is added */
     uint32_t capacity;
 };
 

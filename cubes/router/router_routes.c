@@ -160,6 +160,8 @@ int router_route_prepare(struct pcn_cube *cube, struct pcn_change *change, struc
     struct router_route config;
     int r;
 
+    /* Deletes come first: those that are created may take their place. */
+    router->rib.n_leaving += change->op == PCN_CHANGE_DELETE;
     if (change->op != PCN_CHANGE_CREATE)
         return 0;
     router_route_read(change->after, &config);
@@ -184,6 +186,7 @@ void router_route_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
     struct router *router = pcn_cube_state(cube);
 
+    router->rib.n_leaving -= change->op == PCN_CHANGE_DELETE;
     router_rib_discard(&router->rib, TAKE_PTR(change->resource));
 }
 
@@ -214,6 +217,7 @@ int router_route_apply(struct pcn_cube *cube, struct pcn_change *change)
         router_shadow_route(router, route, true);
         return 0;
     }
+    router->rib.n_leaving -= change->op == PCN_CHANGE_DELETE;
     route = route_of(router, change->before);
     if (!route)
         return -ENOENT;
