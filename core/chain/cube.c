@@ -94,6 +94,8 @@ static int cube_load(struct pcn_cube *cube, const struct pcn_cube_spec *spec, st
                      .shadow = spec->shadow,
                      .has_egress = kind->has_egress,
                      .reinject_ifindex = (uint32_t)bpf->outer_ifindex},
+        .kind = kind->name,
+        .uuid = cube->uuid,
         .loglevel = spec->loglevel,
         .tc_object = kind->tc_object,
         .tc_object_size = (size_t)((const char *)kind->tc_object_end - (const char *)kind->tc_object),

@@ -303,6 +303,9 @@ static void edit(struct pcn_daemon *daemon, const struct pcn_request *request, c
         pcn_answer_error(answer, &error);
         return;
     }
+    /* A list is emptied of what it learned, too. */
+    if (request->verb == PCN_VERB_DELETE && kind == PCN_TARGET_LIST)
+        (void)pcn_tree_forget(target->member->tree, target->member->cube, target->path, target->n, NULL);
     if (request->verb == PCN_VERB_DELETE)
         answer->status = 204;
     else if (request->verb == PCN_VERB_PATCH && kind == PCN_TARGET_LEAF)

@@ -246,8 +246,10 @@ static int prepare_change(struct pcn_cube *cube, struct pcn_change *change, cons
     if (change_is_port(change) && change->op != PCN_CHANGE_DELETE &&
         !pcn_streq(port_peer(change->before), port_peer(change->after))) {
         r = pcn_chain_peer_prepare(pcn_port_by_name(cube, change->keys[0]), port_peer(change->after), error);
-        if (r < 0)
+        if (r < 0) {
+            (void)snprintf(error->path, sizeof(error->path), "ports/%s/peer", change->keys[0]);
             return r;
+        }
     }
     r = handler && handler->prepare ? handler->prepare(cube, change, error) : 0;
     if (r < 0)
