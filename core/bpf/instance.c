@@ -4,6 +4,7 @@
 #include <bpf/env.h>
 #include <bpf/instance.h>
 #include <bpf/libbpf.h>
+#include <bpf/meta.h>
 #include <bpf/object.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -217,6 +218,22 @@ static int instance_load_flavour(struct pcn_bpf *bpf, struct pcn_instance *insta
     return instance_pin(instance, object, flavour, !first);
 }
 
+static int instance_describe(const struct pcn_instance *instance, const struct pcn_instance_spec *spec,
+                             const struct pcn_object *object)
+{
+    struct pcn_meta meta = {
+        .abi_major = PCN_ABI_MAJOR, .abi_minor = PCN_ABI_MINOR, .layout_hash = pcn_meta_layout(object->bpf)};
+    int r;
+
+    (void)snprintf(meta.kind, sizeof(meta.kind), "%s", spec->kind ? spec->kind : "");
+    (void)snprintf(meta.uuid, sizeof(meta.uuid), "%s", spec->uuid ? spec->uuid : "");
+    meta.object_hash = pcn_meta_hash(0, spec->tc_object, spec->tc_object_size);
+    if (spec->type != PCN_TYPE_TC)
+        meta.object_hash = pcn_meta_hash(meta.object_hash, spec->xdp_object, spec->xdp_object_size);
+    r = pcn_meta_pin(instance->directory, &meta);
+    return r < 0 ? pcn_log_error(r, "cannot pin %s/meta: %s", instance->directory, strerror(-r)) : 0;
+}
+
 int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec, struct pcn_instance **ret_instance,
                       struct pcn_error *error)
 {
@@ -245,6 +262,9 @@ int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec,
         if (r < 0)
             return r;
     }
+    r = instance_describe(instance, spec, &first);
+    if (r < 0)
+        return r;
     r = pcn_instance_memory(instance, ".data.pcn", &data, &size);
     if (r < 0)
         return r;

@@ -23,6 +23,8 @@ struct pcn_instance_spec {
     char slot[32]; /* name of the directory of pins: "17", "n-eth0" */
     enum pcn_cube_type type;
     struct pcn_cube_identity identity;
+    const char *kind; /* and uuid: for the pinned description, see meta.h; NULL: a netdev's */
+    const char *uuid;
     enum pcn_log_level loglevel;
     const void *tc_object;
     size_t tc_object_size;
