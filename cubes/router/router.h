@@ -177,8 +177,8 @@ struct router_interface *router_attached_find(const struct router *router, uint1
  * The address that packets to a host on the interface come from: one in the host's network, or
  * any; for link-local hosts the link-local one. NULL: it has none of the family.
  */
-const struct router_address *router_source(const struct router *router, const struct router_interface *interface,
-                                           uint16_t family, const union pcn_address *host);
+const struct router_address *router_source(const struct router_interface *interface, uint16_t family,
+                                           const union pcn_address *host);
 
 /* ---- router_interface.c ---- */
 

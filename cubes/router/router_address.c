@@ -158,8 +158,8 @@ struct router_interface *router_attached_find(const struct router *router, uint1
     return NULL;
 }
 
-const struct router_address *router_source(const struct router *router, const struct router_interface *interface,
-                                           uint16_t family, const union pcn_address *host)
+const struct router_address *router_source(const struct router_interface *interface, uint16_t family,
+                                           const union pcn_address *host)
 {
     bool link_local = family == AF_INET6 && host && router_address_is_link_local(host);
     const struct router_address *any = NULL;

@@ -213,7 +213,7 @@ static int prefix_hop(struct router *router, const struct router_prefix *prefix,
 /* Nodes that were just taken out of use come back when no packet can be in them any more: that is waited for. */
 static int fast_set(struct router *router, const struct router_network *network, uint32_t hop)
 {
-    const struct timespec nap = {.tv_nsec = (ROUTER_RETIRE_MS + 1) * 1000000l};
+    const struct timespec nap = {.tv_nsec = (ROUTER_RETIRE_MS + 1) * 1000000L};
     uint8_t version = version_of(network->family), length = (uint8_t)network->length;
     int r;
 

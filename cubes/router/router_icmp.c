@@ -42,12 +42,12 @@ static bool errors_take(struct router *router)
 static const struct router_address *error_source(const struct router *router, const struct router_interface *interface,
                                                  const struct router_ip *ip)
 {
-    const struct router_address *source = router_source(router, interface, family_of(ip), &ip->source);
+    const struct router_address *source = router_source(interface, family_of(ip), &ip->source);
 
     for (const struct pcn_port *port = pcn_port_next(router->cube, NULL); port && !source;
          port = pcn_port_next(router->cube, port)) {
         if (interface_of(router, pcn_port_id(port)))
-            source = router_source(router, interface_of(router, pcn_port_id(port)), family_of(ip), NULL);
+            source = router_source(interface_of(router, pcn_port_id(port)), family_of(ip), NULL);
     }
     return source;
 }

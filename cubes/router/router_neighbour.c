@@ -125,7 +125,7 @@ static void send_request(struct router *router, struct router_neigh *neigh)
     neigh->asked_at = pcn_clock_ms();
     if (!interface)
         return;
-    source = router_source(router, interface, neigh->family, &neigh->address);
+    source = router_source(interface, neigh->family, &neigh->address);
     if (source)
         ends.source = source->address;
     memcpy(ends.source_mac, interface->mac, ETH_ALEN);
