@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the fast path's parser makes of a frame, at TC and at XDP. */
 #include <arpa/inet.h>
+#include <harness/netns.h>
 #include <harness/suite.h>
 #include <harness/testrun.h>
 #include <stdio.h>
@@ -330,6 +331,74 @@ static void test_noise(void)
     PCN_CHECK(parsed > 500);
 }
 
+/* ---- live: what a test run does not make ---- */
+
+/* Runs the TC probe on what device receives. */
+static int probe_attach(const struct pcn_netns *netns, const char *device)
+{
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)pcn_netns_ifindex(netns, device), .attach_point = BPF_TC_INGRESS);
+    LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = probes[0].ingress);
+    int back = -1, r;
+
+    r = pcn_netns_enter(netns, &back);
+    if (r < 0)
+        return r;
+    r = bpf_tc_hook_create(&hook);
+    if (r == 0)
+        r = bpf_tc_attach(&hook, &options);
+    pcn_netns_leave(&back);
+    return r;
+}
+
+/* The context of the CPU that parsed a packet for this port. */
+static bool probe_context(uint16_t port, struct pcn_packet *ret_packet)
+{
+    int cpus = libbpf_num_possible_cpus();
+    struct pcn_packet seen[cpus];
+    uint32_t zero = 0;
+
+    if (bpf_map_lookup_elem(probes[0].packets, &zero, seen) < 0)
+        return false;
+    for (int cpu = 0; cpu < cpus; cpu++) {
+        if (seen[cpu].destination_port == htons(port)) {
+            *ret_packet = seen[cpu];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A frame of more than a page from a packet socket lies in fragments but for its Ethernet header. */
+static void test_fragmented_buffer(void)
+{
+    const char *const addresses[2][2] = {{"10.0.0.1", "10.0.0.2"}, {"fd00::1", "fd00::2"}};
+    _cleanup_(pcn_netns_freep) struct pcn_netns *netns = NULL;
+    const struct pcn_packet clear = {};
+    uint64_t malformed = pcn_fast_drops(&probes[0], PCN_DROP_MALFORMED);
+    uint32_t zero = 0;
+    struct pcn_wire wire;
+
+    PCN_REQUIRE_OK(pcn_netns_new("parse", &netns));
+    PCN_REQUIRE_OK(pcn_veth_new(netns, "left", netns, "right"));
+    PCN_REQUIRE_OK(pcn_netns_must(netns, "ip link set left mtu 9000 && ip link set right mtu 9000"));
+    PCN_REQUIRE_OK(probe_attach(netns, "right"));
+    PCN_REQUIRE_OK(pcn_wire_open(netns, "left", &wire));
+    for (int six = 0; six < 2; six++) {
+        const uint16_t port = (uint16_t)(4000 + six);
+        const struct pcn_frame frame = pcn_frame_udp(addresses[six][0], addresses[six][1], 1, port, 6000);
+        struct pcn_packet packet = {};
+
+        PCN_CHECK_OK(pcn_map_fill(probes[0].packets, &zero, &clear, sizeof(clear)));
+        PCN_CHECK_OK(pcn_wire_send(&wire, &frame));
+        PCN_CHECK(PCN_WAIT(2000, probe_context(port, &packet)));
+        PCN_CHECK_EQ(packet.ip_version, six ? 6 : 4);
+        PCN_CHECK_EQ(packet.l4_offset, six ? 54 : 34);
+        check_address(&packet.source, addresses[six][0]);
+    }
+    PCN_CHECK_EQ(pcn_fast_drops(&probes[0], PCN_DROP_MALFORMED), malformed);
+    pcn_wire_close(&wire);
+}
+
 static const struct pcn_test tests[] = {
     {"TCP and UDP over both families", test_transports},
     {"ICMP, with an id where there is one", test_icmp},
@@ -339,6 +408,7 @@ static const struct pcn_test tests[] = {
     {"later fragments have no ports", test_fragments},
     {"what is not known is no error", test_others},
     {"what contradicts itself is dropped", test_malformed},
+    {"headers that lie in fragments of the buffer are fetched", test_fragmented_buffer},
     {"noise is read alike by both, and within the frame", test_noise},
 };
 
