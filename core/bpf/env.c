@@ -116,6 +116,24 @@ int pcn_bpf_dropper(const struct pcn_bpf *bpf, int flavour)
     return bpf_program__fd(bpf_object__next_program(bpf->dropper[flavour], NULL));
 }
 
+/* Filters of a daemon that was killed, or handed over: their devices are named by the pins. */
+static void bpf_detach_leftovers(const struct pcn_bpf *bpf)
+{
+    DIR *dir = opendir(bpf->root);
+    struct dirent *entry;
+    int ifindex;
+
+    if (!dir)
+        return;
+    while ((entry = readdir(dir))) {
+        if (sscanf(entry->d_name, "netdev_%9d", &ifindex) != 1)
+            continue;
+        pcn_tc_detach(bpf, ifindex, false, "");
+        pcn_tc_detach(bpf, ifindex, true, "");
+    }
+    (void)closedir(dir);
+}
+
 int pcn_bpf_open(struct pcn_bpf *bpf, const char *bpffs, const char *instance, bool tcx, struct pcn_error *error)
 {
     struct statfs fs;
@@ -140,6 +158,7 @@ int pcn_bpf_open(struct pcn_bpf *bpf, const char *bpffs, const char *instance, b
     if (mkdir(parent, 0700) < 0 && errno != EEXIST)
         return pcn_error_set(error, PCN_ERROR_FAILED, "bpffs", "cannot create %s: %s", parent, strerror(errno));
     /* The pid file's lock says that nobody else uses them: what is left is of a daemon that was killed. */
+    bpf_detach_leftovers(bpf);
     pcn_bpf_unpin(bpf->root);
     if (mkdir(bpf->root, 0700) < 0)
         return pcn_error_set(error, PCN_ERROR_FAILED, "bpffs", "cannot create %s: %s", bpf->root, strerror(errno));
@@ -158,6 +177,20 @@ int pcn_bpf_open(struct pcn_bpf *bpf, const char *bpffs, const char *instance, b
         pcn_bpf_close(bpf);
     }
     return r;
+}
+
+/* A PROG_ARRAY is emptied when nobody holds it: the pins do when the daemon has gone. */
+static int reinject_pin(const struct pcn_bpf *bpf)
+{
+    static const char *const names[] = {"pcn_reinject_tc", "pcn_reinject_xdp", "pcn_floods"};
+    char path[512];
+
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(names); i++) {
+        (void)snprintf(path, sizeof(path), "%s/shared/%s", bpf->root, names[i]);
+        if (bpf_obj_pin(bpf_object__find_map_fd_by_name(bpf->reinject, names[i]), path) < 0)
+            return pcn_log_error(-errno, "cannot pin %s", path);
+    }
+    return 0;
 }
 
 static int reinject_attach(struct pcn_bpf *bpf, struct pcn_error *error)
@@ -198,6 +231,9 @@ int pcn_bpf_reinject(struct pcn_bpf *bpf, struct pcn_error *error)
         r = pcn_object_set(&object, "pcn_identity", &identity, sizeof(identity));
     if (r >= 0)
         r = pcn_object_load(&object, error);
+    if (r < 0)
+        return r;
+    r = reinject_pin(bpf);
     if (r < 0)
         return r;
     bpf->reinject_tc = pcn_object_map_fd(&object, "pcn_reinject_tc");

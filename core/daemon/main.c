@@ -19,6 +19,7 @@ struct process {
     struct pcn_http *http;
     int signals;
     int pidfile;
+    bool handover; /* leave everything in the kernel as it is */
     char rundir[512];
     char pidpath[600];
 };
@@ -103,7 +104,9 @@ static void on_signal(void *data)
 
     if (read(process->signals, &info, sizeof(info)) != sizeof(info))
         return;
-    pcn_log_info("signal %u: shutting down", info.ssi_signo);
+    process->handover = info.ssi_signo == SIGUSR2;
+    pcn_log_info("signal %u: %s", info.ssi_signo,
+                 process->handover ? "leaving, and leaving the cubes running" : "shutting down");
     pcn_loop_stop(process->daemon.loop);
 }
 
@@ -183,6 +186,7 @@ static int signals_start(struct process *process)
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGUSR2);
     /* Before any thread is made, so that all inherit it. */
     if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
         return -errno;
@@ -241,6 +245,9 @@ static void daemon_stop(struct process *process)
 
     if (process->http)
         pcn_http_stop(process->http);
+    /* Pins hold programs and maps, devices hold their filters: the packets do not notice. */
+    if (process->handover)
+        return;
     while (daemon->chain && (cube = pcn_chain_cube_next(daemon->chain, NULL)))
         pcn_member_delete(daemon, pcn_member_of(cube));
     pcn_slowpath_freep(&daemon->slowpath);
@@ -273,6 +280,30 @@ static int process_run(struct process *process)
     return r;
 }
 
+/* `polycubed --handover`: returns when the daemon has gone. */
+static int handover(const struct pcn_options *options)
+{
+    _cleanup_close_ int fd = -1;
+    char path[512], text[32] = "";
+    pid_t pid;
+
+    if (options->pidfile)
+        (void)snprintf(path, sizeof(path), "%s", options->pidfile);
+    else
+        (void)snprintf(path, sizeof(path), "%s/%s/pid", options->rundir, options->instance);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 || flock(fd, LOCK_SH | LOCK_NB) == 0) {
+        (void)fprintf(stderr, "polycubed: no daemon of instance %s runs (%s)\n", options->instance, path);
+        return -ESRCH;
+    }
+    pid = (pid_t)strtol(text, NULL, 10);
+    if (pid <= 1 || kill(pid, SIGUSR2) < 0) {
+        (void)fprintf(stderr, "polycubed: cannot signal process %d: %s\n", (int)pid, strerror(errno));
+        return -errno;
+    }
+    return flock(fd, LOCK_SH) < 0 ? -errno : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct process process = {.signals = -1, .pidfile = -1, .daemon.bpf = {.packets = -1}};
@@ -289,6 +320,11 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     default:
         break;
+    }
+    if (options->handover) {
+        r = handover(options);
+        pcn_options_done(options);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     }
     if (options->daemonize && daemon(0, 0) < 0)
         return EXIT_FAILURE;

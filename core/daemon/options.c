@@ -27,7 +27,8 @@ enum {
     OPTION_BPFFS,
     OPTION_RUNDIR,
     OPTION_CUBESDIR,
-    OPTION_TC_HOOK
+    OPTION_TC_HOOK,
+    OPTION_HANDOVER
 };
 
 static const struct option long_options[] = {
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
     {"rundir", required_argument, NULL, OPTION_RUNDIR},
     {"cubesdir", required_argument, NULL, OPTION_CUBESDIR},
     {"tc-hook", required_argument, NULL, OPTION_TC_HOOK},
+    {"handover", no_argument, NULL, OPTION_HANDOVER},
     {},
 };
 
@@ -76,6 +78,7 @@ static void options_help(void)
          "      --rundir DIR          the unix socket is RUNDIR/INSTANCE/api.sock (default: /run/polycube)\n"
          "      --cubesdir DIR        the kinds of cubes, libpcn-*.so (default: " PCN_CUBES_DIRECTORY ")\n"
          "      --tc-hook HOOK        clsact or tcx (default: clsact)\n"
+         "      --handover            tells the running daemon of that instance to exit and leave its cubes running\n"
          "  -v, --version\n"
          "  -h, --help");
 }
@@ -169,6 +172,8 @@ static int option_set(struct pcn_options *options, int option, const char *value
         return option_string(&options->cubesdir, value);
     case OPTION_TC_HOOK:
         return option_hook(value, &options->tcx);
+    case OPTION_HANDOVER:
+        return option_bool(value, &options->handover);
     default:
         return -ENOENT;
     }
@@ -237,7 +242,7 @@ static int config_setting(struct pcn_options *options, const char *path, int num
     }
     for (const struct option *option = long_options; option->name; option++) {
         if (!pcn_streq(option->name, name) || option->val == 'v' || option->val == 'h' ||
-            option->val == OPTION_CONFIGFILE)
+            option->val == OPTION_CONFIGFILE || option->val == OPTION_HANDOVER)
             continue;
         r = option_set(options, option->val, value);
         if (r < 0)

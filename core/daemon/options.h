@@ -25,6 +25,7 @@ struct pcn_options {
     char *rundir;
     char *cubesdir;
     bool tcx;
+    bool handover; /* not a daemon: the word to one that runs */
 };
 
 enum pcn_options_result {
