@@ -76,10 +76,22 @@ static void form_string(char *text, size_t size, const struct lysc_type_str *typ
     }
 }
 
+static void form(char *text, size_t size, const struct lysc_type *type);
+
+/* Each form once: kinds of addresses are all "text", and the example says which. */
+static void form_union(char *text, size_t size, const struct lysc_type_union *type)
+{
+    for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(type->types); i++) {
+        char one[256] = "";
+
+        form(one, sizeof(one), type->types[i]);
+        if (!strstr(text, one))
+            append(text, size, "%s%s", *text ? ", or " : "", one);
+    }
+}
+
 static void form(char *text, size_t size, const struct lysc_type *type)
 {
-    const struct lysc_type_union *all = (const struct lysc_type_union *)type;
-
     switch (type->basetype) {
     case LY_TYPE_BOOL:
         append(text, size, "true or false");
@@ -88,10 +100,7 @@ static void form(char *text, size_t size, const struct lysc_type *type)
         form_names(text, size, (const struct lysc_type_enum *)type);
         return;
     case LY_TYPE_UNION:
-        for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(all->types); i++) {
-            append(text, size, "%s", i ? ", or " : "");
-            form(text, size, all->types[i]);
-        }
+        form_union(text, size, (const struct lysc_type_union *)type);
         return;
     case LY_TYPE_STRING:
         form_string(text, size, (const struct lysc_type_str *)type);
