@@ -179,7 +179,8 @@ static int log_start(const struct pcn_options *options)
     return 0;
 }
 
-static int signals_start(struct process *process)
+/* Before any thread is made, so that all inherit it. */
+static int signals_block(struct process *process)
 {
     sigset_t signals;
 
@@ -187,14 +188,11 @@ static int signals_start(struct process *process)
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGUSR2);
-    /* Before any thread is made, so that all inherit it. */
     if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
         return -errno;
     (void)signal(SIGPIPE, SIG_IGN);
     process->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (process->signals < 0)
-        return -errno;
-    return pcn_loop_add(process->daemon.loop, process->signals, on_signal, process);
+    return process->signals < 0 ? -errno : 0;
 }
 
 static void limits_raise(void)
@@ -263,9 +261,11 @@ static int process_run(struct process *process)
     struct pcn_error error = {};
     int r;
 
-    r = pcn_loop_new(&process->daemon.loop);
+    r = signals_block(process);
     if (r >= 0)
-        r = signals_start(process);
+        r = pcn_loop_new(&process->daemon.loop);
+    if (r >= 0)
+        r = pcn_loop_add(process->daemon.loop, process->signals, on_signal, process);
     if (r >= 0)
         r = daemon_start(process, &error);
     if (r >= 0)
