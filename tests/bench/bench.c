@@ -110,6 +110,7 @@ static const struct {
     int (*run)(void);
 } groups[] = {
     {"forward", bench_forward},
+    {"chain", bench_chain},
 };
 
 static bool group_wanted(const char *name, int argc, char **argv)

@@ -50,3 +50,4 @@ double bench_now_ms(void);
 /* ---- groups of rows: 0, or a negative errno when their set-up fails ---- */
 
 int bench_forward(void);
+int bench_chain(void);

@@ -70,13 +70,6 @@ static int forward_measure(struct pcn_testd *daemon, struct bench_lab *lab, enum
 int bench_forward(void)
 {
     const struct pcn_testd_spec spec = {.loglevel = "warning"};
-    const struct pcn_frame frame = pcn_frame_make(&(struct pcn_frame_spec){.destination_mac = BENCH_MAC,
-                                                                           .source = "10.100.0.1",
-                                                                           .destination = "10.200.0.1",
-                                                                           .protocol = IPPROTO_UDP,
-                                                                           .source_port = 1000,
-                                                                           .destination_port = 2000,
-                                                                           .payload_length = 22});
     _cleanup_(pcn_testd_freep) struct pcn_testd *daemon = NULL;
     struct bench_lab lab;
     int r;
@@ -87,7 +80,7 @@ int bench_forward(void)
     r = bench_lab_open(pcn_testd_netns(daemon), &lab);
     if (r < 0)
         return r;
-    bench_lab_packets(&lab, &frame, 1);
+    bench_lab_default_packet(&lab);
     r = forward_measure(daemon, &lab, BENCH_XDP);
     if (r == 0)
         r = forward_measure(daemon, &lab, BENCH_TC);

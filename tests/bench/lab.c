@@ -99,6 +99,19 @@ void bench_lab_packets(struct bench_lab *lab, const struct pcn_frame *frames, si
     lab->state->mask = (uint32_t)n - 1;
 }
 
+void bench_lab_default_packet(struct bench_lab *lab)
+{
+    const struct pcn_frame frame = pcn_frame_make(&(struct pcn_frame_spec){.destination_mac = BENCH_MAC,
+                                                                           .source = "10.100.0.1",
+                                                                           .destination = "10.200.0.1",
+                                                                           .protocol = IPPROTO_UDP,
+                                                                           .source_port = 1000,
+                                                                           .destination_port = 2000,
+                                                                           .payload_length = 22});
+
+    bench_lab_packets(lab, &frame, 1);
+}
+
 /* ---- lines ---- */
 
 static int lab_attach(const struct bench_lab *lab, const struct pcn_netns *netns, const char *letter, int line,
@@ -239,6 +252,14 @@ int bench_lab_rounds(struct bench_lab *lab, const int *lines, size_t n_lines, si
 }
 
 /* ---- test runs ---- */
+
+const char *bench_lab_entry(const struct pcn_testd *daemon, enum bench_way way, const char *device, char *pin)
+{
+    (void)snprintf(pin, 256, "%s/polycube/%s/netdev_%u/prog_%s_ingress", pcn_testd_bpffs(daemon),
+                   pcn_testd_instance(daemon), pcn_netns_ifindex(pcn_testd_netns(daemon), device),
+                   way == BENCH_XDP ? "xdp" : "tc");
+    return pin;
+}
 
 static int lab_test_run(struct bench_lab *lab, enum bench_way way, int program, unsigned int n_packets, double *ret_ns)
 {

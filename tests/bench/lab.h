@@ -30,6 +30,8 @@ void bench_lab_close(struct bench_lab *lab);
 
 /* n: a power of two, at most BENCH_PACKETS_MAX. */
 void bench_lab_packets(struct bench_lab *lab, const struct pcn_frame *frames, size_t n);
+/* One UDP packet of 64 bytes. */
+void bench_lab_default_packet(struct bench_lab *lab);
 
 enum bench_way {
     BENCH_XDP,
@@ -50,6 +52,8 @@ int bench_lab_rounds(struct bench_lab *lab, const int *lines, size_t n_lines, si
 
 /* ---- test runs ---- */
 
+/* Where the daemon has pinned the program of a device's ingress; pin: 256 bytes, returned. */
+const char *bench_lab_entry(const struct pcn_testd *daemon, enum bench_way way, const char *device, char *pin);
 /*
  * Of pinned programs, of one way: nanoseconds a packet, an empty program's taken off. samples as above.
  * The list of packets must not make the programs fail; nothing is sent.
