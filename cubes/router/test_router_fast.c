@@ -8,6 +8,7 @@
  */
 #include "router_fib.h"
 #include <arpa/inet.h>
+#include <harness/netns.h>
 #include <harness/suite.h>
 #include <harness/testrun.h>
 #include <stdio.h>
@@ -504,13 +505,15 @@ ROUTER_TEST(test_gso)
 
     if (router->fast.xdp)
         return;
-    for (int i = 0; i < 2; i++) {
-        const uint32_t headers = i ? 60 : 40;
-        const struct pcn_frame frame = from_host(pcn_frame_make(&(struct pcn_frame_spec){.source = addresses[i][0],
-                                                                                         .destination = addresses[i][1],
-                                                                                         .protocol = IPPROTO_TCP,
-                                                                                         .dont_fragment = true,
-                                                                                         .payload_length = 3200}));
+    for (int i = 0; i < 4; i++) {
+        const bool udp = i & 2;
+        const uint32_t headers = (i & 1 ? 40 : 20) + (udp ? 8 : 20);
+        const struct pcn_frame frame =
+            from_host(pcn_frame_make(&(struct pcn_frame_spec){.source = addresses[i & 1][0],
+                                                              .destination = addresses[i & 1][1],
+                                                              .protocol = udp ? IPPROTO_UDP : IPPROTO_TCP,
+                                                              .dont_fragment = true,
+                                                              .payload_length = 3200}));
         const struct pcn_frame expected = forwarded(frame, 1, host_macs[1]);
 
         for (uint32_t over = 0; over < 2; over++) {
@@ -739,6 +742,78 @@ ROUTER_TEST_AS(test_dry_run, .cube = 1, .dry_run = 1)
     PCN_CHECK_EQ(router->memory.neighbours[router->neighbours4[1]].used, 0);
 }
 
+/* ---- live: buffers in fragments ---- */
+
+static int attach(const struct router *router, const struct pcn_netns *netns, const char *device)
+{
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)pcn_netns_ifindex(netns, device), .attach_point = BPF_TC_INGRESS);
+    LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = router->fast.ingress);
+    int back = -1, r;
+
+    r = pcn_netns_enter(netns, &back);
+    if (r < 0)
+        return r;
+    r = bpf_tc_hook_create(&hook);
+    if (r == 0)
+        r = bpf_tc_attach(&hook, &options);
+    pcn_netns_leave(&back);
+    return r;
+}
+
+/* Frames of more than a page from a packet socket: only their Ethernet header is where it is read at once. */
+ROUTER_TEST(test_fragmented_buffer)
+{
+    static const uint8_t options[12] = {7, 11, 4};
+    const struct pcn_frame_spec specs[] = {
+        {.source = "10.0.0.2", .destination = "10.0.1.2", .protocol = 17, .payload_length = 6000},
+        {.source = "10.0.0.2",
+         .destination = "10.0.1.2",
+         .protocol = 17,
+         .payload_length = 6000,
+         .options = options,
+         .options_length = 12},
+        {.source = "fd00::2", .destination = "fd00:1::2", .protocol = 17, .payload_length = 6000},
+        {.source = "10.0.0.2", .destination = "10.0.0.1", .protocol = 1, .icmp_type = 8, .payload_length = 6000},
+        {.source = "10.0.0.2",
+         .destination = "10.0.0.1",
+         .protocol = 1,
+         .icmp_type = 8,
+         .payload_length = 6000,
+         .options = options,
+         .options_length = 12},
+        {.source = "fd00::2", .destination = "fd00::1", .protocol = 58, .icmp_type = 128, .payload_length = 6000},
+    };
+    const struct pcn_packet clear = {.port = 0};
+    _cleanup_(pcn_netns_freep) struct pcn_netns *netns = NULL;
+    struct pcn_wire wire;
+    uint32_t zero = 0;
+
+    if (router->fast.xdp)
+        return;
+    router->ports[1].mtu = 9000;
+    PCN_REQUIRE_OK(pcn_netns_new("router", &netns));
+    PCN_REQUIRE_OK(pcn_veth_new(netns, "left", netns, "right"));
+    PCN_REQUIRE_OK(pcn_netns_must(netns, "ip link set left mtu 9000 && ip link set right mtu 9000"));
+    /* The kernel's own packets are not counted as answered or forwarded: they are for others. */
+    PCN_REQUIRE_OK(attach(router, netns, "right"));
+    PCN_REQUIRE_OK(pcn_wire_open(netns, "left", &wire));
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(specs); i++) {
+        const struct pcn_frame frame = from_host(pcn_frame_make(&specs[i]));
+        uint64_t bytes = pcn_fast_counters(&router->fast, 0).bytes;
+
+        PCN_CHECK_OK(pcn_map_fill(router->fast.packets, &zero, &clear, sizeof(clear)));
+        PCN_CHECK_OK(pcn_wire_send(&wire, &frame));
+        PCN_CHECK(PCN_WAIT(2000, pcn_fast_counters(&router->fast, 0).bytes >= bytes + frame.length));
+    }
+    PCN_CHECK_EQ(pcn_fast_drops(&router->fast, PCN_DROP_MALFORMED), 0);
+    PCN_CHECK_EQ(pcn_fast_drops(&router->fast, ROUTER_DROP_BAD_CHECKSUM), 0);
+    PCN_CHECK(router->memory.neighbours[router->neighbours4[1]].used != 0);
+    PCN_CHECK(router->memory.neighbours[router->neighbours6[1]].used != 0);
+    (void)ring_buffer__consume(router->fast.rings);
+    PCN_CHECK_EQ(pcn_fast_records(&router->fast), 0);
+    pcn_wire_close(&wire);
+}
+
 /* ---- ARP ---- */
 
 ROUTER_TEST(test_arp)
@@ -957,6 +1032,7 @@ static const struct pcn_test tests[] = {
     {"a TTL that is over goes to user space", test_ttl},
     {"what is longer than the MTU goes to user space", test_mtu},
     {"a GSO packet is measured by its segments", test_gso},
+    {"headers that lie in fragments of the buffer are fetched", test_fragmented_buffer},
     {"blackhole, unreachable, broadcast and no route are told apart", test_nowhere},
     {"addresses that are not routed are dropped", test_martians},
     {"contradictions and wrong checksums are dropped", test_malformed},
