@@ -111,6 +111,8 @@ static const struct {
 } groups[] = {
     {"forward", bench_forward},
     {"chain", bench_chain},
+    {"control", bench_control},
+    {"rest", bench_rest},
 };
 
 static bool group_wanted(const char *name, int argc, char **argv)

@@ -51,3 +51,5 @@ double bench_now_ms(void);
 
 int bench_forward(void);
 int bench_chain(void);
+int bench_control(void);
+int bench_rest(void);

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What changes cost, from the request on a kept connection to the answer; what the daemon weighs. */
+#include "bench.h"
+#include <stdio.h>
+
+#define SAMPLES 25
+#define STARTS 7
+#define WAKE_MS 100
+
+static const struct pcn_testd_spec quiet = {.loglevel = "warning"};
+
+/* One request, in ms; negative: it failed. */
+static double control_request(struct pcn_testd *daemon, const char *method, const char *path, const char *body)
+{
+    _cleanup_(pcn_reply_done) struct pcn_reply reply = {};
+    double start = bench_now_ms();
+    int status = pcn_testd_request(daemon, method, path, body, &reply);
+    double spent = bench_now_ms() - start;
+
+    if (status / 100 == 2)
+        return spent;
+    fprintf(stderr, "bench: %s %s %.200s: %d %s\n", method, path, body ?: "", status, reply.text ?: "");
+    return -1;
+}
+
+static void control_print(const char *what, double *samples, size_t n, double limit)
+{
+    struct bench_row row = {.what = what,
+                            .unit = "ms",
+                            .measure = "ms",
+                            .value = bench_figure(samples, n),
+                            .target = BENCH_AT_MOST,
+                            .limit = limit,
+                            .pairs = (unsigned int)n,
+                            .how = "request to answer, unix socket, kept connection"};
+
+    bench_print(&row);
+}
+
+/* ---- creating ---- */
+
+#define CREATE_LIMIT_MS 20
+
+static int control_create_kind(struct pcn_testd *daemon, const char *kind, const char *type)
+{
+    double samples[SAMPLES];
+    char path[96], body[64], what[96];
+
+    (void)snprintf(body, sizeof(body), "{\"type\": \"%s\"}", type);
+    for (int i = -1; i < SAMPLES; i++) {
+        double spent;
+
+        (void)snprintf(path, sizeof(path), "%s/new%d", kind, i + 1);
+        spent = control_request(daemon, "POST", path, body);
+        if (spent < 0)
+            return -EIO;
+        if (i >= 0)
+            samples[i] = spent;
+    }
+    for (int i = -1; i < SAMPLES; i++) {
+        (void)snprintf(path, sizeof(path), "%s/new%d", kind, i + 1);
+        if (control_request(daemon, "DELETE", path, NULL) < 0)
+            return -EIO;
+    }
+    (void)snprintf(what, sizeof(what), "create a cube, %s, %s", kind, type);
+    control_print(what, samples, SAMPLES, CREATE_LIMIT_MS);
+    return 0;
+}
+
+static int control_create(struct pcn_testd *daemon)
+{
+    static const char *const kinds[] = {"simpleforwarder", "transparenthelloworld", "simplebridge", "router"};
+    int r = 0;
+
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(kinds) && r == 0; i++)
+        r = control_create_kind(daemon, kinds[i], "XDP_DRV") ?: control_create_kind(daemon, kinds[i], "TC");
+    return r;
+}
+
+/* ---- wiring ---- */
+
+#define WIRE_LIMIT_MS 2
+#define ATTACH_LIMIT_MS 40
+
+static int control_wire_cubes(struct pcn_testd *daemon)
+{
+    static const char ends[] = "{\"peer1\": \"w1:a\", \"peer2\": \"w2:a\"}";
+    double connected[SAMPLES], disconnected[SAMPLES];
+
+    for (size_t i = 0; i < SAMPLES; i++) {
+        connected[i] = control_request(daemon, "POST", "connect", ends);
+        disconnected[i] = control_request(daemon, "POST", "disconnect", ends);
+        if (connected[i] < 0 || disconnected[i] < 0)
+            return -EIO;
+    }
+    control_print("connect two cubes", connected, SAMPLES, WIRE_LIMIT_MS);
+    control_print("disconnect two cubes", disconnected, SAMPLES, WIRE_LIMIT_MS);
+    return 0;
+}
+
+/* A device changes its port, there and back, in one transaction each. */
+static int control_move(struct pcn_testd *daemon, const char *device, const char *type)
+{
+    double samples[SAMPLES];
+    char body[128], what[96];
+
+    for (size_t i = 0; i < SAMPLES; i++) {
+        (void)snprintf(body, sizeof(body), "[{\"name\": \"%s\", \"peer\": \"\"}, {\"name\": \"%s\", \"peer\": \"%s\"}]",
+                       i % 2 ? "c" : "b", i % 2 ? "b" : "c", device);
+        samples[i] = control_request(daemon, "PATCH", "simpleforwarder/w1/ports/", body);
+        if (samples[i] < 0)
+            return -EIO;
+    }
+    (void)snprintf(what, sizeof(what), "move an attached netdev to another port, %s", type);
+    control_print(what, samples, SAMPLES, WIRE_LIMIT_MS);
+    return 0;
+}
+
+/* Ports b and c of w1 for the device that moves; first attaches go to ports of their own. */
+static int control_wiring(struct pcn_testd *daemon, const char *type)
+{
+    double samples[SAMPLES];
+    char body[128], path[64], what[96];
+
+    (void)snprintf(body, sizeof(body),
+                   "{\"type\": \"%s\", \"ports\": [{\"name\": \"a\"}, {\"name\": \"b\"}, "
+                   "{\"name\": \"c\"}]}",
+                   type);
+    if (control_request(daemon, "POST", "simpleforwarder/w1", body) < 0 ||
+        control_request(daemon, "POST", "simpleforwarder/w2", body) < 0)
+        return -EIO;
+    if (control_wire_cubes(daemon) < 0)
+        return -EIO;
+    for (int i = 0; i < SAMPLES; i++) {
+        if (pcn_netns_must(pcn_testd_netns(daemon), "ip link add w%d type veth peer name x%d && ip link set w%d up", i,
+                           i, i) < 0)
+            return -EIO;
+        (void)snprintf(path, sizeof(path), "simpleforwarder/w1/ports/w%d", i);
+        if (control_request(daemon, "POST", path, "{}") < 0)
+            return -EIO;
+    }
+    for (int i = 0; i < SAMPLES; i++) {
+        (void)snprintf(path, sizeof(path), "simpleforwarder/w1/ports/w%d", i);
+        (void)snprintf(body, sizeof(body), "{\"peer\": \"w%d\"}", i);
+        samples[i] = control_request(daemon, "PATCH", path, body);
+        if (samples[i] < 0)
+            return -EIO;
+    }
+    (void)snprintf(what, sizeof(what), "first attach of a netdev, %s", type);
+    control_print(what, samples, SAMPLES, ATTACH_LIMIT_MS);
+    if (control_request(daemon, "PATCH", "simpleforwarder/w1/ports/w0", "{\"peer\": \"\"}") < 0 ||
+        control_request(daemon, "PATCH", "simpleforwarder/w1/ports/b", "{\"peer\": \"w0\"}") < 0 ||
+        control_move(daemon, "w0", type) < 0)
+        return -EIO;
+    if (control_request(daemon, "DELETE", "simpleforwarder/w1", NULL) < 0 ||
+        control_request(daemon, "DELETE", "simpleforwarder/w2", NULL) < 0)
+        return -EIO;
+    return pcn_netns_must(pcn_testd_netns(daemon), "for i in $(seq 0 %d); do ip link del w$i; done", SAMPLES - 1);
+}
+
+/* ---- weight ---- */
+
+#define RSS_LIMIT_MB 30
+#define START_LIMIT_MS 300
+
+static double control_rss_mb(pid_t pid)
+{
+    char path[64], line[128];
+    double kb = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    file = fopen(path, "re");
+    while (file && fgets(line, sizeof(line), file))
+        (void)sscanf(line, "VmRSS: %lf", &kb);
+    if (file)
+        (void)fclose(file);
+    return kb / 1024;
+}
+
+/* Two of each kind. */
+static int control_memory(void)
+{
+    static const char *const kinds[] = {"helloworld", "simpleforwarder", "simplebridge", "router",
+                                        "transparenthelloworld"};
+    _cleanup_(pcn_testd_freep) struct pcn_testd *daemon = NULL;
+    struct bench_row row = {.what = "RSS of the daemon, 10 idle cubes",
+                            .unit = "MB",
+                            .measure = "MB",
+                            .target = BENCH_AT_MOST,
+                            .limit = RSS_LIMIT_MB,
+                            .pairs = 1,
+                            .how = "VmRSS, two cubes of each kind"};
+    char path[64];
+    int r;
+
+    r = pcn_testd_start(&quiet, &daemon);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < 2 * PCN_ARRAY_SIZE(kinds); i++) {
+        (void)snprintf(path, sizeof(path), "%s/idle%zu", kinds[i / 2], i);
+        if (control_request(daemon, "POST", path, "{}") < 0)
+            return -EIO;
+    }
+    pcn_test_nap(WAKE_MS); /* what the requests left to be done is done */
+    row.value = bench_constant(control_rss_mb(pcn_testd_pid(daemon)));
+    bench_print(&row);
+    return 0;
+}
+
+static int control_start(void)
+{
+    struct bench_row row = {.what = "start of the daemon to its first answer",
+                            .unit = "ms",
+                            .measure = "ms",
+                            .target = BENCH_AT_MOST,
+                            .limit = START_LIMIT_MS,
+                            .pairs = STARTS,
+                            .how = "fork to the answer of GET version, asked every 2 ms"};
+    double samples[STARTS];
+
+    for (size_t i = 0; i < STARTS; i++) {
+        _cleanup_(pcn_testd_freep) struct pcn_testd *daemon = NULL;
+        _cleanup_(pcn_netns_freep) struct pcn_netns *netns = NULL;
+        struct pcn_testd_spec spec = quiet;
+        double start;
+        int r;
+
+        r = pcn_netns_new("start", &netns);
+        spec.netns = netns;
+        start = bench_now_ms();
+        if (r == 0)
+            r = pcn_testd_start(&spec, &daemon);
+        samples[i] = bench_now_ms() - start;
+        if (r == 0)
+            r = pcn_testd_stop(&daemon);
+        if (r < 0)
+            return r;
+    }
+    row.value = bench_figure(samples, STARTS);
+    bench_print(&row);
+    return 0;
+}
+
+int bench_control(void)
+{
+    _cleanup_(pcn_testd_freep) struct pcn_testd *daemon = NULL;
+    int r;
+
+    r = pcn_testd_start(&quiet, &daemon);
+    if (r == 0)
+        r = control_create(daemon);
+    if (r == 0)
+        r = control_wiring(daemon, "XDP_DRV");
+    if (r == 0)
+        r = control_wiring(daemon, "TC");
+    if (r == 0)
+        r = control_memory();
+    if (r == 0)
+        r = control_start();
+    return r;
+}
