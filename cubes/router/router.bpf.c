@@ -247,14 +247,18 @@ PCN_INLINE enum pcn_verdict router_nd(struct pcn_ctx *ctx, struct pcn_packet *pa
     return router_advertisement(ctx, packet);
 }
 
-/* To an address of ours, or to a group. */
-PCN_INLINE enum pcn_verdict router_local6(struct pcn_ctx *ctx, struct pcn_packet *packet, bool group,
-                                          const struct router_port *port)
+/* To an address of ours, or to a group. Global: see router_find6(). */
+__noinline int router_answer6(struct pcn_ctx *ctx, bool group)
 {
     struct ethhdr *eth = pcn_header(ctx, sizeof(*eth) + sizeof(struct ipv6hdr) + sizeof(struct router_icmp));
     struct ipv6hdr *ip = (void *)(eth + 1);
+    struct pcn_packet *packet = pcn_packet_get();
+    const struct router_port *port;
     __u8 *icmp = (void *)(ip + 1);
 
+    if (!packet)
+        return PCN_DROP;
+    port = router_port_at(packet->port);
     if (eth && bpf_ntohs(ip->payload_len) >= sizeof(struct router_icmp) && router_is_nd(ip, icmp))
         return router_nd(ctx, packet, ip, icmp, port);
     if (group)
@@ -265,6 +269,11 @@ PCN_INLINE enum pcn_verdict router_local6(struct pcn_ctx *ctx, struct pcn_packet
         icmp[0] == ROUTER_ECHO6_REQUEST && !icmp[1])
         return router_echo6(packet, eth, (void *)icmp, port);
     return pcn_slow_path(packet, ROUTER_SLOW_LOCAL, 0, 0, 0);
+}
+
+PCN_INLINE enum pcn_verdict router_local6(struct pcn_ctx *ctx, bool group)
+{
+    return router_verdict(router_answer6(ctx, group));
 }
 
 PCN_INLINE void router_way6(struct pcn_ctx *ctx, const struct ipv6hdr *ip, const union pcn_address *destination,
@@ -329,14 +338,14 @@ PCN_INLINE enum pcn_verdict router_ipv6(struct pcn_ctx *ctx, struct pcn_packet *
     __builtin_memcpy(&source, &ip->saddr, 16);
     __builtin_memcpy(&destination, &ip->daddr, 16);
     if (pcn_unlikely(group || (__u8)destination.v6[0] == 0xff))
-        return router_local6(ctx, packet, true, port);
+        return router_local6(ctx, true);
     if (pcn_unlikely(router_is_martian6(&source)))
         return router_host_or_drop(packet, ROUTER_DROP_BAD_SOURCE);
     if (pcn_unlikely(router_is_martian6(&destination)))
         return pcn_drop(packet, ROUTER_DROP_BAD_DESTINATION);
     if (pcn_unlikely(router_is_link_local(&destination))) {
         if (router_same_address(&destination, port->link_local))
-            return router_local6(ctx, packet, false, port);
+            return router_local6(ctx, false);
         return pcn_drop(packet, ROUTER_DROP_BAD_DESTINATION);
     }
     way.number = router_find6(&destination);
@@ -348,7 +357,7 @@ PCN_INLINE enum pcn_verdict router_ipv6(struct pcn_ctx *ctx, struct pcn_packet *
         return router_forward6(ctx, packet, eth, &way);
     }
     if (hop.kind == ROUTER_HOP_LOCAL)
-        return router_local6(ctx, packet, false, port);
+        return router_local6(ctx, false);
     return router_not_forwarded(packet, hop.kind);
 }
 
@@ -382,7 +391,7 @@ PCN_INLINE enum pcn_verdict router_ingress(struct pcn_ctx *ctx, struct pcn_packe
     if (ethertype == bpf_htons(ETH_P_IPV6))
         return router_ipv6(ctx, packet, group, port);
     if (ethertype == bpf_htons(ETH_P_ARP))
-        return router_arp(ctx, packet, port);
+        return router_verdict(router_arp(ctx));
     return pcn_drop(packet, pcn_is_tag(ethertype) ? ROUTER_DROP_TAGGED : ROUTER_DROP_NOT_IP);
 }
 

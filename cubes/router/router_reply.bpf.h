@@ -55,6 +55,14 @@ PCN_INLINE enum pcn_verdict router_host_or_drop(struct pcn_packet *packet, __u16
     return pcn_identity.shadow ? PCN_HOST : pcn_drop(packet, reason);
 }
 
+/* What a global function said, so that the compiler knows which verdicts there are. */
+PCN_INLINE enum pcn_verdict router_verdict(int verdict)
+{
+    if (verdict == PCN_REPLY || verdict == PCN_HOST || verdict == PCN_DROP)
+        return verdict;
+    return PCN_SLOW_PATH;
+}
+
 /* ---- ARP ---- */
 
 struct router_arp {
@@ -78,7 +86,7 @@ PCN_INLINE bool router_arp_is_valid(const struct router_arp *arp)
            arp->protocol_length == 4 && !(arp->sender_mac[0] & 1);
 }
 
-PCN_INLINE enum pcn_verdict router_arp_answer(struct pcn_packet *packet, struct ethhdr *eth, struct router_arp *arp,
+PCN_INLINE enum pcn_verdict router_arp_answer(struct ethhdr *eth, struct router_arp *arp,
                                               const struct router_port *port)
 {
     __u64 mac = PCN_READ_ONCE(port->mac), sender = router_mac_read(arp->sender_mac);
@@ -97,15 +105,18 @@ PCN_INLINE enum pcn_verdict router_arp_answer(struct pcn_packet *packet, struct 
  * A request for an address of the port is answered if there is nothing to learn from it; a request of
  * someone who is known by another MAC, whatever it asks for, is looked at by user space.
  */
-PCN_INLINE enum pcn_verdict router_arp(struct pcn_ctx *ctx, struct pcn_packet *packet, const struct router_port *port)
+__noinline int router_arp(struct pcn_ctx *ctx)
 {
     struct ethhdr *eth = pcn_header(ctx, sizeof(*eth) + sizeof(struct router_arp));
     struct router_arp *arp = (void *)(eth + 1);
+    struct pcn_packet *packet = pcn_packet_get();
     union pcn_address sender = {};
     struct router_hop hop;
     __u32 neighbour;
     bool known;
 
+    if (!packet)
+        return PCN_DROP;
     if (!eth || !router_arp_is_valid(arp))
         return pcn_drop(packet, PCN_DROP_MALFORMED);
     sender.v4 = arp->sender;
@@ -121,7 +132,7 @@ PCN_INLINE enum pcn_verdict router_arp(struct pcn_ctx *ctx, struct pcn_packet *p
     hop = router_hop_at(router_find4(arp->target));
     if (hop.kind == ROUTER_HOP_LOCAL && hop.port == packet->port) {
         if (known || !sender.v4)
-            return router_arp_answer(packet, eth, arp, port);
+            return router_arp_answer(eth, arp, router_port_at(packet->port));
         return pcn_slow_path(packet, ROUTER_SLOW_ARP, neighbour, 1, 0);
     }
     if (neighbour && !known)

@@ -94,11 +94,21 @@ PCN_INLINE __u32 router_find4(__u32 address)
     return word & ROUTER_WORD_HOP;
 }
 
-PCN_INLINE __u32 router_find6(const union pcn_address *address)
+/*
+ * Global functions: the verifier looks at each once, and not on every path that leads to them. With all of
+ * them inlined it walks 70,000 instructions, and a router takes 90 ms to create.
+ */
+__noinline __u32 router_find6(const union pcn_address *address)
 {
-    __u64 first = (__u64)bpf_ntohl(address->v6[0]) << 32 | bpf_ntohl(address->v6[1]);
-    __u64 second = (__u64)bpf_ntohl(address->v6[2]) << 32 | bpf_ntohl(address->v6[3]);
-    __u32 index = first >> (64 - ROUTER_ROOT6_BITS), word = ROUTER_ROOT(&router_root6, index);
+    __u64 first, second;
+    __u32 index, word;
+
+    if (!address)
+        return 0;
+    first = (__u64)bpf_ntohl(address->v6[0]) << 32 | bpf_ntohl(address->v6[1]);
+    second = (__u64)bpf_ntohl(address->v6[2]) << 32 | bpf_ntohl(address->v6[3]);
+    index = first >> (64 - ROUTER_ROOT6_BITS);
+    word = ROUTER_ROOT(&router_root6, index);
 
 #pragma clang loop unroll(disable)
     for (int i = 0; i < ROUTER_STEPS6_MAX && word & ROUTER_WORD_NODE; i++)
@@ -116,9 +126,13 @@ PCN_INLINE struct router_neighbour *router_neighbour_at(__u32 number)
 }
 
 /* Its number, or 0. */
-PCN_INLINE __u32 router_neighbour_find(const union pcn_address *address, __u16 port, __u8 version)
+__noinline __u32 router_neighbour_find(const union pcn_address *address, __u16 port, __u8 version)
 {
-    __u64 hash = router_hash(address, port, version, router_data.seed);
+    __u64 hash;
+
+    if (!address)
+        return 0;
+    hash = router_hash(address, port, version, router_data.seed);
 
 #pragma unroll
     for (__u32 choice = 0; choice < 2; choice++) {
