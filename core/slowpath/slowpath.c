@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <slowpath/checksum.h>
 #include <slowpath/slowpath.h>
 
 #include <arpa/inet.h>
@@ -121,6 +122,8 @@ static int slowpath_record(void *data, void *bytes, size_t size)
     packet = packet_copy(record, (const uint8_t *)(record + 1));
     if (!packet)
         return 0;
+    if (!(record->flags & PCN_RECORD_XDP) && !record->segment_size && record->captured == record->length)
+        pcn_checksum_complete(packet->frame, packet->record.captured);
     pthread_mutex_lock(&slowpath->lock);
     queue_add(slowpath, packet);
     pthread_mutex_unlock(&slowpath->lock);
