@@ -109,10 +109,8 @@ static const struct {
     const char *name;
     int (*run)(void);
 } groups[] = {
-    {"forward", bench_forward},
-    {"chain", bench_chain},
-    {"control", bench_control},
-    {"rest", bench_rest},
+    {"forward", bench_forward}, {"chain", bench_chain},   {"router", bench_router},
+    {"control", bench_control}, {"routes", bench_routes}, {"rest", bench_rest},
 };
 
 static bool group_wanted(const char *name, int argc, char **argv)

@@ -51,5 +51,7 @@ double bench_now_ms(void);
 
 int bench_forward(void);
 int bench_chain(void);
+int bench_router(void);
+int bench_routes(void);
 int bench_control(void);
 int bench_rest(void);

@@ -82,8 +82,9 @@ static int control_create(struct pcn_testd *daemon)
 #define WIRE_LIMIT_MS 2
 #define ATTACH_LIMIT_MS 40
 
-static int control_wire_cubes(struct pcn_testd *daemon)
+static int control_wire_cubes(struct pcn_testd *daemon, const char *type)
 {
+    char what[96];
     static const char ends[] = "{\"peer1\": \"w1:a\", \"peer2\": \"w2:a\"}";
     double connected[SAMPLES], disconnected[SAMPLES];
 
@@ -93,44 +94,36 @@ static int control_wire_cubes(struct pcn_testd *daemon)
         if (connected[i] < 0 || disconnected[i] < 0)
             return -EIO;
     }
-    control_print("connect two cubes", connected, SAMPLES, WIRE_LIMIT_MS);
-    control_print("disconnect two cubes", disconnected, SAMPLES, WIRE_LIMIT_MS);
+    (void)snprintf(what, sizeof(what), "connect two cubes, %s", type);
+    control_print(what, connected, SAMPLES, WIRE_LIMIT_MS);
+    (void)snprintf(what, sizeof(what), "disconnect two cubes, %s", type);
+    control_print(what, disconnected, SAMPLES, WIRE_LIMIT_MS);
     return 0;
 }
 
-/* A device changes its port, there and back, in one transaction each. */
-static int control_move(struct pcn_testd *daemon, const char *device, const char *type)
+/* A port moves from one attached device to another, there and back. */
+static int control_move(struct pcn_testd *daemon, const char *type)
 {
     double samples[SAMPLES];
-    char body[128], what[96];
+    char what[96];
 
     for (size_t i = 0; i < SAMPLES; i++) {
-        (void)snprintf(body, sizeof(body), "[{\"name\": \"%s\", \"peer\": \"\"}, {\"name\": \"%s\", \"peer\": \"%s\"}]",
-                       i % 2 ? "c" : "b", i % 2 ? "b" : "c", device);
-        samples[i] = control_request(daemon, "PATCH", "simpleforwarder/w1/ports/", body);
+        samples[i] = control_request(daemon, "PATCH", "simpleforwarder/w1/ports/b",
+                                     i % 2 ? "{\"peer\": \"w0\"}" : "{\"peer\": \"w1\"}");
         if (samples[i] < 0)
             return -EIO;
     }
-    (void)snprintf(what, sizeof(what), "move an attached netdev to another port, %s", type);
+    (void)snprintf(what, sizeof(what), "move a port to another attached netdev, %s", type);
     control_print(what, samples, SAMPLES, WIRE_LIMIT_MS);
     return 0;
 }
 
-/* Ports b and c of w1 for the device that moves; first attaches go to ports of their own. */
-static int control_wiring(struct pcn_testd *daemon, const char *type)
+/* Each device goes to a port of its own. */
+static int control_attach(struct pcn_testd *daemon, const char *type)
 {
     double samples[SAMPLES];
-    char body[128], path[64], what[96];
+    char body[64], path[64], what[96];
 
-    (void)snprintf(body, sizeof(body),
-                   "{\"type\": \"%s\", \"ports\": [{\"name\": \"a\"}, {\"name\": \"b\"}, "
-                   "{\"name\": \"c\"}]}",
-                   type);
-    if (control_request(daemon, "POST", "simpleforwarder/w1", body) < 0 ||
-        control_request(daemon, "POST", "simpleforwarder/w2", body) < 0)
-        return -EIO;
-    if (control_wire_cubes(daemon) < 0)
-        return -EIO;
     for (int i = 0; i < SAMPLES; i++) {
         if (pcn_netns_must(pcn_testd_netns(daemon), "ip link add w%d type veth peer name x%d && ip link set w%d up", i,
                            i, i) < 0)
@@ -138,9 +131,6 @@ static int control_wiring(struct pcn_testd *daemon, const char *type)
         (void)snprintf(path, sizeof(path), "simpleforwarder/w1/ports/w%d", i);
         if (control_request(daemon, "POST", path, "{}") < 0)
             return -EIO;
-    }
-    for (int i = 0; i < SAMPLES; i++) {
-        (void)snprintf(path, sizeof(path), "simpleforwarder/w1/ports/w%d", i);
         (void)snprintf(body, sizeof(body), "{\"peer\": \"w%d\"}", i);
         samples[i] = control_request(daemon, "PATCH", path, body);
         if (samples[i] < 0)
@@ -148,9 +138,23 @@ static int control_wiring(struct pcn_testd *daemon, const char *type)
     }
     (void)snprintf(what, sizeof(what), "first attach of a netdev, %s", type);
     control_print(what, samples, SAMPLES, ATTACH_LIMIT_MS);
+    return 0;
+}
+
+static int control_wiring(struct pcn_testd *daemon, const char *type)
+{
+    char body[128];
+
+    (void)snprintf(body, sizeof(body), "{\"type\": \"%s\", \"ports\": [{\"name\": \"a\"}, {\"name\": \"b\"}]}", type);
+    if (control_request(daemon, "POST", "simpleforwarder/w1", body) < 0 ||
+        control_request(daemon, "POST", "simpleforwarder/w2", body) < 0)
+        return -EIO;
+    if (control_wire_cubes(daemon, type) < 0 || control_attach(daemon, type) < 0)
+        return -EIO;
     if (control_request(daemon, "PATCH", "simpleforwarder/w1/ports/w0", "{\"peer\": \"\"}") < 0 ||
+        control_request(daemon, "PATCH", "simpleforwarder/w1/ports/w1", "{\"peer\": \"\"}") < 0 ||
         control_request(daemon, "PATCH", "simpleforwarder/w1/ports/b", "{\"peer\": \"w0\"}") < 0 ||
-        control_move(daemon, "w0", type) < 0)
+        control_move(daemon, type) < 0)
         return -EIO;
     if (control_request(daemon, "DELETE", "simpleforwarder/w1", NULL) < 0 ||
         control_request(daemon, "DELETE", "simpleforwarder/w2", NULL) < 0)
