@@ -37,6 +37,8 @@ remove() {
         done
     fi
     for namespace in $hosts daemon; do
+        # Servers that were interrupted with us: nobody else is in there.
+        ip netns pids "pcnq$id-$namespace" 2>/dev/null | xargs -r kill 2>/dev/null || true
         ip netns del "pcnq$id-$namespace" 2>/dev/null || true
     done
     mountpoint -q "$dir/bpf" && umount "$dir/bpf"
@@ -166,7 +168,7 @@ prove_tcp() {
 prove_http() {
     mkdir "$dir/www"
     head -c 32M /dev/urandom >"$dir/www/file"
-    in_host b2 python3 -m http.server --directory "$dir/www" --bind "${v4[b2]}" 8080 >/dev/null 2>&1 &
+    nsenter --net="/run/netns/pcnq$id-b2" -- python3 -m http.server --directory "$dir/www" --bind "${v4[b2]}" 8080 >/dev/null 2>&1 &
     local server=$! sum
     sum=$(in_host a2 curl -sS --fail --retry 20 --retry-delay 0 --retry-connrefused --max-time 20 \
         "http://${v4[b2]}:8080/file" | sha256sum) || { kill $server; die "the download failed"; }
