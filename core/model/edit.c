@@ -17,6 +17,7 @@ struct undo {
     enum undo_kind kind;
     struct lyd_node *node;
     struct lyd_node *parent; /* REMOVED: where it was */
+    struct lyd_node *next;   /* REMOVED: the entry of the same list that came after it, or NULL */
     char *value;             /* CHANGED: what it was */
     uint32_t flags;
 };
@@ -161,7 +162,8 @@ static int touch(struct pcn_edit *edit, struct lyd_node *unit)
 
 static int node_remove(struct pcn_edit *edit, struct lyd_node *node)
 {
-    int r = undo_add(edit, (struct undo){.kind = UNDO_REMOVED, .node = node, .parent = lyd_parent(node)});
+    struct lyd_node *next = node->next && node->next->schema == node->schema ? node->next : NULL;
+    int r = undo_add(edit, (struct undo){.kind = UNDO_REMOVED, .node = node, .parent = lyd_parent(node), .next = next});
 
     if (r >= 0)
         lyd_unlink_tree(node);
@@ -721,7 +723,7 @@ void pcn_edit_discardp(struct pcn_edit **ptr)
             lyd_free_tree(undo->node);
         } else if (undo->kind == UNDO_REMOVED) {
             undo->node->priv = NULL;
-            (void)lyd_insert_child(undo->parent, undo->node);
+            (void)(undo->next ? lyd_insert_before(undo->next, undo->node) : lyd_insert_child(undo->parent, undo->node));
         } else {
             (void)lyd_change_term(undo->node, undo->value);
             undo->node->flags = undo->flags;

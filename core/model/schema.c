@@ -140,6 +140,9 @@ static int node_bind(struct pcn_schema *schema, const struct lysc_node *node, st
     if (!new)
         return -ENOMEM;
     ((struct lysc_node *)node)->priv = new;
+    /* Entries keep their places: what an edit took out is put back where it was. libyang lets only these be placed. */
+    if (node->nodetype & (LYS_LIST | LYS_LEAFLIST) && is_config(node))
+        ((struct lysc_node *)node)->flags = (uint16_t)((node->flags & ~LYS_ORDBY_SYSTEM) | LYS_ORDBY_USER);
     memcpy(new->path, path, strlen(path) + 1);
     new->example = extension(node, "cli-example");
     new->init_only = extension(node, "init-only-config") != NULL;
