@@ -128,17 +128,35 @@ int input_refused(const struct lysc_node *leaf, const char *value, const char *p
 
 /* ---- text ---- */
 
+/* An enumeration's name in the model's spelling; NULL: none of its names. Of a union, the first that has it. */
+static const char *spelling(const struct lysc_type *type, const char *text)
+{
+    const struct lysc_type_enum *names = (const struct lysc_type_enum *)type;
+    const struct lysc_type_union *members = (const struct lysc_type_union *)type;
+    const char *found = NULL;
+
+    if (type->basetype == LY_TYPE_UNION) {
+        for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(members->types) && !found; i++)
+            found = spelling(members->types[i], text);
+    } else if (type->basetype == LY_TYPE_ENUM) {
+        for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(names->enums) && !found; i++)
+            found = strcasecmp(names->enums[i].name, text) == 0 ? names->enums[i].name : NULL;
+    }
+    return found;
+}
+
+/* True where another member of a union takes text as it is. */
+static bool taken_as_it_is(const struct lysc_node *leaf, const char *text)
+{
+    return schema_type(leaf)->basetype == LY_TYPE_UNION &&
+           lyd_value_validate(leaf->module->ctx, leaf, text, strlen(text), NULL, NULL, NULL) == LY_SUCCESS;
+}
+
 const char *input_spelling(const struct lysc_node *leaf, const char *text)
 {
-    const struct lysc_type_enum *type = (const struct lysc_type_enum *)schema_type(leaf);
+    const char *found = spelling(schema_type(leaf), text);
 
-    if (type->basetype != LY_TYPE_ENUM)
-        return text;
-    for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(type->enums); i++) {
-        if (strcasecmp(type->enums[i].name, text) == 0)
-            return type->enums[i].name;
-    }
-    return text;
+    return found && !taken_as_it_is(leaf, text) ? found : text;
 }
 
 /* YAML and shells make 1e3 of what is a number all the same. */
