@@ -113,7 +113,7 @@ static bool is_base_state(const char *path)
 
 static bool is_constrained(const struct lysc_node *node)
 {
-    if (lysc_node_musts(node) || lysc_node_when(node))
+    if (lysc_node_musts(node) || lysc_node_when(node) || (node->parent && node->parent->nodetype == LYS_CASE))
         return true;
     switch (node->nodetype) {
     case LYS_LIST:
@@ -125,7 +125,7 @@ static bool is_constrained(const struct lysc_node *node)
     case LYS_LEAF:
         return ((const struct lysc_node_leaf *)node)->type->basetype == LY_TYPE_LEAFREF;
     default:
-        return node->parent && node->parent->nodetype == LYS_CASE;
+        return false;
     }
 }
 
@@ -159,7 +159,7 @@ static int node_bind(struct pcn_schema *schema, const struct lysc_node *node, st
 
         if (r < 0)
             return r;
-        new->n_keys += node->nodetype == LYS_LIST &&is_key(child);
+        new->n_keys += node->nodetype == LYS_LIST && is_key(child);
         new->leaf_lists = new->leaf_lists || (child->nodetype == LYS_LEAFLIST && is_config(child));
     }
     if (new->n_keys > KEYS_MAX)
