@@ -100,9 +100,14 @@ static int check_key(const struct lyd_node *entry, const struct lysc_node *key, 
 int build_entry(struct lyd_node *parent, const struct lysc_node *list, const char *const *keys, const json_t *body,
                 const char *path, struct lyd_node **ret_entry, struct pcn_error *error)
 {
+    char text[PREDICATE_TEXT_MAX];
     struct lyd_node *entry;
     int r;
 
+    if (!data_predicate(list, keys, text, sizeof(text)))
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "a key of %s holds both ' and \", or is too long: give one kind of quotes at most",
+                             list->name);
     if (info(list)->n_keys && data_entry(parent, list, keys))
         return pcn_error_set(error, PCN_ERROR_DATA_EXISTS, path, "%s %s exists already", list->name, keys[0]);
     entry = data_entry_new(parent, list, keys);

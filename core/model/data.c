@@ -18,8 +18,8 @@ struct lyd_node *data_child(const struct lyd_node *parent, const struct lysc_nod
     return match;
 }
 
-/* "[a='x'][b='y']"; false: a key holds both kinds of quotes, or it is too long. */
-static bool predicate(const struct lysc_node *list, const char *const *keys, char *text, size_t size)
+/* "[a='x'][b='y']" */
+bool data_predicate(const struct lysc_node *list, const char *const *keys, char *text, size_t size)
 {
     const struct lysc_node *key = NULL;
     size_t used = 0;
@@ -42,9 +42,9 @@ static bool predicate(const struct lysc_node *list, const char *const *keys, cha
 struct lyd_node *data_entry(const struct lyd_node *parent, const struct lysc_node *list, const char *const *keys)
 {
     struct lyd_node *match = NULL;
-    char text[1024];
+    char text[PREDICATE_TEXT_MAX];
 
-    if (!lyd_child(parent) || !predicate(list, keys, text, sizeof(text)) ||
+    if (!lyd_child(parent) || !data_predicate(list, keys, text, sizeof(text)) ||
         lyd_find_sibling_val(lyd_child(parent), list, text, strlen(text), &match) != LY_SUCCESS)
         return NULL;
     return match;
