@@ -271,6 +271,24 @@ static int leaf_list_clear(struct pcn_edit *edit, struct lyd_node *unit, const s
     return r;
 }
 
+/* Whether these are the values that are there. */
+static bool leaf_list_is(const struct lyd_node *unit, const struct lysc_node *schema, const json_t *body)
+{
+    const struct lyd_node *node = data_child(unit, schema);
+    struct pcn_error ignored = {};
+    char buffer[VALUE_TEXT];
+    const char *text;
+
+    for (size_t i = 0; i < json_array_size(body); i++) {
+        if (!node || node->schema != schema ||
+            input_text(schema, json_array_get(body, i), "", buffer, &text, &ignored) < 0 ||
+            lyd_value_compare((const struct lyd_node_term *)node, text, strlen(text)) != LY_SUCCESS)
+            return false;
+        node = node->next;
+    }
+    return !node || node->schema != schema;
+}
+
 /* REPLACE: exactly these. CREATE, UPDATE: these too. */
 static int leaf_list_set(struct pcn_edit *edit, struct lyd_node *unit, const struct lysc_node *schema,
                          enum pcn_edit_verb verb, const json_t *body, const char *path, struct pcn_error *error)
@@ -278,8 +296,11 @@ static int leaf_list_set(struct pcn_edit *edit, struct lyd_node *unit, const str
     int r;
 
     r = build_expect(body, schema, path, error);
-    if (r >= 0 && verb == PCN_EDIT_REPLACE)
+    if (r >= 0 && verb == PCN_EDIT_REPLACE) {
+        if (leaf_list_is(unit, schema, body))
+            return 0;
         r = leaf_list_clear(edit, unit, schema);
+    }
     for (size_t i = 0; i < json_array_size(body) && r >= 0; i++) {
         char buffer[VALUE_TEXT];
         const char *text;
@@ -391,7 +412,7 @@ static int merge_list(struct pcn_edit *edit, struct lyd_node *parent, const stru
     return r;
 }
 
-static int unit_reset(struct pcn_edit *edit, struct lyd_node *unit, const char *path, struct pcn_error *error);
+static int unit_clear(struct pcn_edit *edit, struct lyd_node *unit, const char *path, struct pcn_error *error);
 
 /* A container or list of unit: from value, or, replacing without one, emptied. */
 static int merge_unit(struct pcn_edit *edit, struct lyd_node *unit, const struct lysc_node *schema,
@@ -405,7 +426,7 @@ static int merge_unit(struct pcn_edit *edit, struct lyd_node *unit, const struct
                      : list_clear(edit, unit, schema, NULL);
     child = data_child(unit, schema);
     if (!value)
-        return child ? unit_reset(edit, child, path, error) : 0;
+        return child ? unit_clear(edit, child, path, error) : 0;
     if (child)
         return merge_members(edit, child, verb, value, path, error);
     if (lyd_new_inner(unit, schema->module, schema->name, 0, &child) != LY_SUCCESS)
@@ -473,11 +494,16 @@ static int merge_members(struct pcn_edit *edit, struct lyd_node *unit, enum pcn_
     return r;
 }
 
-static int unit_reset(struct pcn_edit *edit, struct lyd_node *unit, const char *path, struct pcn_error *error)
+/* A container whose presence says something goes away; another one cannot, and is emptied. */
+static int unit_clear(struct pcn_edit *edit, struct lyd_node *unit, const char *path, struct pcn_error *error)
 {
-    json_t *nothing = json_object();
-    int r = nothing ? merge_members(edit, unit, PCN_EDIT_REPLACE, nothing, path, error) : -ENOMEM;
+    json_t *nothing;
+    int r;
 
+    if (unit->schema->flags & LYS_PRESENCE)
+        return unit_remove(edit, unit);
+    nothing = json_object();
+    r = nothing ? merge_members(edit, unit, PCN_EDIT_REPLACE, nothing, path, error) : -ENOMEM;
     json_decref(nothing);
     return r;
 }
@@ -509,12 +535,12 @@ static int edit_entry(struct pcn_edit *edit, const struct target *target, enum p
 static int edit_container(struct pcn_edit *edit, const struct target *target, enum pcn_edit_verb verb,
                           const json_t *body, struct pcn_error *error)
 {
-    bool presence = target->schema->nodetype == LYS_CONTAINER && target->schema->flags & LYS_PRESENCE;
-
     if (!target->node && (verb == PCN_EDIT_UPDATE || verb == PCN_EDIT_DELETE))
         return missing(target, error);
+    if (target->node && verb == PCN_EDIT_CREATE && target->schema->flags & LYS_PRESENCE)
+        return pcn_error_set(error, PCN_ERROR_DATA_EXISTS, target->path, "%s exists already", target->path);
     if (verb == PCN_EDIT_DELETE)
-        return presence ? unit_remove(edit, target->node) : unit_reset(edit, target->node, target->path, error);
+        return unit_clear(edit, target->node, target->path, error);
     return merge_unit(edit, target->parent, target->schema, verb, body, target->path, error);
 }
 
@@ -576,11 +602,46 @@ static int edit_target(struct pcn_edit *edit, const struct target *target, enum 
 
 /* ---- must, when, leafref, unique ---- */
 
+/* Where libyang found fault, `Data location "/m:cube[name='c']/m:list[key='k']/leaf".`, as "list/k/leaf". */
+static void constraint_path(const char *where, char path[PATH_TEXT_MAX])
+{
+    const char *c = where ? strcasestr(where, "data location") : NULL;
+    size_t used = 0;
+
+    path[0] = '\0';
+    /* The cube's own segment is left out. */
+    c = c ? strchr(c, ']') : NULL;
+    c = c && c[1] == '/' ? c + 2 : "";
+    while (*c && *c != '"' && used < PATH_TEXT_MAX - 2) {
+        size_t length = strcspn(c, "[]\""), n;
+
+        n = PCN_MIN(length, PATH_TEXT_MAX - 2 - used);
+        memcpy(path + used, c, n);
+        used += n;
+        c += length;
+        if (*c == '[') {
+            const char *value = c + strcspn(c, "'\"");
+            const char *end = *value ? strchr(value + 1, *value) : NULL;
+
+            if (!end)
+                break;
+            path[used++] = '/';
+            n = PCN_MIN((size_t)(end - value - 1), PATH_TEXT_MAX - 1 - used);
+            memcpy(path + used, value + 1, n);
+            used += n;
+            c = end + 1;
+        }
+        c += *c == ']';
+    }
+    path[used] = '\0';
+}
+
 /* On a copy: libyang removes what a false `when` forbids. */
 static int check_constraints(const struct pcn_tree *tree, struct pcn_error *error)
 {
     struct ly_ctx *ctx = tree->schema->ctx;
     struct lyd_node *copy = NULL;
+    char path[PATH_TEXT_MAX];
     LY_ERR result;
 
     if (!tree->schema->constraints)
@@ -591,7 +652,8 @@ static int check_constraints(const struct pcn_tree *tree, struct pcn_error *erro
     lyd_free_all(copy);
     if (result == LY_SUCCESS)
         return 0;
-    return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "", "%s", ly_errmsg(ctx));
+    constraint_path(ly_errpath(ctx), path);
+    return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s%s%s", path, *path ? ": " : "", ly_errmsg(ctx));
 }
 
 /* ---- an edit's life ---- */
