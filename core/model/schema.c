@@ -194,6 +194,16 @@ static const struct lysc_node *by_path(const struct pcn_schema *schema, const ch
     return node;
 }
 
+/* Errors are kept from the first one on, which is the cause of the others. */
+static int module_parse(struct ly_ctx *ctx, const char *text, struct lys_module **ret_module)
+{
+    uint32_t before = ly_log_options(LY_LOSTORE);
+    LY_ERR result = lys_parse_mem(ctx, text, LYS_IN_YANG, ret_module);
+
+    (void)ly_log_options(before);
+    return result == LY_SUCCESS ? 0 : -EINVAL;
+}
+
 static int schema_compile(struct pcn_schema *schema, const char *directory, struct pcn_error *error)
 {
     const struct pcn_cube_kind *kind = schema->kind;
@@ -207,10 +217,13 @@ static int schema_compile(struct pcn_schema *schema, const char *directory, stru
     r = pcn_model_context(directory, &schema->ctx);
     if (r < 0)
         return r;
-    if (lys_parse_mem(schema->ctx, wrapped, LYS_IN_YANG, &module) != LY_SUCCESS)
+    if (module_parse(schema->ctx, wrapped, &module) < 0) {
+        const struct ly_err_item *first = ly_err_first(schema->ctx);
+
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "", "the model of %s does not compile: %s%s%s", kind->name,
-                             ly_errmsg(schema->ctx), ly_errpath(schema->ctx) ? " at " : "",
-                             ly_errpath(schema->ctx) ? ly_errpath(schema->ctx) : "");
+                             first ? first->msg : "", first && first->path ? " at " : "",
+                             first && first->path ? first->path : "");
+    }
     schema->module = module;
     schema->cube = lys_getnext(NULL, NULL, module->compiled, 0);
     if (!schema->cube || !pcn_streq(module->name, kind->name))
