@@ -96,6 +96,8 @@ void pcn_emit_uint(struct pcn_emitter *emitter, const char *leaf, uint64_t value
 {
     char text[24];
 
+    if (emitter->parsed)
+        value = PCN_MIN(value, (uint64_t)INT64_MAX);
     emit_name(emitter, leaf);
     emit_raw(emitter, text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, value));
 }

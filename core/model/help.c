@@ -45,7 +45,7 @@ static json_t *tree_entries(const struct lyd_node *parent, const struct lysc_nod
 /* Those that a handler shows: a page of them. */
 static json_t *handled_entries(const struct help *help, const struct lysc_node *list)
 {
-    struct pcn_emitter emitter = {.paged = true, .page_depth = 1, .limit = ELEMENTS_MAX};
+    struct pcn_emitter emitter = {.parsed = true, .paged = true, .page_depth = 1, .limit = ELEMENTS_MAX};
     json_t *all = NULL, *entries = json_array(), *entry;
     size_t i;
 
@@ -281,7 +281,7 @@ static void words_unit(const struct help *help, json_t *words)
     while ((node = schema_next(help->target->schema, node))) {
         if (!is_wanted(help, node))
             continue;
-        if (help->verb == PCN_HELP_NONE && is_settable(node))
+        if (help->verb == PCN_HELP_NONE && help->target->kind != PCN_TARGET_ACTION && is_settable(node))
             continue;
         json_array_append_new(words,
                               json_sprintf("%s%s", node->name, values && node->nodetype & LYD_NODE_TERM ? "=" : ""));

@@ -92,14 +92,16 @@ struct target {
     const struct lysc_node *schema;
     struct lyd_node *parent;        /* data node that schema's instance belongs into; NULL: it does not exist */
     struct lyd_node *node;          /* the instance; a list's or leaf-list's is its parent; NULL: it does not exist */
-    const char *keys[ALL_KEYS_MAX]; /* of all lists on the path, the target's own included */
+    const char *keys[ALL_KEYS_MAX]; /* canonical, of all lists on the path, the target's own included */
     size_t n_keys;
-    size_t n_own;                    /* of them, the target's own: keys of an entry, the value in a leaf-list */
-    char path[PATH_TEXT_MAX];        /* "ports/p1/ip", for errors */
-    char parent_path[PATH_TEXT_MAX]; /* of the part that exists the longest */
+    size_t n_own;                 /* of them, the target's own: keys of an entry, the value in a leaf-list */
+    const struct lysc_node *lost; /* the first configuration above the target that does not exist; NULL: none */
+    char path[PATH_TEXT_MAX];     /* "ports/p1/ip", for errors */
+    char key_text[512];           /* of keys that were not given as they stand in the tree */
+    size_t key_text_used;
 };
 
-/* tree NULL: the schema alone. -ENOENT: no such path in the model. */
+/* tree NULL: the schema alone. -ENOENT: no such path in the model. ret_target points into itself: it is not copied. */
 int target_find(const struct pcn_schema *schema, const struct pcn_tree *tree, const char *const *segments, size_t n,
                 struct target *ret_target, struct pcn_error *error);
 
@@ -133,7 +135,8 @@ struct pcn_emitter {
     size_t length;
     size_t capacity;
     bool failed;
-    bool comma; /* the next member needs one */
+    bool comma;  /* the next member needs one */
+    bool parsed; /* the text is read again, by a reader that knows no integer above INT64_MAX: there they end */
     unsigned int depth;
     char closing[EMIT_DEPTH_MAX];
     /* Paging: entries at depth page_depth, counted from 0; limit 0: no limit. */

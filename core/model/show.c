@@ -73,7 +73,7 @@ static json_t *unit_state(struct show *show, const struct lysc_node *unit, const
 {
     const struct pcn_state_hooks *hooks = show->hooks;
     const struct pcn_handler *handler = info(unit)->handler;
-    struct pcn_emitter emitter = {};
+    struct pcn_emitter emitter = {.parsed = true};
     json_t *state;
 
     if (!has_state(show, unit))
@@ -265,7 +265,7 @@ static int not_there(const struct target *target, struct pcn_error *error)
 /* An entry that a handler shows. Returns NULL where there is none. */
 static json_t *handled_entry(struct show *show, const struct lysc_node *list, const char *const *keys, size_t n_keys)
 {
-    struct pcn_emitter emitter = {};
+    struct pcn_emitter emitter = {.parsed = true};
     json_t *array = NULL, *entry = NULL;
 
     show->cacheable = false;
@@ -503,6 +503,16 @@ static int show_target(struct show *show, const struct target *target, const cha
     }
 }
 
+/* Something above the target is in no tree, and no handler shows it either. */
+static bool is_lost(const struct show *show, const struct target *target)
+{
+    for (const struct lysc_node *node = target->lost; node; node = data_parent(node)) {
+        if (node->nodetype == LYS_LIST && has_entries(show, node))
+            return false;
+    }
+    return target->lost;
+}
+
 int pcn_tree_get(const struct pcn_tree *tree, const char *const *segments, size_t n_segments,
                  const struct pcn_state_hooks *hooks, char **ret_text, size_t *ret_length, bool *ret_cacheable,
                  struct pcn_error *error)
@@ -514,7 +524,8 @@ int pcn_tree_get(const struct pcn_tree *tree, const char *const *segments, size_
 
     r = target_find(tree->schema, tree, segments, n_segments, &target, error);
     if (r >= 0)
-        r = show_target(&show, &target, segments, n_segments, error);
+        r = is_lost(&show, &target) ? not_there(&target, error)
+                                    : show_target(&show, &target, segments, n_segments, error);
     if (r >= 0 && emitter.failed)
         r = pcn_error_set(error, PCN_ERROR_FAILED, target.path, "the answer did not fit into memory");
     if (r < 0) {

@@ -24,6 +24,24 @@ static int no_such_path(const struct target *target, const char *segment, struct
                          *target->path ? target->path : "the cube");
 }
 
+/* A key or value as it would stand in the tree: "7" for "007". What is not valid stays as it is. */
+static const char *target_canonical(struct target *target, const struct lysc_node *leaf, const char *segment)
+{
+    const char *text = input_spelling(leaf, segment), *canonical = NULL;
+    struct ly_ctx *ctx = leaf->module->ctx;
+    size_t size;
+
+    if (lyd_value_validate(ctx, leaf, text, strlen(text), NULL, NULL, &canonical) != LY_SUCCESS)
+        return text;
+    size = strlen(canonical) + 1;
+    if (!pcn_streq(canonical, text) && size <= sizeof(target->key_text) - target->key_text_used) {
+        text = memcpy(target->key_text + target->key_text_used, canonical, size);
+        target->key_text_used += size;
+    }
+    lydict_remove(ctx, canonical);
+    return text;
+}
+
 /* Takes the keys of a list that follow. Returns the number of segments taken. */
 static size_t target_keys(struct target *target, const struct lysc_node *list, const char *const *segments, size_t n)
 {
@@ -32,7 +50,7 @@ static size_t target_keys(struct target *target, const struct lysc_node *list, c
 
     while (taken < n && taken < info(list)->n_keys && target->n_keys < ALL_KEYS_MAX) {
         key = schema_next(list, key);
-        target->keys[target->n_keys++] = input_spelling(key, segments[taken]);
+        target->keys[target->n_keys++] = target_canonical(target, key, segments[taken]);
         target_extend(target, segments[taken++]);
     }
     target->n_own = taken;
@@ -60,7 +78,7 @@ static size_t target_leaf_list(struct target *target, const struct lysc_node *le
     target->node = target->parent;
     if (!n)
         return 0;
-    target->keys[target->n_keys++] = input_spelling(leaf_list, segments[0]);
+    target->keys[target->n_keys++] = target_canonical(target, leaf_list, segments[0]);
     target->n_own = 1;
     target_extend(target, segments[0]);
     target->node = target->parent ? data_value(target->parent, leaf_list, target->keys[target->n_keys - 1]) : NULL;
@@ -71,6 +89,8 @@ static size_t target_leaf_list(struct target *target, const struct lysc_node *le
 static size_t target_step(struct target *target, const struct lysc_node *child, const char *const *segments, size_t n)
 {
     target_extend(target, segments[0]);
+    if (!target->node && !target->lost && is_config(target->schema))
+        target->lost = target->schema;
     target->parent = target->node;
     target->schema = child;
     target->n_own = 0;
@@ -98,16 +118,16 @@ static bool is_unit(enum pcn_target_kind kind)
 int target_find(const struct pcn_schema *schema, const struct pcn_tree *tree, const char *const *segments, size_t n,
                 struct target *ret_target, struct pcn_error *error)
 {
-    struct target target = {.kind = PCN_TARGET_CUBE, .schema = schema->cube, .node = tree ? tree->root : NULL};
+    struct target *target = ret_target;
 
+    *target = (struct target){.kind = PCN_TARGET_CUBE, .schema = schema->cube, .node = tree ? tree->root : NULL};
     for (size_t i = 0; i < n;) {
-        const struct lysc_node *child = is_unit(target.kind) ? schema_child(target.schema, segments[i]) : NULL;
+        const struct lysc_node *child = is_unit(target->kind) ? schema_child(target->schema, segments[i]) : NULL;
 
-        if (!child || target.n_keys + KEYS_MAX > ALL_KEYS_MAX)
-            return no_such_path(&target, segments[i], error);
-        i += target_step(&target, child, segments + i, n - i);
+        if (!child || target->n_keys + KEYS_MAX > ALL_KEYS_MAX)
+            return no_such_path(target, segments[i], error);
+        i += target_step(target, child, segments + i, n - i);
     }
-    *ret_target = target;
     return 0;
 }
 
