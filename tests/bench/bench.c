@@ -109,7 +109,7 @@ static const struct {
     const char *name;
     int (*run)(void);
 } groups[] = {
-    {"forward", bench_forward}, {"chain", bench_chain},   {"router", bench_router},
+    {"forward", bench_forward}, {"chain", bench_chain},   {"router", bench_router}, {"kernel", bench_kernel},
     {"control", bench_control}, {"routes", bench_routes}, {"rest", bench_rest},
 };
 

@@ -53,5 +53,6 @@ int bench_forward(void);
 int bench_chain(void);
 int bench_router(void);
 int bench_routes(void);
+int bench_kernel(void);
 int bench_control(void);
 int bench_rest(void);

@@ -280,8 +280,8 @@ static int lab_test_run(struct bench_lab *lab, enum bench_way way, int program, 
     return r;
 }
 
-int bench_lab_test_runs(struct bench_lab *lab, enum bench_way way, const char *const *pins, size_t n_pins,
-                        size_t rounds, unsigned int n_packets, double *samples)
+static int lab_test_rounds(struct bench_lab *lab, enum bench_way way, const int *programs, size_t n, size_t rounds,
+                           unsigned int n_packets, double *samples)
 {
     int empty = pcn_run_program(lab->object, way == BENCH_XDP ? "bench_empty_xdp" : "bench_empty_tc");
     double base, ns;
@@ -289,10 +289,8 @@ int bench_lab_test_runs(struct bench_lab *lab, enum bench_way way, const char *c
 
     for (size_t round = 0; round <= rounds; round++) {
         r = lab_test_run(lab, way, empty, n_packets, &base);
-        for (size_t i = 0; r == 0 && i < n_pins; i++) {
-            _cleanup_close_ int program = bpf_obj_get(pins[i]);
-
-            r = program < 0 ? program : lab_test_run(lab, way, program, n_packets, &ns);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+            r = lab_test_run(lab, way, programs[i], n_packets, &ns);
             if (round > 0)
                 samples[i * rounds + round - 1] = ns - base;
         }
@@ -300,4 +298,23 @@ int bench_lab_test_runs(struct bench_lab *lab, enum bench_way way, const char *c
             return r;
     }
     return 0;
+}
+
+int bench_lab_test_runs(struct bench_lab *lab, enum bench_way way, const char *const *pins, size_t n_pins,
+                        size_t rounds, unsigned int n_packets, double *samples)
+{
+    int programs[n_pins], r = 0;
+    size_t n = 0;
+
+    /* All of them first: the daemon takes the program of a device without a port away after a while. */
+    for (; n < n_pins && r == 0; n++) {
+        programs[n] = bpf_obj_get(pins[n]);
+        if (programs[n] < 0)
+            r = programs[n];
+    }
+    if (r == 0)
+        r = lab_test_rounds(lab, way, programs, n_pins, rounds, n_packets, samples);
+    while (n-- > 0)
+        pcn_closep(&programs[n]);
+    return r;
 }

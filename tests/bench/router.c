@@ -7,7 +7,7 @@
 
 #define ROUNDS 15
 #define PACKETS 1000000u
-#define FRAMES_TC 200000u
+#define FRAMES 200000u
 #define DESTINATIONS BENCH_PACKETS_MAX
 #define POSTED_AT_ONCE 10000
 #define LIMIT_NS 30
@@ -91,23 +91,30 @@ static int router_kernel(struct bench_lab *lab, int line, const struct bench_rou
         line, line, line, line, line, path);
 }
 
-static void router_print_test_run(enum bench_way way, double *samples)
+/* samples: the routers', then the program of a device that leads to the stack. */
+static void router_print_test_run(enum bench_way way, const double *samples)
 {
     char what[80];
 
     for (size_t i = 0; i < TABLES; i++) {
+        double whole[ROUNDS], entry[ROUNDS];
         struct bench_row row = {.what = what,
                                 .unit = "ns",
-                                .measure = "ns",
-                                .value = bench_figure(samples + i * ROUNDS, ROUNDS),
+                                .measure = "ns the router",
+                                .peer_name = "the device's program alone",
                                 .target = BENCH_AT_MOST,
                                 .limit = LIMIT_NS,
                                 .pairs = ROUNDS,
-                                .how = "BPF_PROG_TEST_RUN of the device's program and the router, an empty program's "
-                                       "taken off"};
+                                .how =
+                                    "BPF_PROG_TEST_RUN of device and router, and of a device that leads to the stack"};
 
+        memcpy(whole, samples + i * ROUNDS, sizeof(whole));
+        memcpy(entry, samples + TABLES * ROUNDS, sizeof(entry));
         (void)snprintf(what, sizeof(what), "router, %zu routes, %d destinations, %s", tables[i], DESTINATIONS,
                        way == BENCH_XDP ? "XDP_DRV" : "TC");
+        row.value = bench_difference(whole, entry, ROUNDS, 1);
+        row.ours = bench_figure(whole, ROUNDS);
+        row.peer = bench_figure(entry, ROUNDS);
         bench_print(&row);
     }
 }
@@ -142,10 +149,41 @@ static void router_print_live(double *samples)
     }
 }
 
+static int router_test_runs(struct pcn_testd *daemon, struct bench_lab *lab, enum bench_way way, const int *lines)
+{
+    double samples[(TABLES + 1) * ROUNDS];
+    char pins[TABLES + 1][256], device[16];
+    const char *paths[TABLES + 1];
+    int r;
+
+    for (size_t i = 0; i <= TABLES; i++) {
+        (void)snprintf(device, sizeof(device), "d%d", lines[i]);
+        paths[i] = bench_lab_entry(daemon, way, device, pins[i]);
+    }
+    r = bench_lab_test_runs(lab, way, paths, TABLES + 1, ROUNDS, PACKETS, samples);
+    if (r == 0)
+        router_print_test_run(way, samples);
+    return r;
+}
+
+/* A device whose program is attached, and whose port has gone: packets go to the stack. */
+static int router_idle_device(struct pcn_testd *daemon, struct bench_lab *lab, enum bench_way way)
+{
+    char body[128];
+    int line = bench_lab_line(lab, way);
+
+    (void)snprintf(body, sizeof(body), "{\"type\": \"%s\", \"ports\": [{\"name\": \"in\", \"peer\": \"d%d\"}]}",
+                   way == BENCH_XDP ? "XDP_DRV" : "TC", line);
+    if (line < 0 || pcn_testd_post(daemon, body, "simpleforwarder/idle%d", line) != 201 ||
+        pcn_testd_patch(daemon, "{\"peer\": \"\"}", "simpleforwarder/idle%d/ports/in", line) / 100 != 2)
+        return -EIO;
+    return line;
+}
+
 static int router_measure(struct pcn_testd *daemon, struct bench_lab *lab, const struct bench_route *routes)
 {
     double samples[(2 + 2 * TABLES) * ROUNDS];
-    int lines[2 + 2 * TABLES] = {(int)BENCH_NO_LINE, bench_lab_line(lab, BENCH_TC)};
+    int lines[2 + 2 * TABLES] = {(int)BENCH_NO_LINE, bench_lab_line(lab, BENCH_TC)}, idle;
     int r = lines[1] < 0 ? lines[1] : router_kernel(lab, lines[1], routes, tables[0]);
 
     for (size_t i = 0; i < 2 * TABLES && r == 0; i++) {
@@ -158,21 +196,15 @@ static int router_measure(struct pcn_testd *daemon, struct bench_lab *lab, const
         r = router_packets(lab, routes, tables[0]);
     /* Live frames first: they show that every packet is forwarded. */
     if (r == 0)
-        r = bench_lab_rounds(lab, lines, PCN_ARRAY_SIZE(lines), ROUNDS, FRAMES_TC, samples);
+        r = bench_lab_rounds(lab, lines, PCN_ARRAY_SIZE(lines), ROUNDS, FRAMES, samples);
     if (r < 0)
         return r;
     router_print_live(samples);
     for (enum bench_way way = BENCH_XDP; way <= BENCH_TC && r == 0; way++) {
-        char pins[TABLES][256], device[16];
-        const char *paths[TABLES];
-
-        for (size_t i = 0; i < TABLES; i++) {
-            (void)snprintf(device, sizeof(device), "d%d", lines[2 + (way == BENCH_TC ? TABLES : 0) + i]);
-            paths[i] = bench_lab_entry(daemon, way, device, pins[i]);
-        }
-        r = bench_lab_test_runs(lab, way, paths, TABLES, ROUNDS, PACKETS, samples);
-        if (r == 0)
-            router_print_test_run(way, samples);
+        idle = router_idle_device(daemon, lab, way);
+        if (idle < 0)
+            return idle;
+        r = router_test_runs(daemon, lab, way, (const int[]){lines[2 + way * TABLES], lines[3 + way * TABLES], idle});
     }
     return r;
 }
