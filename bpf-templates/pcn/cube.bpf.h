@@ -100,7 +100,8 @@ PCN_INLINE void pcn_span(struct pcn_ctx *ctx, const struct pcn_packet *packet)
     if (!pcn_identity.shadow || pcn_likely(!PCN_READ_ONCE(pcn_cube.span)))
         return;
     ifindex = pcn_host_device(packet);
-    if (!ifindex)
+    /* What comes from there was seen there. */
+    if (!ifindex || ifindex == ctx->ingress_ifindex)
         return;
     ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
     bpf_clone_redirect(ctx, ifindex, 0);

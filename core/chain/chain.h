@@ -53,7 +53,8 @@ struct pcn_netdev {
     struct pcn_net_device device;
     struct pcn_patch patch; /* the entry programs; .instance NULL: not attached */
     enum pcn_cube_type type;
-    struct pcn_port *port; /* whose peer it is, or NULL */
+    struct pcn_port *port;   /* whose peer it is, or NULL */
+    struct pcn_port *shadow; /* it leads to the shadow namespace of this port's cube, or NULL */
     struct pcn_stack stack;
     uint32_t devmap_entry; /* XDP */
     bool egress_attached;
@@ -70,6 +71,7 @@ struct pcn_port {
     char peer[2 * PCN_NAME_MAX + 2]; /* as configured; "": none */
     struct pcn_netdev *netdev;       /* connected to it */
     struct pcn_port *link;           /* connected to it: both name each other */
+    struct pcn_netdev *shadow;       /* device to the shadow namespace */
     struct pcn_stack stack;
     bool dirty;
     bool was_up;
@@ -95,10 +97,11 @@ struct pcn_cube {
     uint16_t n_ids;
     struct pcn_port *parent_port; /* transparent: what it sits on */
     struct pcn_netdev *parent_netdev;
-    void *state;       /* the kind's */
-    void *owner;       /* the daemon's */
-    void *queue;       /* the slow path's */
-    UT_hash_handle hh; /* by name */
+    void *state;        /* the kind's */
+    void *owner;        /* the daemon's */
+    void *queue;        /* the slow path's */
+    void *shadow_space; /* the shadow layer's */
+    UT_hash_handle hh;  /* by name */
 };
 
 struct pcn_chain_config {
@@ -150,6 +153,10 @@ void pcn_chain_port_free(struct pcn_port *port);
  */
 int pcn_chain_peer_prepare(struct pcn_port *port, const char *peer, struct pcn_error *error);
 void pcn_chain_peer_set(struct pcn_port *port, const char *peer);
+
+/* The device that leads to the port's device in the shadow namespace: what comes from there leaves by the port. */
+int pcn_chain_shadow_set(struct pcn_port *port, const char *device, struct pcn_error *error);
+void pcn_chain_shadow_clear(struct pcn_port *port);
 
 /* ---- transparent cubes ---- */
 

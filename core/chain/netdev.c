@@ -158,7 +158,7 @@ int chain_netdev_use(struct pcn_chain *chain, const char *name, enum pcn_cube_ty
     if (r < 0 || !device.up || device.loopback)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "peer", "Interface %s does not exist or is down", name);
     HASH_FIND_STR(chain->netdevs, name, netdev);
-    if (netdev && netdev->type != type && !netdev->port && !netdev->stack.n) {
+    if (netdev && netdev->type != type && !netdev->port && !netdev->shadow && !netdev->stack.n) {
         chain_netdev_free(chain, netdev);
         netdev = NULL;
     }
@@ -200,8 +200,39 @@ void chain_netdev_free(struct pcn_chain *chain, struct pcn_netdev *netdev)
 
 void chain_netdev_idle(struct pcn_netdev *netdev)
 {
-    if (!netdev->port && !netdev->stack.n)
+    if (!netdev->port && !netdev->shadow && !netdev->stack.n)
         netdev->idle_since = pcn_clock_ms();
+}
+
+/* ---- shadow ---- */
+
+int pcn_chain_shadow_set(struct pcn_port *port, const char *device, struct pcn_error *error)
+{
+    struct pcn_cube *cube = port->cube;
+    struct pcn_netdev *netdev;
+    int r;
+
+    r = chain_netdev_use(cube->chain, device, type_is_xdp(cube->type) ? PCN_TYPE_XDP_SKB : PCN_TYPE_TC, &netdev, error);
+    if (r < 0)
+        return r;
+    netdev->shadow = port;
+    netdev->idle_since = 0;
+    port->shadow = netdev;
+    __atomic_store_n(&pcn_instance_data(cube->patch.instance)->hosts[port->id], (uint32_t)netdev->device.ifindex,
+                     __ATOMIC_RELEASE);
+    chain_mark_netdev(cube->chain, netdev);
+    return 0;
+}
+
+void pcn_chain_shadow_clear(struct pcn_port *port)
+{
+    struct pcn_netdev *netdev = TAKE_PTR(port->shadow);
+
+    if (!netdev)
+        return;
+    __atomic_store_n(&pcn_instance_data(port->cube->patch.instance)->hosts[port->id], 0, __ATOMIC_RELEASE);
+    netdev->shadow = NULL;
+    chain_netdev_free(port->cube->chain, netdev);
 }
 
 struct pcn_netdev *pcn_chain_netdev(const struct pcn_chain *chain, const char *name)
@@ -220,7 +251,8 @@ void pcn_chain_tick(struct pcn_chain *chain)
 
     HASH_ITER(hh, chain->netdevs, netdev, next)
     {
-        if (!netdev->port && !netdev->stack.n && netdev->idle_since && now - netdev->idle_since >= NETDEV_IDLE_MS)
+        if (!netdev->port && !netdev->shadow && !netdev->stack.n && netdev->idle_since &&
+            now - netdev->idle_since >= NETDEV_IDLE_MS)
             chain_netdev_free(chain, netdev);
     }
     HASH_ITER(hh, chain->cubes, cube, next_cube)
@@ -247,6 +279,10 @@ static void netdev_removed(struct pcn_chain *chain, struct pcn_netdev *netdev)
 {
     struct pcn_port *port = netdev->port;
 
+    if (netdev->shadow) {
+        pcn_chain_shadow_clear(netdev->shadow);
+        return;
+    }
     while (netdev->stack.n)
         (void)pcn_chain_detach(netdev->stack.cubes[0], netdev->device.name, NULL);
     if (port) {

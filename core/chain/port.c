@@ -91,6 +91,7 @@ void pcn_chain_port_free(struct pcn_port *port)
     struct pcn_cube *cube = port->cube;
 
     chain_port_disconnect(port);
+    pcn_chain_shadow_clear(port);
     while (port->stack.n) {
         char target[sizeof(port->peer)];
 

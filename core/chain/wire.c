@@ -347,6 +347,11 @@ void chain_rewire_netdev(struct pcn_chain *chain, struct pcn_netdev *netdev)
 
     if (!netdev->patch.instance)
         return;
+    if (netdev->shadow) {
+        path_program(&in, &netdev->shadow->cube->patch, PCN_EGRESS, netdev->shadow->id);
+        patch_set(chain, &netdev->patch, PCN_NEXT_INGRESS, &in.steps[0], xdp);
+        return;
+    }
     for (size_t i = 0; i < netdev->stack.n; i++)
         path_program(&in, &netdev->stack.cubes[i]->patch, PCN_INGRESS, 0);
     if (port)

@@ -9,6 +9,7 @@
 #include <daemon/request.h>
 #include <jansson.h>
 #include <model/model.h>
+#include <shadow/shadow.h>
 #include <slowpath/slowpath.h>
 
 struct pcn_loop;
@@ -38,6 +39,7 @@ struct pcn_daemon {
     struct pcn_net *net;
     struct pcn_chain *chain;
     struct pcn_slowpath *slowpath;
+    struct pcn_shadow *shadow;
     struct pcn_service *services; /* by name */
     uint64_t boot;                /* in ETags: generations start anew with the daemon */
 };

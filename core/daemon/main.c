@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <http/http.h>
 #include <libgen.h>
+#include <shadow/helper.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -19,6 +20,7 @@ struct process {
     struct pcn_http *http;
     int signals;
     int pidfile;
+    int helper;    /* see shadow/helper.h */
     bool handover; /* leave everything in the kernel as it is */
     char rundir[512];
     char pidpath[600];
@@ -71,6 +73,13 @@ static int http_start(struct process *process, struct pcn_error *error)
 
     (void)snprintf(socket, sizeof(socket), "%s/api.sock", process->rundir);
     return pcn_http_start(&config, error, &process->http);
+}
+
+/* ---- what cubes call ---- */
+
+int pcn_work(void (*work)(void *data), void (*done)(void *data), void *data)
+{
+    return pcn_loop_work(the_daemon->loop, work, done, data);
 }
 
 /* ---- events ---- */
@@ -229,6 +238,9 @@ static int daemon_start(struct process *process, struct pcn_error *error)
                          error);
     if (r < 0)
         return r;
+    r = pcn_shadow_new(process->helper, options->instance, daemon->loop, daemon->net, daemon->chain, &daemon->shadow);
+    if (r < 0)
+        return r;
     pcn_service_load_all(daemon);
     r = pcn_loop_every(daemon->loop, 1000, every_second, process);
     if (r < 0)
@@ -249,6 +261,7 @@ static void daemon_stop(struct process *process)
     while (daemon->chain && (cube = pcn_chain_cube_next(daemon->chain, NULL)))
         pcn_member_delete(daemon, pcn_member_of(cube));
     pcn_slowpath_freep(&daemon->slowpath);
+    pcn_shadow_freep(&daemon->shadow);
     pcn_loop_freep(&daemon->loop);
     pcn_chain_freep(&daemon->chain);
     pcn_service_unload_all(daemon);
@@ -261,7 +274,8 @@ static int process_run(struct process *process)
     struct pcn_error error = {};
     int r;
 
-    r = signals_block(process);
+    process->helper = pcn_helper_start();
+    r = process->helper < 0 ? process->helper : signals_block(process);
     if (r >= 0)
         r = pcn_loop_new(&process->daemon.loop);
     if (r >= 0)
@@ -306,7 +320,7 @@ static int handover(const struct pcn_options *options)
 
 int main(int argc, char **argv)
 {
-    struct process process = {.signals = -1, .pidfile = -1, .daemon.bpf = {.packets = -1}};
+    struct process process = {.signals = -1, .pidfile = -1, .helper = -1, .daemon.bpf = {.packets = -1}};
     struct pcn_options *options = &process.daemon.options;
     int r = 0;
 
@@ -337,6 +351,7 @@ int main(int argc, char **argv)
         (void)rmdir(process.rundir);
     }
     pcn_closep(&process.signals);
+    pcn_closep(&process.helper);
     pcn_closep(&process.pidfile);
     pcn_log_close();
     pcn_options_done(options);

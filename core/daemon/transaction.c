@@ -168,7 +168,7 @@ static int reserve_cube(struct pcn_transaction *transaction, struct item *item, 
     member->service->cubes++;
     member->cube->owner = member;
     item->member = member;
-    return 0;
+    return pcn_shadow_cube_add(transaction->daemon->shadow, member->cube, error);
 }
 
 static int reserve_item(struct pcn_transaction *transaction, struct item *item, struct pcn_error *error)
@@ -187,6 +187,8 @@ static int reserve_item(struct pcn_transaction *transaction, struct item *item, 
         if (!change_is_port(change) || change->op != PCN_CHANGE_CREATE)
             continue;
         r = pcn_chain_port_new(item->member->cube, change->keys[0], NULL, &port, error);
+        if (r >= 0)
+            r = pcn_shadow_port_add(transaction->daemon->shadow, port, error);
         if (r < 0)
             return r;
     }
@@ -273,10 +275,17 @@ static int prepare_item(struct item *item, struct pcn_error *error)
 static void member_free(struct pcn_daemon *daemon, struct pcn_member *member)
 {
     pcn_slowpath_forget(daemon->slowpath, member->cube->id);
+    pcn_shadow_cube_remove(daemon->shadow, member->cube);
     member->service->cubes--;
     pcn_chain_cube_free(member->cube);
     pcn_tree_freep(&member->tree);
     free(member);
+}
+
+static void port_free(struct pcn_daemon *daemon, struct pcn_port *port)
+{
+    pcn_shadow_port_remove(daemon->shadow, port);
+    pcn_chain_port_free(port);
 }
 
 static void abort_item(struct pcn_transaction *transaction, struct item *item)
@@ -302,7 +311,7 @@ static void abort_item(struct pcn_transaction *transaction, struct item *item)
         port = pcn_port_by_name(item->member->cube, change->keys[0]);
         /* One that reserve refused because it exists has a tree entry: the model said so before. */
         if (port)
-            pcn_chain_port_free(port);
+            port_free(transaction->daemon, port);
     }
 }
 
@@ -320,7 +329,8 @@ static void apply_cube(struct pcn_cube *cube, const struct pcn_change *change)
         (void)pcn_chain_set_span(cube, pcn_node_bool(change->after, "span", false));
 }
 
-static void apply_change(struct pcn_cube *cube, struct pcn_change *change, const struct pcn_handler *handler)
+static void apply_change(struct pcn_daemon *daemon, struct pcn_cube *cube, struct pcn_change *change,
+                         const struct pcn_handler *handler)
 {
     bool port = change_is_port(change);
     int r;
@@ -336,13 +346,13 @@ static void apply_change(struct pcn_cube *cube, struct pcn_change *change, const
                     change->path[0] ? change->path : "the cube", strerror(-r));
     }
     if (port && change->op == PCN_CHANGE_DELETE)
-        pcn_chain_port_free(pcn_port_by_name(cube, change->keys[0]));
+        port_free(daemon, pcn_port_by_name(cube, change->keys[0]));
 }
 
-static void apply_item(struct item *item)
+static void apply_item(struct pcn_daemon *daemon, struct item *item)
 {
     for (size_t i = 0; i < pcn_edit_n_changes(item->edit); i++)
-        apply_change(item->member->cube, pcn_edit_change(item->edit, i), pcn_edit_handler(item->edit, i));
+        apply_change(daemon, item->member->cube, pcn_edit_change(item->edit, i), pcn_edit_handler(item->edit, i));
 }
 
 int pcn_transaction_commit(struct pcn_transaction *transaction, struct pcn_error *error)
@@ -363,7 +373,7 @@ int pcn_transaction_commit(struct pcn_transaction *transaction, struct pcn_error
     }
     /* The journal's fdatasync belongs here: what follows cannot fail. */
     for (size_t i = 0; i < n; i++)
-        apply_item(&transaction->items[i]);
+        apply_item(transaction->daemon, &transaction->items[i]);
     pcn_chain_rewire(transaction->daemon->chain);
     for (size_t i = 0; i < n; i++) {
         struct item *item = &transaction->items[i];

@@ -208,7 +208,8 @@ static int device_up(struct pcn_net *net, int ifindex, uint32_t mtu)
     r = rtnl_link_get_kernel(net->sock, ifindex, NULL, &old);
     if (r >= 0) {
         rtnl_link_set_flags(change, IFF_UP);
-        rtnl_link_set_mtu(change, mtu);
+        if (mtu)
+            rtnl_link_set_mtu(change, mtu);
         r = rtnl_link_change(net->sock, old, change, 0);
     }
     rtnl_link_put(old);
@@ -245,6 +246,27 @@ int pcn_net_make_pair(struct pcn_net *net, const char *outer, const char *inner,
     *ret_outer = outer_ifindex;
     *ret_inner = inner_ifindex;
     return 0;
+}
+
+int pcn_net_make_remote(struct pcn_net *net, const char *name, const char *peer, int namespace)
+{
+    struct rtnl_link *link = rtnl_link_veth_alloc(), *other;
+    int r;
+
+    if (!link)
+        return -ENOMEM;
+    pcn_net_remove(net, name);
+    rtnl_link_set_name(link, name);
+    other = rtnl_link_veth_get_peer(link);
+    rtnl_link_set_name(other, peer);
+    rtnl_link_set_ns_fd(other, namespace);
+    r = rtnl_link_add(net->sock, link, NLM_F_CREATE | NLM_F_EXCL);
+    rtnl_link_put(other);
+    rtnl_link_put(link);
+    if (r < 0)
+        return pcn_log_error(-EIO, "cannot make veth pair %s: %s", name, nl_geterror(r));
+    (void)device_write(name, "disable_ipv6", "1");
+    return device_up(net, (int)if_nametoindex(name), 0);
 }
 
 void pcn_net_remove(struct pcn_net *net, const char *name)

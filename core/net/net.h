@@ -48,6 +48,8 @@ void pcn_net_addresses(const struct pcn_net *net, int ifindex, void (*each)(void
  */
 int pcn_net_make_pair(struct pcn_net *net, const char *outer, const char *inner, uint32_t mtu, int *ret_outer,
                       int *ret_inner);
+/* A veth whose other end, peer, is in another namespace; this end is up. An old one of that name is replaced. */
+int pcn_net_make_remote(struct pcn_net *net, const char *name, const char *peer, int namespace);
 void pcn_net_remove(struct pcn_net *net, const char *name);
 
 /* Turns TX checksumming and TSO of a device off; -errno of the ioctl. */

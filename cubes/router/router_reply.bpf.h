@@ -63,6 +63,12 @@ PCN_INLINE enum pcn_verdict router_verdict(int verdict)
     return PCN_SLOW_PATH;
 }
 
+/* Of someone the router did not ask for: the shadow namespace did. */
+PCN_INLINE bool router_is_hosts(__u32 neighbour)
+{
+    return pcn_identity.shadow && !neighbour;
+}
+
 /* ---- ARP ---- */
 
 struct router_arp {
@@ -123,7 +129,7 @@ __noinline int router_arp(struct pcn_ctx *ctx)
     neighbour = sender.v4 ? router_neighbour_find(&sender, packet->port, 4) : 0;
     known = router_is_known(neighbour, router_mac_read(arp->sender_mac));
     if (arp->operation == bpf_htons(ROUTER_ARP_REPLY)) {
-        if (known)
+        if (known || router_is_hosts(neighbour))
             return router_host_or_drop(packet, ROUTER_DROP_NOT_ASKED);
         return pcn_slow_path(packet, ROUTER_SLOW_ARP, neighbour, 0, 0);
     }
@@ -246,7 +252,7 @@ PCN_INLINE enum pcn_verdict router_advertisement(struct pcn_ctx *ctx, struct pcn
         return pcn_slow_path(packet, ROUTER_SLOW_ND, 0, 0, 0);
     __builtin_memcpy(&target, nd->target, 16);
     neighbour = router_neighbour_find(&target, packet->port, 6);
-    if (router_is_known(neighbour, router_mac_read_last(nd->mac)))
+    if (router_is_known(neighbour, router_mac_read_last(nd->mac)) || router_is_hosts(neighbour))
         return router_host_or_drop(packet, ROUTER_DROP_NOT_ASKED);
     return pcn_slow_path(packet, ROUTER_SLOW_ND, neighbour, 0, 0);
 }

@@ -8,26 +8,16 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-/* A daemon that cannot make shadow namespaces lacks these, and still has routers. */
-#pragma weak pcn_shadow_address
-#pragma weak pcn_shadow_route
-#pragma weak pcn_shadow_mac
-
-static bool has_shadow(const struct router *router)
-{
-    return pcn_shadow_address && pcn_cube_has_shadow(router->cube);
-}
-
 void router_shadow_address(struct router *router, const struct router_address *address, bool add)
 {
-    if (has_shadow(router) && address->role != ROUTER_ADDRESS_LINK_LOCAL)
+    if (pcn_cube_has_shadow(router->cube) && address->role != ROUTER_ADDRESS_LINK_LOCAL)
         pcn_shadow_address(address->interface->port, address->network.family, &address->address,
                            (uint8_t)address->network.length, add);
 }
 
 void router_shadow_mac(struct router *router, const struct router_interface *interface)
 {
-    if (has_shadow(router))
+    if (pcn_cube_has_shadow(router->cube))
         pcn_shadow_mac(interface->port, interface->mac);
 }
 
@@ -37,7 +27,7 @@ void router_shadow_route(struct router *router, const struct router_rib_route *r
     const struct router_nexthop *nexthop = route->nexthop;
     struct pcn_port *port = NULL;
 
-    if (!has_shadow(router) || nexthop->key.kind == ROUTER_BLACKHOLE)
+    if (!pcn_cube_has_shadow(router->cube) || nexthop->key.kind == ROUTER_BLACKHOLE)
         return;
     if (nexthop->way.port >= 0 && router->interfaces[nexthop->way.port])
         port = router->interfaces[nexthop->way.port]->port;
