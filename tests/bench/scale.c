@@ -225,11 +225,12 @@ static int scale_ports(struct pcn_testd *daemon)
 
 /* ---- one after another ---- */
 
+static const char *const types[] = {"TC", "XDP_SKB", "XDP_DRV"};
+
 /* A port to the hub, a port to a device; then the way back in pieces, or at once. */
 static int scale_standard(struct pcn_testd *daemon, const char *kind, unsigned int i)
 {
-    static const char *const types[] = {"TC", "XDP_SKB", "XDP_DRV"};
-    const char *type = types[i / 5 % 3];
+    const char *type = types[i / 5 % PCN_ARRAY_SIZE(types)];
     char body[256];
 
     (void)snprintf(body, sizeof(body),
@@ -280,12 +281,13 @@ static int scale_loop(struct pcn_testd *daemon, unsigned int loops)
                        "for device in loop0 loop1 pool0 pool1; do ip link set $device up; done");
     if (r < 0)
         return r;
-    if (pcn_testd_post(daemon, "{\"type\": \"TC\", \"ports\": [{\"name\": \"p\"}]}", "simpleforwarder/hub-TC") != 201 ||
-        pcn_testd_post(daemon, "{\"type\": \"XDP_SKB\", \"ports\": [{\"name\": \"p\"}]}",
-                       "simpleforwarder/hub-XDP_SKB") != 201 ||
-        pcn_testd_post(daemon, "{\"type\": \"XDP_DRV\", \"ports\": [{\"name\": \"p\"}]}",
-                       "simpleforwarder/hub-XDP_DRV") != 201)
-        return -EIO;
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(types); i++) {
+        char body[64];
+
+        (void)snprintf(body, sizeof(body), "{\"type\": \"%s\", \"ports\": [{\"name\": \"p\"}]}", types[i]);
+        if (pcn_testd_post(daemon, body, "simpleforwarder/hub-%s", types[i]) != 201)
+            return -EIO;
+    }
     for (unsigned int i = 0; i < WARM_UP + loops && r == 0; i++) {
         if (i == WARM_UP) {
             struct count none;
@@ -304,7 +306,12 @@ static int scale_loop(struct pcn_testd *daemon, unsigned int loops)
     if (r < 0)
         return r;
     printf("   in %.1f s\n", scale_now_s() - start);
-    return count_back(daemon, &before);
+    r = count_back(daemon, &before);
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(types); i++) {
+        if (pcn_testd_delete(daemon, "simpleforwarder/hub-%s", types[i]) / 100 != 2)
+            r = -EIO;
+    }
+    return r;
 }
 
 int main(int argc, char **argv)
