@@ -27,6 +27,35 @@ static const struct {
     [PCN_ERROR_FAILED] = {"operation-failed", 500, EIO},
 };
 
+/* Length of the UTF-8 sequence at text; 0: it is none, or cut short. */
+static size_t sequence(const char *text)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+    size_t length = *byte < 0x80 ? 1 : *byte < 0xc2 ? 0 : *byte < 0xe0 ? 2 : *byte < 0xf0 ? 3 : *byte < 0xf5 ? 4 : 0;
+
+    for (size_t i = 1; i < length; i++) {
+        if ((byte[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    /* Overlong forms, surrogates, beyond Unicode. */
+    if ((*byte == 0xe0 && byte[1] < 0xa0) || (*byte == 0xed && byte[1] > 0x9f) || (*byte == 0xf0 && byte[1] < 0x90) ||
+        (*byte == 0xf4 && byte[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+/* Values are quoted up to a limit in bytes, in the middle of a character: JSON would not take it. */
+static void mend(char *text)
+{
+    while (*text) {
+        size_t length = sequence(text);
+
+        if (!length)
+            *text = '?';
+        text += length ? length : 1;
+    }
+}
+
 int pcn_error_set(struct pcn_error *error, enum pcn_error_tag tag, const char *path, const char *format, ...)
 {
     va_list args;
@@ -40,6 +69,8 @@ int pcn_error_set(struct pcn_error *error, enum pcn_error_tag tag, const char *p
     va_start(args, format);
     (void)vsnprintf(error->message, sizeof(error->message), format, args);
     va_end(args);
+    mend(error->path);
+    mend(error->message);
     return -tags[tag].errnum;
 }
 

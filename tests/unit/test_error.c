@@ -43,10 +43,21 @@ static void what_is_too_long_is_cut(void)
     PCN_CHECK_EQ(strlen(error.message), sizeof(error.message) - 1);
 }
 
+static void what_is_said_is_always_utf8(void)
+{
+    struct pcn_error error = {};
+
+    (void)pcn_error_set(&error, PCN_ERROR_INVALID_VALUE, "a\xff/b", "%.2s|%.3s|%s|%s|%s|%s", "\xe2\x82\xac",
+                        "\xe2\x82\xac", "\xed\xa0\x80", "\xc0\xaf", "\xf0\x9f\x98\x80", "\xc3");
+    PCN_CHECK_STR(error.path, "a?/b");
+    PCN_CHECK_STR(error.message, "??|\xe2\x82\xac|???|??|\xf0\x9f\x98\x80|?");
+}
+
 static const struct pcn_test tests[] = {
     {.name = "every tag has a name a status and an errno", .run = every_tag_has_a_name_a_status_and_an_errno},
     {.name = "the first error stays", .run = the_first_error_stays},
     {.name = "what is too long is cut", .run = what_is_too_long_is_cut},
+    {.name = "what is said is always utf8", .run = what_is_said_is_always_utf8},
 };
 
 int main(int argc, char **argv)
