@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the tests of the model share: a module with one of everything, a kind
- * of it with handlers that record, and short ways to edit, look and compare.
+ * What the tests of the model share: short ways to edit, look and compare.
  * Paths are text, "rule/7/action"; bodies are JSON with ' for ".
  */
 #pragma once
+#include "model_probe.h"
 #include <harness/suite.h>
-#include <model/model.h>
-
-#define PROBE_MODULE(name, body)                                                                                       \
-    "module " name " {\n"                                                                                              \
-    "  yang-version 1.1;\n"                                                                                            \
-    "  namespace \"http://polycube.network/" name "\";\n"                                                              \
-    "  prefix \"" name "\";\n"                                                                                         \
-    "  import polycube-base { prefix \"polycube-base\"; }\n"                                                           \
-    "  import polycube-standard-base { prefix \"polycube-standard-base\"; }\n"                                         \
-    "  polycube-base:service-description \"A module of tests\";\n"                                                     \
-    "  polycube-base:service-name \"" name "\";\n" body "\n}\n"
-
-extern const struct pcn_cube_kind probe_kind;
-extern struct pcn_cube *const probe_cube; /* only ever compared */
-extern char probe_calls[4096];            /* what the handlers were called for */
-extern const struct pcn_state_hooks probe_config, probe_state;
 
 struct probe {
     struct pcn_schema *schema;
@@ -34,12 +18,6 @@ bool probe_open(struct probe *probe, const char *body);
 bool probe_open_kind(struct probe *probe, const struct pcn_cube_kind *kind, const char *body);
 void probe_close(struct probe *probe);
 
-struct probe_path {
-    char text[4096];
-    const char *segments[32];
-    size_t n;
-};
-void probe_path(struct probe_path *ret_path, const char *text);
 json_t *probe_json(const char *text); /* NULL for NULL */
 
 /* The edit is left open. Its error is in probe->error. */
