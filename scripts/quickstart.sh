@@ -19,86 +19,20 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 type=${TYPE:-TC}
-base=/run/polycube-quickstart
 hosts="a1 a2 b1 b2 up"
 
-# ---- up and down ----
-
-pid_of() { cat "$1/polycubed.pid" 2>/dev/null || true; }
-
-# remove ID: the daemon, the namespaces, what it wrote.
-remove() {
-    local id=$1 dir=$base/$1 pid
-    pid=$(pid_of "$dir")
-    if [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null; then
-        for _ in $(seq 100); do
-            kill -0 "$pid" 2>/dev/null || break
-            sleep 0.05
-        done
-    fi
-    for namespace in $hosts daemon; do
-        # Servers that were interrupted with us: nobody else is in there.
-        ip netns pids "pcnq$id-$namespace" 2>/dev/null | xargs -r kill 2>/dev/null || true
-        ip netns del "pcnq$id-$namespace" 2>/dev/null || true
-    done
-    mountpoint -q "$dir/bpf" && umount "$dir/bpf"
-    rm -rf "$dir"
-    rmdir "$base" 2>/dev/null || true
-}
-
-in_host() {
-    local host=$1
-    shift
-    nsenter --net="/run/netns/pcnq$id-$host" -- "$@"
-}
-
-pctl() { "$polycubectl" --url "unix://$dir/run/default/api.sock" "$@"; }
-
-# A command as the reader would type it, and what it prints.
 show() {
+    # A command as the reader would type it, and what it prints.
     printf '\n$ polycubectl %s\n' "$*"
     pctl "$@"
 }
 
-start_daemon() {
-    mkdir -p "$dir/bpf" "$dir/run"
-    mount -t bpf bpf "$dir/bpf"
-    ip netns add "pcnq$id-daemon"
-    ip -n "pcnq$id-daemon" link set lo up
-    in_host daemon "$build/bin/polycubed" --port 0 --bpffs "$dir/bpf" --rundir "$dir/run" \
-        --cubesdir "$build/cubes" --logfile "$dir/polycubed.log" --pidfile "$dir/polycubed.pid" \
-        --configfile /dev/null >"$dir/stdout" 2>&1 </dev/null &
-    for _ in $(seq 200); do
-        pctl version >/dev/null 2>&1 && return
-        kill -0 $! 2>/dev/null || { cat "$dir/stdout" >&2; die "polycubed did not start"; }
-        sleep 0.02
-    done
-    cat "$dir/stdout" >&2
-    die "polycubed does not answer"
-}
-
-# add_host NAME IPV4 IPV6 GATEWAY4 GATEWAY6: a namespace; its veth's other end, to.NAME, is where the daemon is.
-add_host() {
-    local name=$1 namespace="pcnq$id-$1"
-    ip netns add "$namespace"
-    ip -n "pcnq$id-daemon" link add "to.$name" type veth peer name eth0 netns "$namespace"
-    ip -n "pcnq$id-daemon" link set "to.$name" up
-    ip -n "$namespace" link set lo up
-    ip -n "$namespace" link set eth0 up
-    ip -n "$namespace" address add "$2/24" dev eth0
-    ip -n "$namespace" address add "$3/64" dev eth0 nodad
-    ip -n "$namespace" route add default via "$4"
-    ip -n "$namespace" -6 route add default via "$5"
-    # XDP over veth: nobody fills in checksums on the way, and frames are redirected to ends that poll (GRO).
-    [ "$type" = TC ] || in_host "$name" ethtool -K eth0 tx off tso off gro on >/dev/null
-}
-
 build_network() {
-    add_host a1 10.0.1.11 fd00:0:0:1::11 10.0.1.1 fd00:0:0:1::1
-    add_host a2 10.0.1.12 fd00:0:0:1::12 10.0.1.1 fd00:0:0:1::1
-    add_host b1 10.0.2.11 fd00:0:0:2::11 10.0.2.1 fd00:0:0:2::1
-    add_host b2 10.0.2.12 fd00:0:0:2::12 10.0.2.1 fd00:0:0:2::1
-    add_host up 10.0.3.2 fd00:0:0:3::2 10.0.3.1 fd00:0:0:3::1
+    lab_host a1 10.0.1.11/24 10.0.1.1 fd00:0:0:1::11/64 fd00:0:0:1::1
+    lab_host a2 10.0.1.12/24 10.0.1.1 fd00:0:0:1::12/64 fd00:0:0:1::1
+    lab_host b1 10.0.2.11/24 10.0.2.1 fd00:0:0:2::11/64 fd00:0:0:2::1
+    lab_host b2 10.0.2.12/24 10.0.2.1 fd00:0:0:2::12/64 fd00:0:0:2::1
+    lab_host up 10.0.3.2/24 10.0.3.1 fd00:0:0:3::2/64 fd00:0:0:3::1
 
     pctl simplebridge add br1 type="$type"
     pctl br1 ports add a1 peer=to.a1
@@ -154,7 +88,7 @@ prove_ping() {
 
 prove_tcp() {
     local answer
-    in_host b1 iperf3 -s -1 -D -I "$dir/iperf.pid" >/dev/null
+    in_host b1 iperf3 -s -1 -D -I "$lab_dir/iperf.pid" >/dev/null
     for _ in $(seq 100); do
         [ -z "$(in_host b1 ss -Hltn 'sport = :5201')" ] || break
         sleep 0.02
@@ -166,15 +100,15 @@ prove_tcp() {
 }
 
 prove_http() {
-    mkdir "$dir/www"
-    head -c 32M /dev/urandom >"$dir/www/file"
-    nsenter --net="/run/netns/pcnq$id-b2" -- python3 -m http.server --directory "$dir/www" --bind "${v4[b2]}" 8080 >/dev/null 2>&1 &
+    mkdir "$lab_dir/www"
+    head -c 32M /dev/urandom >"$lab_dir/www/file"
+    nsenter --net="/run/netns/$lab_id-b2" -- python3 -m http.server --directory "$lab_dir/www" --bind "${v4[b2]}" 8080 >/dev/null 2>&1 &
     local server=$! sum
     sum=$(in_host a2 curl -sS --fail --retry 20 --retry-delay 0 --retry-connrefused --max-time 20 \
         "http://${v4[b2]}:8080/file" | sha256sum) || { kill $server; die "the download failed"; }
     kill $server
     wait $server 2>/dev/null || true
-    [ "$sum" = "$(sha256sum <"$dir/www/file")" ] || die "the download differs from the file"
+    [ "$sum" = "$(sha256sum <"$lab_dir/www/file")" ] || die "the download differs from the file"
     say "curl a2 - b2: 32 MB, SHA-256 as on the server"
 }
 
@@ -204,14 +138,16 @@ prove_tables() {
 
 # ---- the run ----
 
+lab=pcnq lab_base=/run/polycube-quickstart
+. "$(dirname "$0")/lab.sh"
 keep=
 case ${1-} in
 "") ;;
 --keep) keep=1 ;;
 --down)
     need_root
-    for kept in "$base"/*/; do
-        [ ! -d "$kept" ] || remove "$(basename "$kept")"
+    for kept in "$lab_base"/*/; do
+        [ ! -d "$kept" ] || (lab_id=$(basename "$kept") && lab_dir=$lab_base/$lab_id && lab_down)
     done
     exit 0
     ;;
@@ -228,10 +164,9 @@ else
     build=$top/build/release
 fi
 
-id=$$ dir=$base/$$ polycubectl=$build/bin/polycubectl
-trap 'remove $id' EXIT
+trap lab_down EXIT
 started=$(date +%s%N)
-start_daemon
+lab_up
 build_network
 say "6 cubes of 5 kinds at $type, 5 hosts: up in $((($(date +%s%N) - started) / 1000000)) ms"
 prove_ping
@@ -245,8 +180,8 @@ say "all of it works: $throughput Gbit/s and $latency ms across bridge, router a
 if [ -n "$keep" ]; then
     trap - EXIT
     printf '%s\n' "It is still up. Play with it:" \
-        "  export POLYCUBECTL_URL=unix://$dir/run/default/api.sock" \
-        "  $polycubectl r1 show" \
-        "  ip netns exec pcnq$id-a1 ping ${v4[b1]}" \
+        "  export POLYCUBECTL_URL=unix://$lab_dir/run/default/api.sock" \
+        "  $build/bin/polycubectl r1 show" \
+        "  ip netns exec $lab_id-a1 ping ${v4[b1]}" \
         "and remove it with: scripts/quickstart.sh --down"
 fi
