@@ -238,7 +238,7 @@ static int daemon_start(struct process *process, struct pcn_error *error)
                          error);
     if (r < 0)
         return r;
-    r = pcn_shadow_new(process->helper, options->instance, daemon->loop, daemon->net, daemon->chain, &daemon->shadow);
+    r = pcn_shadow_new(process->helper, options->instance, process->rundir, daemon->loop, daemon->net, daemon->chain, &daemon->shadow);
     if (r < 0)
         return r;
     pcn_service_load_all(daemon);

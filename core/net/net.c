@@ -7,8 +7,12 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 
+#include <linux/rtnetlink.h>
+
 #include <netlink/addr.h>
+#include <netlink/attr.h>
 #include <netlink/cache.h>
+#include <netlink/msg.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/veth.h>
@@ -264,9 +268,28 @@ int pcn_net_make_remote(struct pcn_net *net, const char *name, const char *peer,
     rtnl_link_put(other);
     rtnl_link_put(link);
     if (r < 0)
-        return pcn_log_error(-EIO, "cannot make veth pair %s: %s", name, nl_geterror(r));
+        return pcn_log_error(r == -NLE_EXIST ? -EEXIST : -EIO, "cannot make veth pair %s: %s", name, nl_geterror(r));
     (void)device_write(name, "disable_ipv6", "1");
     return device_up(net, (int)if_nametoindex(name), 0);
+}
+
+int pcn_net_add_name(struct nl_sock *sock, int ifindex, const char *name)
+{
+    const struct ifinfomsg info = {.ifi_index = ifindex};
+    struct nl_msg *message = nlmsg_alloc_simple(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND);
+    struct nlattr *list;
+    int r = -NLE_NOMEM;
+
+    if (!message)
+        return -ENOMEM;
+    if (nlmsg_append(message, (void *)&info, sizeof(info), NLMSG_ALIGNTO) == 0 &&
+        (list = nla_nest_start(message, IFLA_PROP_LIST)) && nla_put_string(message, IFLA_ALT_IFNAME, name) == 0) {
+        (void)nla_nest_end(message, list);
+        r = nl_send_sync(sock, message);
+    } else {
+        nlmsg_free(message);
+    }
+    return r < 0 ? pcn_log_error(-EIO, "cannot name device %d %s: %s", ifindex, name, nl_geterror(r)) : 0;
 }
 
 void pcn_net_remove(struct pcn_net *net, const char *name)

@@ -10,6 +10,7 @@
 
 struct pcn_loop;
 struct pcn_net;
+struct nl_sock;
 
 struct pcn_net_device {
     int ifindex;
@@ -48,13 +49,16 @@ void pcn_net_addresses(const struct pcn_net *net, int ifindex, void (*each)(void
  */
 int pcn_net_make_pair(struct pcn_net *net, const char *outer, const char *inner, uint32_t mtu, int *ret_outer,
                       int *ret_inner);
-/* A veth whose other end, peer, is in another namespace; this end is up. An old one of that name is replaced. */
+/* A veth whose other end, peer, is in another namespace; this end is up. An old one of that name is replaced.
+ * -EEXIST: the other namespace has a device called peer. */
 int pcn_net_make_remote(struct pcn_net *net, const char *name, const char *peer, int namespace);
+/* A further name (altname): longer ones than the kernel takes for the first are fine. */
+int pcn_net_add_name(struct nl_sock *sock, int ifindex, const char *name);
 void pcn_net_remove(struct pcn_net *net, const char *name);
 
 /* Turns TX checksumming and TSO of a device off; -errno of the ioctl. */
 int pcn_net_plain_checksums(const char *name);
 /* Whether TX checksumming is on. */
 bool pcn_net_has_tx_checksum(const char *name);
-/* Renames with an altname where name is longer than the kernel takes: "br1-very-long…" -> "br1-v-1a2b3c4d". */
+/* A name that the kernel takes, for one that may be too long: "br1-very-long…" -> "br1-v-1a2b3c4d". */
 void pcn_net_short_name(const char *name, char ret_short[IFNAMSIZ]);

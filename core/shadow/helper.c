@@ -129,7 +129,9 @@ static int do_create(int home, const struct request *request, int fds[N_FDS])
     r = directory_ready();
     if (r < 0)
         return r;
-    namespace_remove(path);
+    /* One that is there already is somebody else's. */
+    if (access(path, F_OK) == 0)
+        return -EEXIST;
     if (unshare(CLONE_NEWNET) < 0)
         return -errno;
     r = namespace_fill(path, fds);

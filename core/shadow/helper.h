@@ -20,7 +20,7 @@ struct pcn_namespace_fds {
 int pcn_helper_start(void);
 
 /* Answers wait for the helper: some ms. -errno of what it did; -EPIPE: it is gone. */
-/* One of that name that is left from an earlier daemon is replaced. */
+/* -EEXIST: there is one of that name. */
 int pcn_helper_create(int helper, const char *name, struct pcn_namespace_fds *ret_fds);
 int pcn_helper_delete(int helper, const char *name);
 /* Makes a veth's end in the namespace ready: it polls, fills in its checksums, is up. Returns its ifindex. */

@@ -4,6 +4,8 @@
 #include "private.h"
 #include <base/log.h>
 #include <base/loop.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <netlink/route/addr.h>
@@ -11,34 +13,108 @@
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 struct pcn_shadow {
     int helper;
-    char instance[64];
+    char prefix[PCN_NAMESPACE_MAX]; /* of the names of namespaces and devices: "pcn-" or "pcn-<instance>-" */
+    char records[600];              /* directory: a file for each namespace of ours */
     struct pcn_loop *loop;
     struct pcn_net *net;
     struct pcn_chain *chain;
 };
 
-int pcn_shadow_new(int helper, const char *instance, struct pcn_loop *loop, struct pcn_net *net,
+/* ---- what was left by a daemon that was killed ---- */
+
+static void record_path(const struct pcn_shadow *shadow, const char *name, char path[800])
+{
+    (void)snprintf(path, 800, "%s/%s", shadow->records, name);
+}
+
+static int record_add(const struct pcn_shadow *shadow, const char *name)
+{
+    char path[800];
+    int fd;
+
+    if (mkdir(shadow->records, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    record_path(shadow, name, path);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    (void)close(fd);
+    return 0;
+}
+
+static void namespace_delete(const struct pcn_shadow *shadow, const char *name)
+{
+    char path[800];
+    int r;
+
+    r = pcn_helper_delete(shadow->helper, name);
+    if (r < 0)
+        pcn_log_err("cannot delete network namespace %s: %s", name, strerror(-r));
+    record_path(shadow, name, path);
+    (void)unlink(path);
+}
+
+static void left_namespaces(const struct pcn_shadow *shadow)
+{
+    DIR *directory = opendir(shadow->records);
+    struct dirent *entry;
+
+    while (directory && (entry = readdir(directory))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        pcn_log_info("deleting network namespace %s: the daemon before left it", entry->d_name);
+        namespace_delete(shadow, entry->d_name);
+    }
+    if (directory)
+        (void)closedir(directory);
+}
+
+/* One that a process keeps alive keeps its devices, too. */
+static void left_device(void *data, const struct pcn_net_device *device)
+{
+    const struct pcn_shadow *shadow = data;
+    unsigned int cube, port;
+    int end = 0;
+
+    if (!device->veth || strncmp(device->name, shadow->prefix, strlen(shadow->prefix)) != 0)
+        return;
+    if (sscanf(device->name + strlen(shadow->prefix), "%4u-%4u%n", &cube, &port, &end) == 2 &&
+        !device->name[strlen(shadow->prefix) + (size_t)end])
+        pcn_net_remove(shadow->net, device->name);
+}
+
+int pcn_shadow_new(int helper, const char *instance, const char *rundir, struct pcn_loop *loop, struct pcn_net *net,
                    struct pcn_chain *chain, struct pcn_shadow **ret_shadow)
 {
     struct pcn_shadow *shadow = calloc(1, sizeof(*shadow));
+    bool other = !pcn_streq(instance, "default");
 
     if (!shadow)
         return -ENOMEM;
     shadow->helper = helper;
-    (void)snprintf(shadow->instance, sizeof(shadow->instance), "%s", instance);
+    (void)snprintf(shadow->prefix, sizeof(shadow->prefix), "pcn-%s%s", other ? instance : "", other ? "-" : "");
+    (void)snprintf(shadow->records, sizeof(shadow->records), "%s/shadows", rundir);
     shadow->loop = loop;
     shadow->net = net;
     shadow->chain = chain;
+    left_namespaces(shadow);
+    pcn_net_each(net, left_device, shadow);
     *ret_shadow = shadow;
     return 0;
 }
 
-void pcn_shadow_freep(struct pcn_shadow **shadow)
+void pcn_shadow_freep(struct pcn_shadow **ptr)
 {
-    free(TAKE_PTR(*shadow));
+    struct pcn_shadow *shadow = TAKE_PTR(*ptr);
+
+    if (!shadow)
+        return;
+    (void)rmdir(shadow->records);
+    free(shadow);
 }
 
 /* ---- namespaces ---- */
@@ -65,14 +141,19 @@ static int space_open(struct space *space)
     r = pcn_helper_create(shadow->helper, space->name, &space->fds);
     if (r < 0)
         return r;
+    r = record_add(shadow, space->name);
     space->route = nl_socket_alloc();
-    if (!space->route)
-        return -ENOMEM;
-    if (nl_socket_set_fd(space->route, NETLINK_ROUTE, space->fds.route) < 0) {
+    if (r >= 0 && !space->route)
+        r = -ENOMEM;
+    if (r >= 0 && nl_socket_set_fd(space->route, NETLINK_ROUTE, space->fds.route) < 0) {
         nl_socket_free(TAKE_PTR(space->route));
-        return -EIO;
+        r = -EIO;
     }
-    return pcn_loop_add(shadow->loop, space->fds.monitor, space_monitor, space);
+    if (r >= 0)
+        r = pcn_loop_add(shadow->loop, space->fds.monitor, space_monitor, space);
+    if (r < 0)
+        namespace_delete(shadow, space->name);
+    return r;
 }
 
 int pcn_shadow_cube_add(struct pcn_shadow *shadow, struct pcn_cube *cube, struct pcn_error *error)
@@ -88,11 +169,10 @@ int pcn_shadow_cube_add(struct pcn_shadow *shadow, struct pcn_cube *cube, struct
     space->shadow = shadow;
     space->cube = cube;
     space->fds = (struct pcn_namespace_fds){-1, -1, -1};
-    if (pcn_streq(shadow->instance, "default"))
-        (void)snprintf(space->name, sizeof(space->name), "pcn-%s", cube->name);
+    if (snprintf(space->name, sizeof(space->name), "%s%s", shadow->prefix, cube->name) >= (int)sizeof(space->name))
+        r = -ENAMETOOLONG;
     else
-        (void)snprintf(space->name, sizeof(space->name), "pcn-%s-%s", shadow->instance, cube->name);
-    r = space_open(space);
+        r = space_open(space);
     if (r < 0) {
         r = pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "shadow", "cannot make network namespace %s: %s",
                           space->name, strerror(-r));
@@ -114,15 +194,18 @@ void pcn_shadow_cube_remove(struct pcn_shadow *shadow, struct pcn_cube *cube)
         pcn_shadow_port_remove(shadow, port);
         cube->shadow_space = NULL;
     }
-    (void)pcn_helper_delete(shadow->helper, space->name);
+    namespace_delete(shadow, space->name);
     space_free(space);
 }
 
 /* ---- ports ---- */
 
-static void outside_name(const struct pcn_port *port, char name[IFNAMSIZ])
+static void outside_name(const struct pcn_shadow *shadow, const struct pcn_port *port, char name[IFNAMSIZ])
 {
-    (void)snprintf(name, IFNAMSIZ, "pcn-%u-%u", port->cube->id, port->id);
+    char full[PCN_NAMESPACE_MAX + 16];
+
+    (void)snprintf(full, sizeof(full), "%s%u-%u", shadow->prefix, port->cube->id, port->id);
+    pcn_net_short_name(full, name);
 }
 
 int pcn_shadow_port_add(struct pcn_shadow *shadow, struct pcn_port *port, struct pcn_error *error)
@@ -133,15 +216,17 @@ int pcn_shadow_port_add(struct pcn_shadow *shadow, struct pcn_port *port, struct
 
     if (!space)
         return 0;
-    outside_name(port, outside);
+    outside_name(shadow, port, outside);
     pcn_net_short_name(port->name, inside);
     r = pcn_net_make_remote(shadow->net, outside, inside, space->fds.namespace);
     if (r >= 0)
         r = pcn_helper_device_up(shadow->helper, space->name, inside);
     if (r >= 0) {
         space->inside[port->id] = r;
-        r = pcn_chain_shadow_set(port, outside, error);
+        r = pcn_streq(inside, port->name) ? 0 : pcn_net_add_name(space->route, r, port->name);
     }
+    if (r >= 0)
+        r = pcn_chain_shadow_set(port, outside, error);
     if (r < 0) {
         pcn_shadow_port_remove(shadow, port);
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "ports", "cannot make device %s in namespace %s: %s",
@@ -159,7 +244,7 @@ void pcn_shadow_port_remove(struct pcn_shadow *shadow, struct pcn_port *port)
         return;
     space->inside[port->id] = 0;
     pcn_chain_shadow_clear(port);
-    outside_name(port, outside);
+    outside_name(shadow, port, outside);
     pcn_net_remove(shadow->net, outside);
 }
 

@@ -3,7 +3,9 @@
  * Shadow namespaces: a cube's ports as devices of a network namespace of its
  * own, so that daemons and tools of the host (routing daemons, ping, tcpdump) can be used on a cube.
  *
- *   port p1 of cube r1 ── pcn-<id>-<port> ══ veth ══ p1, in namespace pcn-r1
+ *   port p1 of cube r1 ── pcn-<id>-<port id> ══ veth ══ p1, in namespace pcn-r1
+ *
+ * and with an instance other than "default": pcn-<instance>-<id>-<port id>, pcn-<instance>-r1.
  *
  * What the cube gives to its host (PCN_HOST) goes in; what the namespace sends
  * leaves by the port, as if the cube had sent it. Addresses, routes and MACs are mirrored
@@ -15,8 +17,12 @@
 
 struct pcn_shadow;
 
-/* helper: of pcn_helper_start(), which stays the caller's. */
-int pcn_shadow_new(int helper, const char *instance, struct pcn_loop *loop, struct pcn_net *net,
+/*
+ * Removes what a daemon that was killed left; which namespaces are ours says a directory in rundir, with
+ * a file for each: a name alone does not tell instance "a", cube "b-c" from instance "a-b", cube "c".
+ * helper: of pcn_helper_start(), which stays the caller's.
+ */
+int pcn_shadow_new(int helper, const char *instance, const char *rundir, struct pcn_loop *loop, struct pcn_net *net,
                    struct pcn_chain *chain, struct pcn_shadow **ret_shadow);
 void pcn_shadow_freep(struct pcn_shadow **shadow);
 
