@@ -15,12 +15,15 @@ mkdir -p "$build/crashes"
 failed=()
 for name in "${fuzzers[@]}"; do
     # What is found goes to a folder of the build; the corpus in the sources is only read.
-    found=$build/corpus/$name log=$build/fuzz_$name.log
+    found=$build/corpus/$name log=$build/fuzz_$name.log options=()
     mkdir -p "$found"
+    if [ -f "$top/tests/fuzz/$name.dict" ]; then
+        options=("-dict=$top/tests/fuzz/$name.dict")
+    fi
     say "$name, $seconds s"
     # UBSan's findings end the run as crashes do.
     if UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$build/bin/fuzz_$name" -max_total_time="$seconds" -timeout=10 \
-        -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$build/crashes/$name-" \
+        -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$build/crashes/$name-" "${options[@]}" \
         "$found" "$top/tests/fuzz/corpus/$name" >"$log" 2>&1; then
         grep -E 'stat::(number_of_executed_units|average_exec_per_sec)' "$log"
         grep -E 'cov: ' "$log" | tail -1

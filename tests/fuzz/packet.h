@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+#pragma once
+#include <pcn/common.bpf.h>
+
+__u16 fuzz_parse_xdp(struct pcn_ctx *ctx, struct pcn_packet *packet);
