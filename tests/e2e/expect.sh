@@ -12,13 +12,14 @@ trap lab_down EXIT
 
 checks=0 failed=0
 
-# expect WHAT COMMAND...: it has to succeed.
+# expect WHAT COMMAND...: it has to succeed. TELL=1: what it prints is shown.
 expect() {
     local what=$1 output
     shift
     checks=$((checks + 1))
     if output=$("$@" 2>&1); then
         printf 'ok   %s\n' "$what"
+        [ -z "${TELL-}" ] || printf '%s\n' "$output"
     else
         printf 'FAIL %s: %s\n%s\n' "$what" "$*" "$output"
         failed=$((failed + 1))
