@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fast path's parser, compiled for this machine as for TC and as for XDP. The input: how much of the frame is
  * linear (two bytes, 0: all), flags (one byte: GSO, an accelerated tag), the frame.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parser as it is compiled for XDP. */
 #define PCN_XDP
 #include "packet.h"
