@@ -159,7 +159,8 @@ static int node_bind(struct pcn_schema *schema, const struct lysc_node *node, st
 
         if (r < 0)
             return r;
-        new->n_keys += node->nodetype == LYS_LIST && is_key(child);
+        if (node->nodetype == LYS_LIST && is_key(child))
+            new->n_keys++;
         new->leaf_lists = new->leaf_lists || (child->nodetype == LYS_LEAFLIST && is_config(child));
     }
     if (new->n_keys > KEYS_MAX)
