@@ -132,6 +132,7 @@ def moves(path, n, url, peers, sender, receivers):
         if answer.status != 200:
             print(f"move {i}: {answer.status} {body.decode()}")
             break
+        time.sleep(0.001)  # some frames take each way
     stop.set()
     traffic.join()
     received = lambda: sum(len(receiver.counts) for receiver in others)
