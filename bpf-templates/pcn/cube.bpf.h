@@ -91,6 +91,14 @@ PCN_INLINE __u32 pcn_host_device(const struct pcn_packet *packet)
     return pcn_cube.hosts[port & (PCN_PORTS_MAX - 1)];
 }
 
+#ifndef PCN_XDP
+/* What comes from the shadow namespace was seen there. */
+PCN_INLINE bool pcn_is_spanned(const struct pcn_ctx *ctx, __u32 ifindex)
+{
+    return PCN_READ_ONCE(pcn_cube.span) && ifindex != ctx->ingress_ifindex;
+}
+#endif
+
 /* A copy to the shadow namespace, device of the packet's port. */
 PCN_INLINE void pcn_span(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 {
@@ -100,8 +108,7 @@ PCN_INLINE void pcn_span(struct pcn_ctx *ctx, const struct pcn_packet *packet)
     if (!pcn_identity.shadow || pcn_likely(!PCN_READ_ONCE(pcn_cube.span)))
         return;
     ifindex = pcn_host_device(packet);
-    /* What comes from there was seen there. */
-    if (!ifindex || ifindex == ctx->ingress_ifindex)
+    if (!ifindex || !pcn_is_spanned(ctx, ifindex))
         return;
     ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
     bpf_clone_redirect(ctx, ifindex, 0);
@@ -115,6 +122,9 @@ PCN_INLINE int pcn_to_host(struct pcn_ctx *ctx, const struct pcn_packet *packet)
     if (!ifindex)
         return pcn_drop_count(PCN_DROP_NO_HOST);
 #ifndef PCN_XDP
+    /* It is there as a copy: a second one would be answered a second time. */
+    if (pcn_unlikely(pcn_is_spanned(ctx, ifindex)))
+        return PCN_ACT_DROP;
     ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
 #endif
     return bpf_redirect(ifindex, 0);
