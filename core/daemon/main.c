@@ -104,6 +104,7 @@ static void every_second(void *data)
     struct process *process = data;
 
     pcn_chain_tick(process->daemon.chain);
+    pcn_shadow_tick(process->daemon.shadow);
 }
 
 static void on_signal(void *data)
@@ -238,7 +239,8 @@ static int daemon_start(struct process *process, struct pcn_error *error)
                          error);
     if (r < 0)
         return r;
-    r = pcn_shadow_new(process->helper, options->instance, process->rundir, daemon->loop, daemon->net, daemon->chain, &daemon->shadow);
+    r = pcn_shadow_new(process->helper, options->instance, process->rundir, daemon->loop, daemon->net, daemon->chain,
+                       &daemon->shadow);
     if (r < 0)
         return r;
     pcn_service_load_all(daemon);
