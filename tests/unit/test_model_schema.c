@@ -87,6 +87,18 @@ static void bounds_and_references_are_watched(void)
     probe_close(&probe);
 }
 
+static void a_name_in_another_case_is_text_where_text_is_taken(void)
+{
+    static const struct pcn_cube_kind kind = {
+        .name = "k",
+        .yang = PROBE_MODULE("k", BASE "leaf u { type union { type enumeration { enum any; } type string; } }")};
+    struct probe probe;
+
+    PCN_REQUIRE(probe_open_kind(&probe, &kind, "{'u':'ANY'}"));
+    SHOWS("u", "'ANY'");
+    probe_close(&probe);
+}
+
 static void paths_lead_to_what_the_model_has(void)
 {
     static const struct {
@@ -262,6 +274,8 @@ static const struct pcn_test tests[] = {
     {.name = "wrapping moves data and leaves the rest", .run = wrapping_moves_data_and_leaves_the_rest},
     {.name = "a choice alone is watched", .run = a_choice_alone_is_watched},
     {.name = "bounds and references are watched", .run = bounds_and_references_are_watched},
+    {.name = "a name in another case is text where text is taken",
+     .run = a_name_in_another_case_is_text_where_text_is_taken},
     {.name = "paths lead to what the model has", .run = paths_lead_to_what_the_model_has},
     {.name = "words complete what can come next", .run = words_complete_what_can_come_next},
     {.name = "help says what can be given", .run = help_says_what_can_be_given},
