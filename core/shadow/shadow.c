@@ -107,6 +107,15 @@ int pcn_shadow_new(int helper, const char *instance, const char *rundir, struct 
     return 0;
 }
 
+void pcn_shadow_tick(struct pcn_shadow *shadow)
+{
+    for (struct pcn_cube *cube = pcn_chain_cube_next(shadow->chain, NULL); cube;
+         cube = pcn_chain_cube_next(shadow->chain, cube)) {
+        if (cube->shadow_space)
+            space_tick(cube->shadow_space);
+    }
+}
+
 void pcn_shadow_freep(struct pcn_shadow **ptr)
 {
     struct pcn_shadow *shadow = TAKE_PTR(*ptr);
@@ -121,6 +130,7 @@ void pcn_shadow_freep(struct pcn_shadow **ptr)
 
 static void space_free(struct space *space)
 {
+    space_forget(space, NULL);
     if (space->fds.monitor >= 0)
         pcn_loop_remove(space->shadow->loop, space->fds.monitor);
     /* Closes its descriptor, too. */
@@ -243,6 +253,7 @@ void pcn_shadow_port_remove(struct pcn_shadow *shadow, struct pcn_port *port)
     if (!space)
         return;
     space->inside[port->id] = 0;
+    space_forget(space, port);
     pcn_chain_shadow_clear(port);
     outside_name(shadow, port, outside);
     pcn_net_remove(shadow->net, outside);

@@ -24,6 +24,8 @@ struct pcn_shadow;
  */
 int pcn_shadow_new(int helper, const char *instance, const char *rundir, struct pcn_loop *loop, struct pcn_net *net,
                    struct pcn_chain *chain, struct pcn_shadow **ret_shadow);
+/* Once a second. */
+void pcn_shadow_tick(struct pcn_shadow *shadow);
 void pcn_shadow_freep(struct pcn_shadow **shadow);
 
 /* A cube that has a shadow: its namespace. RESOURCE_DENIED: it cannot be made. */
