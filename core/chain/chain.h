@@ -53,7 +53,9 @@ struct pcn_netdev {
     struct pcn_net_device device;
     struct pcn_patch patch; /* the entry programs; .instance NULL: not attached */
     enum pcn_cube_type type;
-    struct pcn_port *port;   /* whose peer it is, or NULL */
+    struct pcn_port *port;           /* whose peer it is, or NULL */
+    const struct pcn_port *claimant; /* whose peer it becomes in the change `claimed`; compared, not followed */
+    uint64_t claimed;
     struct pcn_port *shadow; /* it leads to the shadow namespace of this port's cube, or NULL */
     struct pcn_stack stack;
     uint32_t devmap_entry; /* XDP */
@@ -147,6 +149,8 @@ int pcn_chain_set_span(struct pcn_cube *cube, bool on);
 int pcn_chain_port_new(struct pcn_cube *cube, const char *name, const char *uuid, struct pcn_port **ret_port,
                        struct pcn_error *error);
 void pcn_chain_port_free(struct pcn_port *port);
+/* Before the peers of a change are prepared: two ports of one change cannot have the same device. */
+void pcn_chain_peers_begin(struct pcn_chain *chain);
 /*
  * Whether port may be connected to peer ("", "eth0", "br1:p1"), and the entry of a netdev attached.
  * Needs every cube and port of the transaction to exist.

@@ -169,6 +169,11 @@ static int peer_check_port(const struct pcn_port *port, const char *peer, struct
     return 0;
 }
 
+void pcn_chain_peers_begin(struct pcn_chain *chain)
+{
+    chain->change++;
+}
+
 int pcn_chain_peer_prepare(struct pcn_port *port, const char *peer, struct pcn_error *error)
 {
     struct pcn_chain *chain = port->cube->chain;
@@ -181,6 +186,9 @@ int pcn_chain_peer_prepare(struct pcn_port *port, const char *peer, struct pcn_e
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "peer", "the name of a peer is too long");
     if (strchr(peer, ':'))
         return peer_check_port(port, peer, error);
+    netdev = pcn_chain_netdev(chain, peer);
+    if (netdev && netdev->claimed == chain->change && netdev->claimant != port)
+        return pcn_error_set(error, PCN_ERROR_IN_USE, "peer", "%s is given to two ports", peer);
     r = chain_netdev_use(chain, peer, port->cube->type, &netdev, error);
     if (r < 0)
         return r;
@@ -189,6 +197,8 @@ int pcn_chain_peer_prepare(struct pcn_port *port, const char *peer, struct pcn_e
         return pcn_error_set(error, PCN_ERROR_IN_USE, "peer", "Iface already in use: %s is the peer of %s:%s", peer,
                              netdev->port->cube->name, netdev->port->name);
     }
+    netdev->claimant = port;
+    netdev->claimed = chain->change;
     return 0;
 }
 

@@ -13,7 +13,8 @@ struct pcn_chain {
     uint64_t epoch;             /* given to slots that are retired now */
     uint64_t epoch_done;        /* a grace period is over since that one */
     bool epoch_running;
-    bool rewire; /* something is dirty */
+    bool rewire;     /* something is dirty */
+    uint64_t change; /* counts pcn_chain_peers_begin() */
 };
 
 /* wire.c */

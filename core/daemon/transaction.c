@@ -364,6 +364,7 @@ int pcn_transaction_commit(struct pcn_transaction *transaction, struct pcn_error
         r = reserve_item(transaction, &transaction->items[i], error);
     for (size_t i = 0; i < n && r >= 0; i++)
         r = validate_item(&transaction->items[i], error);
+    pcn_chain_peers_begin(transaction->daemon->chain);
     for (size_t i = 0; i < n && r >= 0; i++)
         r = prepare_item(&transaction->items[i], error);
     if (r < 0) {
