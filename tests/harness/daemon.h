@@ -56,6 +56,9 @@ void pcn_reply_done(struct pcn_reply *reply);
  */
 int pcn_testd_request(struct pcn_testd *daemon, const char *method, const char *path, const char *body,
                       struct pcn_reply *ret_reply);
+/* Same, with a header of the request: "If-Match: ..."; NULL: none. */
+int pcn_testd_request_with(struct pcn_testd *daemon, const char *method, const char *path, const char *header,
+                           const char *body, struct pcn_reply *ret_reply);
 /* Same, with the path as a format; the reply is printed unless the status is 2xx. For set-up. */
 int pcn_testd_post(struct pcn_testd *daemon, const char *body, const char *format, ...) PCN_PRINTF(3, 4);
 int pcn_testd_patch(struct pcn_testd *daemon, const char *body, const char *format, ...) PCN_PRINTF(3, 4);

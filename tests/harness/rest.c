@@ -65,8 +65,8 @@ static CURL *rest_handle(void)
     return curl;
 }
 
-int pcn_testd_request(struct pcn_testd *daemon, const char *method, const char *path, const char *body,
-                      struct pcn_reply *ret_reply)
+int pcn_testd_request_with(struct pcn_testd *daemon, const char *method, const char *path, const char *header,
+                           const char *body, struct pcn_reply *ret_reply)
 {
     _cleanup_(pcn_reply_done) struct pcn_reply reply = {};
     struct buffer text = {}, head = {};
@@ -78,6 +78,8 @@ int pcn_testd_request(struct pcn_testd *daemon, const char *method, const char *
 
     snprintf(url, sizeof(url), "http://localhost/polycube/v1/%s", path);
     headers = curl_slist_append(headers, "Expect:");
+    if (header)
+        headers = curl_slist_append(headers, header);
     rest_prepare(curl, daemon, method, url, body, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &text);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, &head);
@@ -97,6 +99,12 @@ int pcn_testd_request(struct pcn_testd *daemon, const char *method, const char *
         reply = (struct pcn_reply){};
     }
     return (int)status;
+}
+
+int pcn_testd_request(struct pcn_testd *daemon, const char *method, const char *path, const char *body,
+                      struct pcn_reply *ret_reply)
+{
+    return pcn_testd_request_with(daemon, method, path, NULL, body, ret_reply);
 }
 
 /* A request of set-up: anything but 2xx is printed. */

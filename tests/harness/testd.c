@@ -215,15 +215,22 @@ int pcn_testd_stop(struct pcn_testd **daemon)
     struct pcn_testd *d = *daemon;
     unsigned int left;
     int status, r = 0;
+    pid_t group;
 
     if (!d)
         return -ESRCH;
+    group = d->process.pid;
     kill(d->process.pid, SIGTERM);
     status = pcn_process_wait(&d->process, STOP_DEADLINE_MS);
     if (status) {
         fprintf(stderr, "polycubed did not end well: %d\n", status);
         testd_print_log(d);
         r = status < 0 ? status : -ECHILD;
+    }
+    /* Its helper, and whatever else it started, is in its process group. */
+    if (!PCN_WAIT(STOP_DEADLINE_MS, kill(-group, 0) < 0 && errno == ESRCH)) {
+        printf("    left behind: processes of group %d\n", (int)group);
+        r = -ENOTEMPTY;
     }
     char pins[256];
 
