@@ -86,6 +86,17 @@ static int link_up(int fd, const char *device)
     return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
 }
 
+/* IPv4 settings are the host's at first: but the cube forwards, not the namespace, which may see copies of all (span). */
+static void forward_nothing(void)
+{
+    int fd = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    (void)!write(fd, "0", 1);
+    (void)close(fd);
+}
+
 /* In the new namespace: it is named, and its descriptors opened. */
 static int namespace_fill(const char *path, int fds[N_FDS])
 {
@@ -100,6 +111,7 @@ static int namespace_fill(const char *path, int fds[N_FDS])
         (void)unlink(path);
         return r;
     }
+    forward_nothing();
     fds[0] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     fds[1] = netlink_open(0);
     fds[2] =
