@@ -64,7 +64,7 @@ int pcn_model_context(const char *directory, struct ly_ctx **ret_ctx);
 /*
  * Compiles a kind's module and binds its handlers. The base modules are built in;
  * directory (may be NULL) is searched for others. -EINVAL: does not compile, a handler names a
- * path that the module does not have, or a construct we refuse (a must over its siblings, an augment of another kind).
+ * path that the module does not have, or a list has more keys than we take.
  */
 int pcn_schema_new(const struct pcn_cube_kind *kind, const char *directory, struct pcn_schema **ret_schema,
                    struct pcn_error *error);
