@@ -124,3 +124,12 @@ void pcn_xdp_detach(const char *pin)
 {
     (void)unlink(pin);
 }
+
+void pcn_xdp_detach_now(const char *pin)
+{
+    _cleanup_close_ int link = bpf_obj_get(pin);
+
+    if (link >= 0)
+        (void)bpf_link_detach(link);
+    (void)unlink(pin);
+}

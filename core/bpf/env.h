@@ -51,3 +51,5 @@ void pcn_tc_detach(const struct pcn_bpf *bpf, int ifindex, bool egress, const ch
 /* -EBUSY with the other program's id in error: the device has an XDP program that is not ours. */
 int pcn_xdp_attach(int ifindex, const char *name, bool generic, int program, const char *pin, struct pcn_error *error);
 void pcn_xdp_detach(const char *pin);
+/* The device is free when it returns, where the other leaves that to the kernel; waits for a grace period. */
+void pcn_xdp_detach_now(const char *pin);

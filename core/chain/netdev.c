@@ -159,6 +159,13 @@ int chain_netdev_use(struct pcn_chain *chain, const char *name, enum pcn_cube_ty
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "peer", "Interface %s does not exist or is down", name);
     HASH_FIND_STR(chain->netdevs, name, netdev);
     if (netdev && netdev->type != type && !netdev->port && !netdev->shadow && !netdev->stack.n) {
+        if (type_is_xdp(netdev->type) && netdev->patch.instance) {
+            char pin[400];
+
+            /* Another mode is refused as long as this one is there. */
+            netdev_pin(netdev, "ingress", pin);
+            pcn_xdp_detach_now(pin);
+        }
         chain_netdev_free(chain, netdev);
         netdev = NULL;
     }
