@@ -2,6 +2,9 @@
 #include "e2e.h"
 #include <stdio.h>
 
+/* What the kernel sends by itself would be counted too. */
+#define QUIET "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6"
+
 const char *const e2e_types[3] = {"TC", "XDP_SKB", "XDP_DRV"};
 
 static int e2e_host(struct e2e *e2e, size_t n)
@@ -15,6 +18,8 @@ static int e2e_host(struct e2e *e2e, size_t n)
     snprintf(label, sizeof(label), "host%zu", n);
     r = pcn_host_new(&spec, &e2e->hosts[n]);
     if (r == 0)
+        r = pcn_netns_must(e2e->hosts[n], QUIET);
+    if (r == 0)
         r = pcn_wire_open(e2e->hosts[n], "eth0", &e2e->wires[n]);
     return r;
 }
@@ -26,6 +31,8 @@ int e2e_open(struct e2e *e2e, size_t n_hosts)
     for (size_t i = 0; i < E2E_HOSTS; i++)
         e2e->wires[i].fd = -1;
     r = pcn_testd_start(NULL, &e2e->daemon);
+    if (r == 0)
+        r = pcn_netns_must(pcn_testd_netns(e2e->daemon), QUIET);
     e2e->n_hosts = n_hosts;
     for (size_t i = 0; i < n_hosts && r == 0; i++)
         r = e2e_host(e2e, i);
