@@ -264,11 +264,12 @@ static void daemon_stop(struct process *process)
         pcn_member_delete(daemon, pcn_member_of(cube));
     pcn_slowpath_freep(&daemon->slowpath);
     pcn_shadow_freep(&daemon->shadow);
+    /* It is in the loop. The chain is not, but what the loop still has to run is the chain's. */
+    pcn_net_freep(&daemon->net);
     pcn_loop_freep(&daemon->loop);
     pcn_chain_freep(&daemon->chain);
     pcn_service_unload_all(daemon);
     pcn_bpf_close(&daemon->bpf);
-    pcn_net_freep(&daemon->net);
 }
 
 static int process_run(struct process *process)
