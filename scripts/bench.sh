@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Measures what polycube-c has to reach beside bare programs and the kernel's own, prints a table and writes JSON.
 #
-#   bench.sh [-o FILE] [forward] [chain] [router] [kernel] [control] [routes] [rest]    default: all; bench.json
+#   bench.sh [-o FILE] [forward] [chain] [router] [kernel] [control] [routes] [rest]    default: all
+#   FILE: the JSON; default bench.json in the build directory
 #
 # Everything runs in network namespaces of its own. BUILD=DIR takes a build that exists.
 # Exit code: 0 every target is met, 1 one is not, 2 a group did not run.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-output=bench.json
+output=
 while getopts o: option; do
     case $option in
     o) output=$OPTARG ;;
@@ -25,15 +26,18 @@ if [ -z "${BUILD:-}" ]; then
     BUILD=$top/build/release
 fi
 
+output=${output:-$BUILD/bench.json}
 rows=$(mktemp)
 trap 'rm -f "$rows"' EXIT
 
-say "measuring on $(uname -r), $(nproc) CPUs, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)"
+load=$(cut -d' ' -f1 /proc/loadavg)
+# What is in ns counts the CPU time of one thread and holds on a busy machine; milliseconds and requests a second do not.
+say "measuring on $(uname -r), load $load, $(nproc) CPUs, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)"
 status=0
 "$BUILD/bin/bench" "$@" | tee "$rows" | jq -r --unbuffered '.what' | sed -u 's/^/   measured: /' || status=2
 
-jq -s --arg kernel "$(uname -r)" --arg commit "$(git -C "$top" rev-parse --short HEAD 2>/dev/null || true)" \
-    --arg date "$(date -u +%FT%TZ)" '{date: $date, commit: $commit, kernel: $kernel, rows: .}' "$rows" >"$output"
+jq -s --arg kernel "$(uname -r)" --arg load "$load" --arg commit "$(git -C "$top" rev-parse --short HEAD 2>/dev/null || true)" \
+    --arg date "$(date -u +%FT%TZ)" '{date: $date, commit: $commit, kernel: $kernel, load_before: ($load | tonumber), rows: .}' "$rows" >"$output"
 
 # Median and quartiles, three significant digits.
 jq -r '
