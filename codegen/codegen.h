@@ -60,6 +60,17 @@ void pcn_gen_print_comment(FILE *out, unsigned int indent, const char *text);
 /* "ports_secondaryip", of the cube "root". */
 void pcn_gen_print_unit(FILE *out, const struct pcn_gen *gen, const struct lysc_node *node, bool upper);
 
+/* "hub_ports_secondaryip": the struct of a unit, what its functions' names begin with. */
+void pcn_gen_print_struct(FILE *out, const struct pcn_gen *gen, const struct lysc_node *unit);
+/* "HUB_ROOT_ACTION_", and behind it the name of its i-th value. */
+void pcn_gen_print_enum_prefix(FILE *out, const struct pcn_gen *gen, const struct lysc_node *unit,
+                               const struct lysc_node *leaf);
+void pcn_gen_print_enum_item(FILE *out, const struct lysc_node *leaf, LY_ARRAY_COUNT_TYPE i);
+/* A member is text where it is no number, boolean or enumeration. */
+bool pcn_gen_is_text(const struct lysc_type *type);
+/* Only a bool beside it tells whether it is set. */
+bool pcn_gen_needs_has(const struct lysc_node *leaf);
+
 /* ---- files ---- */
 
 /* Opens a file beside the target; commit renames it there, so that a reader never sees half of one. */
@@ -75,7 +86,10 @@ void pcn_gen_file_discardp(struct pcn_gen_file *file); /* removes what was not c
 
 /* ---- the subcommands ---- */
 int pcn_gen_types(const struct pcn_gen *gen, const char *directory);
+/* Whether C has a name of its own for everything. Says on standard error what has not. */
+int pcn_gen_types_check(const struct pcn_gen *gen);
 /* path NULL: standard output */
 int pcn_gen_openapi(const struct pcn_gen *gen, const char *path);
 int pcn_gen_cli(const struct pcn_gen *gen, FILE *out);
-int pcn_gen_new(const struct pcn_gen *gen, const char *kind, const char *directory);
+/* Writes directory/kind; nothing is left there on failure. directory NULL: "cubes". -EEXIST: it is there. */
+int pcn_gen_new(const char *kind, const char *path, const char *directory);

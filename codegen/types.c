@@ -72,14 +72,14 @@ static bool is_number(const struct lysc_type *type)
     return type->basetype >= LY_TYPE_INT8 || (type->basetype >= LY_TYPE_UINT8 && type->basetype <= LY_TYPE_UINT64);
 }
 
-static bool is_text(const struct lysc_type *type)
+bool pcn_gen_is_text(const struct lysc_type *type)
 {
     return !is_number(type) && type->basetype != LY_TYPE_BOOL && type->basetype != LY_TYPE_ENUM;
 }
 
-static bool needs_has(const struct lysc_node *leaf)
+bool pcn_gen_needs_has(const struct lysc_node *leaf)
 {
-    return !is_text(pcn_gen_type(leaf)) && !pcn_gen_default(leaf) && !pcn_gen_is_mandatory(leaf);
+    return !pcn_gen_is_text(pcn_gen_type(leaf)) && !pcn_gen_default(leaf) && !pcn_gen_is_mandatory(leaf);
 }
 
 static const char *number_name(const struct lysc_type *type)
@@ -104,8 +104,7 @@ static const char *number_name(const struct lysc_type *type)
     }
 }
 
-/* "<kind>_<unit>" */
-static void print_unit(FILE *out, const struct pcn_gen *gen, const struct lysc_node *unit)
+void pcn_gen_print_struct(FILE *out, const struct pcn_gen *gen, const struct lysc_node *unit)
 {
     fprintf(out, "%s_", gen->kind);
     pcn_gen_print_unit(out, gen, unit, false);
@@ -116,14 +115,13 @@ static void print_unit(FILE *out, const struct pcn_gen *gen, const struct lysc_n
 /* "<kind>_<unit>_<leaf>" */
 static void print_enum(FILE *out, const struct pcn_gen *gen, const struct lysc_node *unit, const struct lysc_node *leaf)
 {
-    print_unit(out, gen, unit);
+    pcn_gen_print_struct(out, gen, unit);
     fputc('_', out);
     pcn_gen_print_id(out, leaf->name);
 }
 
-/* "<KIND>_<UNIT>_<LEAF>_" */
-static void print_enum_prefix(FILE *out, const struct pcn_gen *gen, const struct lysc_node *unit,
-                              const struct lysc_node *leaf)
+void pcn_gen_print_enum_prefix(FILE *out, const struct pcn_gen *gen, const struct lysc_node *unit,
+                               const struct lysc_node *leaf)
 {
     pcn_gen_print_upper(out, gen->kind);
     fputc('_', out);
@@ -147,8 +145,9 @@ static char *upper(const char *name)
 }
 
 /* Two names may differ only in what C cannot write ("ip+port", "ip-port"): then the value tells them apart. */
-static void print_enum_item(FILE *out, const struct lysc_type_enum *type, LY_ARRAY_COUNT_TYPE i)
+void pcn_gen_print_enum_item(FILE *out, const struct lysc_node *leaf, LY_ARRAY_COUNT_TYPE i)
 {
+    const struct lysc_type_enum *type = (const struct lysc_type_enum *)pcn_gen_type(leaf);
     _cleanup_free_ char *name = upper(type->enums[i].name);
     bool alone = !pcn_streq(name, "MAX");
 
@@ -176,14 +175,14 @@ static void write_enum(FILE *out, const struct pcn_gen *gen, const struct lysc_n
         if (type->enums[i].dsc)
             pcn_gen_print_comment(out, 4, type->enums[i].dsc);
         fputs("    ", out);
-        print_enum_prefix(out, gen, unit, leaf);
-        print_enum_item(out, type, i);
+        pcn_gen_print_enum_prefix(out, gen, unit, leaf);
+        pcn_gen_print_enum_item(out, leaf, i);
         fprintf(out, " = %" PRId32 ",\n", type->enums[i].value);
         highest = PCN_MAX(highest, type->enums[i].value);
     }
     if (highest < INT32_MAX) {
         fputs("    ", out);
-        print_enum_prefix(out, gen, unit, leaf);
+        pcn_gen_print_enum_prefix(out, gen, unit, leaf);
         fprintf(out, "MAX = %" PRId32 ",\n", highest + 1);
     }
     fputs("};\nconst char *", out);
@@ -214,7 +213,7 @@ static void write_member(FILE *out, const struct pcn_gen *gen, const struct lysc
     }
     pcn_gen_print_member(out, leaf->name);
     fputs(";\n", out);
-    if (needs_has(leaf)) {
+    if (pcn_gen_needs_has(leaf)) {
         fputs("    bool has_", out);
         pcn_gen_print_id(out, leaf->name);
         fputs(";\n", out);
@@ -233,15 +232,15 @@ static void write_struct(FILE *out, const struct pcn_gen *gen, const struct lysc
     if (unit->dsc)
         pcn_gen_print_comment(out, 0, unit->dsc);
     fputs("struct ", out);
-    print_unit(out, gen, unit);
+    pcn_gen_print_struct(out, gen, unit);
     fputs(" {\n", out);
     for (child = NULL; (child = pcn_gen_next(unit, child));)
         if (is_member(child))
             write_member(out, gen, unit, child);
     fputs("};\nvoid ", out);
-    print_unit(out, gen, unit);
+    pcn_gen_print_struct(out, gen, unit);
     fputs("_read(const struct pcn_node *node, struct ", out);
-    print_unit(out, gen, unit);
+    pcn_gen_print_struct(out, gen, unit);
     fputs(" *ret);\n\n", out);
 }
 
@@ -280,7 +279,7 @@ static void write_prototypes(FILE *out, const struct pcn_gen *gen, const struct 
         if (!phase_fits(gen, unit, phases[i].on))
             continue;
         fprintf(out, "%s ", phases[i].result);
-        print_unit(out, gen, unit);
+        pcn_gen_print_struct(out, gen, unit);
         fprintf(out, "_%s(%s);\n", phases[i].name, phases[i].arguments);
     }
     fputc('\n', out);
@@ -312,7 +311,7 @@ static void write_header(FILE *out, const struct pcn_gen *gen, const struct unit
         if (units->actions[i]->dsc)
             pcn_gen_print_comment(out, 0, units->actions[i]->dsc);
         fputs("int ", out);
-        print_unit(out, gen, units->actions[i]);
+        pcn_gen_print_struct(out, gen, units->actions[i]);
         fputs("_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,\n"
               "    const struct pcn_node *input, struct pcn_emitter *output, struct pcn_error *error);\n",
               out);
@@ -333,8 +332,8 @@ static void write_name(FILE *out, const struct pcn_gen *gen, const struct lysc_n
     fputs(" value)\n{\n    switch ((int)value) {\n", out);
     for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(type->enums); i++) {
         fputs("    case ", out);
-        print_enum_prefix(out, gen, unit, leaf);
-        print_enum_item(out, type, i);
+        pcn_gen_print_enum_prefix(out, gen, unit, leaf);
+        pcn_gen_print_enum_item(out, leaf, i);
         fputs(":\n        return \"", out);
         for (const char *c = type->enums[i].name; *c; c++)
             fprintf(out, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
@@ -351,8 +350,8 @@ static void write_enum_default(FILE *out, const struct pcn_gen *gen, const struc
     for (LY_ARRAY_COUNT_TYPE i = 0; value && i < LY_ARRAY_COUNT(type->enums); i++) {
         if (!pcn_streq(type->enums[i].name, value))
             continue;
-        print_enum_prefix(out, gen, unit, leaf);
-        print_enum_item(out, type, i);
+        pcn_gen_print_enum_prefix(out, gen, unit, leaf);
+        pcn_gen_print_enum_item(out, leaf, i);
         return;
     }
     fputc('0', out);
@@ -397,7 +396,7 @@ static void write_reader(FILE *out, const struct pcn_gen *gen, const struct lysc
     } else {
         fprintf(out, " = pcn_node_string(node, \"%s\");\n", leaf->name);
     }
-    if (needs_has(leaf)) {
+    if (pcn_gen_needs_has(leaf)) {
         fputs("    ret->has_", out);
         pcn_gen_print_id(out, leaf->name);
         fprintf(out, " = pcn_node_string(node, \"%s\") != NULL;\n", leaf->name);
@@ -414,9 +413,9 @@ static void write_readers(FILE *out, const struct pcn_gen *gen, const struct lys
     if (!has_members(unit))
         return;
     fputs("void ", out);
-    print_unit(out, gen, unit);
+    pcn_gen_print_struct(out, gen, unit);
     fputs("_read(const struct pcn_node *node, struct ", out);
-    print_unit(out, gen, unit);
+    pcn_gen_print_struct(out, gen, unit);
     fputs(" *ret)\n{\n", out);
     for (child = NULL; (child = pcn_gen_next(unit, child));)
         if (is_member(child))
@@ -430,7 +429,7 @@ static void write_weak(FILE *out, const struct pcn_gen *gen, const struct lysc_n
         if (!phase_fits(gen, unit, phases[i].on))
             continue;
         fputs("#pragma weak ", out);
-        print_unit(out, gen, unit);
+        pcn_gen_print_struct(out, gen, unit);
         fprintf(out, "_%s\n", phases[i].name);
     }
 }
@@ -444,7 +443,7 @@ static void write_entry(FILE *out, const struct pcn_gen *gen, const struct lysc_
         if (!phase_fits(gen, unit, phases[i].on))
             continue;
         fprintf(out, "        .%s = ", phases[i].name);
-        print_unit(out, gen, unit);
+        pcn_gen_print_struct(out, gen, unit);
         fprintf(out, "_%s,\n", phases[i].name);
     }
     fputs("    },\n", out);
@@ -457,7 +456,7 @@ static void write_table(FILE *out, const struct pcn_gen *gen, const struct units
             write_weak(out, gen, units->nodes[i]);
     for (size_t i = 0; i < units->n_actions; i++) {
         fputs("#pragma weak ", out);
-        print_unit(out, gen, units->actions[i]);
+        pcn_gen_print_struct(out, gen, units->actions[i]);
         fputs("_action\n", out);
     }
     fprintf(out, "\nconst struct pcn_handler %s_handlers[] = {\n", gen->kind);
@@ -468,7 +467,7 @@ static void write_table(FILE *out, const struct pcn_gen *gen, const struct units
         fputs("    {\n        .path = \"", out);
         pcn_gen_print_path(out, gen, units->actions[i], "/");
         fputs("\",\n        .action = ", out);
-        print_unit(out, gen, units->actions[i]);
+        pcn_gen_print_struct(out, gen, units->actions[i]);
         fputs("_action,\n    },\n", out);
     }
     fprintf(out, "};\nconst size_t %s_n_handlers = PCN_ARRAY_SIZE(%s_handlers);\n", gen->kind, gen->kind);
@@ -499,6 +498,26 @@ static size_t split_lines(char *text, char **ret_lines, size_t max)
     return n;
 }
 
+static void print_members(FILE *out, const struct pcn_gen *gen, const struct lysc_node *unit)
+{
+    const struct lysc_node *child = NULL;
+
+    while ((child = pcn_gen_next(unit, child))) {
+        if (!is_member(child))
+            continue;
+        pcn_gen_print_struct(out, gen, unit);
+        fputc('.', out);
+        pcn_gen_print_member(out, child->name);
+        fputc('\n', out);
+        if (!pcn_gen_needs_has(child))
+            continue;
+        pcn_gen_print_struct(out, gen, unit);
+        fputs(".has_", out);
+        pcn_gen_print_id(out, child->name);
+        fputc('\n', out);
+    }
+}
+
 /* "a-b" and container "a" with "b" are one name in C: such a model is refused, with the name. */
 static int check_names(const struct pcn_gen *gen, const struct units *units)
 {
@@ -512,7 +531,7 @@ static int check_names(const struct pcn_gen *gen, const struct units *units)
     for (size_t i = 0; i < units->n_nodes; i++) {
         const struct lysc_node *child = NULL;
 
-        print_unit(out, gen, units->nodes[i]);
+        pcn_gen_print_struct(out, gen, units->nodes[i]);
         fputc('\n', out);
         while ((child = pcn_gen_next(units->nodes[i], child))) {
             if (child->nodetype != LYS_LEAF || pcn_gen_type(child)->basetype != LY_TYPE_ENUM)
@@ -520,6 +539,7 @@ static int check_names(const struct pcn_gen *gen, const struct units *units)
             print_enum(out, gen, units->nodes[i], child);
             fputc('\n', out);
         }
+        print_members(out, gen, units->nodes[i]);
     }
     fclose(out);
     n = split_lines(text, lines, UNITS_MAX * 32);
@@ -548,7 +568,7 @@ static int write_file(const struct pcn_gen *gen, const struct units *units, cons
     return pcn_gen_file_commit(&file);
 }
 
-int pcn_gen_types(const struct pcn_gen *gen, const char *directory)
+static int units_new(const struct pcn_gen *gen, struct units **ret_units)
 {
     _cleanup_free_ struct units *units = calloc(1, sizeof(*units));
     int r;
@@ -559,6 +579,25 @@ int pcn_gen_types(const struct pcn_gen *gen, const char *directory)
     if (r < 0)
         return r;
     r = check_names(gen, units);
+    if (r < 0)
+        return r;
+    *ret_units = TAKE_PTR(units);
+    return 0;
+}
+
+int pcn_gen_types_check(const struct pcn_gen *gen)
+{
+    _cleanup_free_ struct units *units = NULL;
+
+    return units_new(gen, &units);
+}
+
+int pcn_gen_types(const struct pcn_gen *gen, const char *directory)
+{
+    _cleanup_free_ struct units *units = NULL;
+    int r;
+
+    r = units_new(gen, &units);
     if (r < 0)
         return r;
     r = write_file(gen, units, directory, "h", write_header);
