@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <base/log.h>
 #include <base/loop.h>
+#include <bpf/clock.h>
 #include <daemon/daemon.h>
 #include <daemon/privileges.h>
 #include <fcntl.h>
@@ -226,6 +227,9 @@ static int daemon_start(struct process *process, struct pcn_error *error)
     r = pcn_bpf_open(&daemon->bpf, options->bpffs, options->instance, options->tcx, error);
     if (r < 0)
         return r;
+    r = pcn_bpf_set_clock();
+    if (r < 0)
+        pcn_log_warn("ages are some tenths of a second wrong, the kernel's clock cannot be read: %s", strerror(-r));
     r = pcn_net_new(daemon->loop, device_changed, process, &daemon->net);
     if (r < 0)
         return pcn_error_set(error, PCN_ERROR_FAILED, "", "cannot watch devices: %s", strerror(-r));
