@@ -53,8 +53,9 @@ lab_stop() {
     local pid
     pid=$(cat "$lab_dir/polycubed.pid" 2>/dev/null) || return 0
     kill "-${1:-TERM}" "$pid" 2>/dev/null || return 0
+    # It is gone when it has let go of its lock.
     for _ in $(seq 500); do
-        [ -e "/proc/$pid/exe" ] || return 0
+        [ -e "$lab_dir/polycubed.pid" ] && ! flock -n "$lab_dir/polycubed.pid" true || return 0
         sleep 0.02
     done
     die "polycubed does not end"

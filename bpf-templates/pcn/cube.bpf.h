@@ -74,7 +74,7 @@ PCN_INLINE void pcn_count(struct pcn_ctx *ctx, __u32 index)
 {
     struct pcn_port_counters *counters;
 
-    index += bpf_get_smp_processor_id() * PCN_COUNTERS_STRIDE + pcn_colour() * PCN_COUNTERS_PER_LINE;
+    index += bpf_get_smp_processor_id() * PCN_COUNTERS_STRIDE + PCN_COLOUR(PCN_COUNTERS_PER_LINE);
     counters = bpf_map_lookup_elem(&pcn_counters, &index);
     if (counters) {
         counters->packets++;

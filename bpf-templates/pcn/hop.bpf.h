@@ -4,11 +4,11 @@
  * nowhere. Entry programs, cubes and re-injection all leave by pcn_hop_take().
  *
  * Maps of an instance: pcn_hops, .data.pcn, .rodata, pcn_drops, pcn_counters.
- * Maps of the daemon, the same in every instance: pcn_packets, pcn_netdevs
+ * Maps of the daemon, the same in every instance: .data.packets, pcn_netdevs
  * (XDP), pcn_ring, pcn_logs. The daemon puts its own in place of the latter.
  */
 #pragma once
-#include <pcn/common.bpf.h>
+#include <pcn/context.bpf.h>
 
 #define PCN_MAP_ARRAY(name_, type_, entries_, value_)                                                                  \
     struct {                                                                                                           \
@@ -19,7 +19,6 @@
     } name_ SEC(".maps")
 
 PCN_MAP_ARRAY(pcn_hops, BPF_MAP_TYPE_PROG_ARRAY, PCN_SLOTS_MAX, __u32);
-PCN_MAP_ARRAY(pcn_packets, BPF_MAP_TYPE_PERCPU_ARRAY, 1, struct pcn_packet);
 PCN_MAP_ARRAY(pcn_drops, BPF_MAP_TYPE_PERCPU_ARRAY, PCN_DROP_REASONS_MAX, __u64);
 #ifdef PCN_XDP
 PCN_MAP_ARRAY(pcn_netdevs, BPF_MAP_TYPE_DEVMAP, PCN_NETDEVS_MAX, __u32);
@@ -28,30 +27,26 @@ PCN_MAP_ARRAY(pcn_netdevs, BPF_MAP_TYPE_DEVMAP, PCN_NETDEVS_MAX, __u32);
 const volatile struct pcn_cube_identity pcn_identity = {};
 struct pcn_cube_data pcn_cube SEC(".data.pcn") = {};
 
-/* See PCN_COLOURS. The mask is for the verifier, and for objects that nobody coloured. */
-PCN_INLINE __u32 pcn_colour(void)
-{
-    __u64 colour;
-
-    asm("%0 = %1 ll" : "=r"(colour) : "i"(PCN_COLOUR_MARK));
-    return colour & (PCN_COLOURS - 1);
-}
+/*
+ * The colour times factor (1 to 64, a power of two): how far into a table of `factor` entries a line that of
+ * this cube begins. See PCN_COLOURS. The mask is for objects that nobody coloured.
+ */
+#define PCN_COLOUR(factor)                                                                                             \
+    ({                                                                                                                 \
+        __u64 offset_;                                                                                                 \
+                                                                                                                       \
+        asm("%0 = %1 ll" : "=r"(offset_) : "i"(PCN_COLOUR_MARK | (__u64)(factor) << PCN_COLOUR_FACTOR_SHIFT));         \
+        (__u32) offset_ &(PCN_COLOURS - 1) * (factor);                                                                 \
+    })
 
 PCN_INLINE __u64 pcn_hop_word(__u32 index)
 {
-    index = (index & (PCN_PORTS_MAX - 1)) + pcn_colour() * PCN_HOPS_PER_LINE;
+    index = (index & (PCN_PORTS_MAX - 1)) + PCN_COLOUR(PCN_HOPS_PER_LINE);
     return *(const volatile __u64 *)&pcn_cube.hops[index];
 }
 
-PCN_INLINE struct pcn_packet *pcn_packet_get(void)
-{
-    __u32 zero = 0;
-
-    return bpf_map_lookup_elem(&pcn_packets, &zero);
-}
-
-/* Counts a drop and says drop. reason: enum pcn_drop_reason, or the kind's. */
-PCN_INLINE int pcn_drop_count(__u32 reason)
+/* Counts a drop and says drop: once in a program, so that what packets run is close together. reason: enum pcn_drop_reason, or the kind's. */
+static __noinline int pcn_drop_count(__u32 reason)
 {
     __u64 *count = bpf_map_lookup_elem(&pcn_drops, &reason);
 

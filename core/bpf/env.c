@@ -44,7 +44,8 @@ void pcn_bpf_unpin(const char *directory)
 static int map_create(enum bpf_map_type type, const char *name, uint32_t key, uint32_t value, uint32_t entries,
                       int *ret_fd)
 {
-    int fd = bpf_map_create(type, name, key, value, entries, NULL);
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = type == BPF_MAP_TYPE_ARRAY ? BPF_F_MMAPABLE : 0);
+    int fd = bpf_map_create(type, name, key, value, entries, &options);
 
     if (fd < 0)
         return pcn_log_error(-errno, "cannot create map %s", name);
@@ -56,7 +57,7 @@ static int bpf_open_maps(struct pcn_bpf *bpf)
 {
     int r;
 
-    r = map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "pcn_packets", 4, sizeof(struct pcn_packet), 1, &bpf->packets);
+    r = map_create(BPF_MAP_TYPE_ARRAY, "pcn_packets", 4, PCN_CPUS_MAX * sizeof(struct pcn_packet), 1, &bpf->packets);
     if (r < 0)
         return r;
     r = map_create(BPF_MAP_TYPE_DEVMAP, "pcn_netdevs", 4, 4, PCN_NETDEVS_MAX, &bpf->netdevs);
@@ -153,6 +154,9 @@ int pcn_bpf_open(struct pcn_bpf *bpf, const char *bpffs, const char *instance, b
     if (statfs(bpffs, &fs) < 0 || (unsigned long)fs.f_type != BPF_FS_MAGIC)
         return pcn_error_set(error, PCN_ERROR_FAILED, "bpffs",
                              "%s is not a bpf file system: mount one with `mount -t bpf bpf %s`", bpffs, bpffs);
+    if (pcn_cpus() > PCN_CPUS_MAX)
+        return pcn_error_set(error, PCN_ERROR_FAILED, "", "this machine has %u possible CPUs, at most %d are supported",
+                             pcn_cpus(), PCN_CPUS_MAX);
     (void)snprintf(parent, sizeof(parent), "%s/polycube", bpffs);
     (void)snprintf(bpf->root, sizeof(bpf->root), "%s/%s", parent, instance);
     if (mkdir(parent, 0700) < 0 && errno != EEXIST)
@@ -225,7 +229,7 @@ int pcn_bpf_reinject(struct pcn_bpf *bpf, struct pcn_error *error)
     if (r < 0)
         return r;
     bpf->reinject = object.bpf;
-    map = bpf_object__find_map_by_name(object.bpf, "pcn_packets");
+    map = bpf_object__find_map_by_name(object.bpf, ".data.packets");
     r = map ? bpf_map__reuse_fd(map, bpf->packets) : -ENOENT;
     if (r >= 0)
         r = pcn_object_set(&object, "pcn_identity", &identity, sizeof(identity));

@@ -64,7 +64,7 @@ static void pin_path(const struct pcn_instance *instance, const char *prefix, co
 
 static bool map_is_shared(const char *name)
 {
-    return pcn_streq(name, "pcn_packets") || pcn_streq(name, "pcn_netdevs") || pcn_streq(name, "pcn_ring") ||
+    return pcn_streq(name, ".data.packets") || pcn_streq(name, "pcn_netdevs") || pcn_streq(name, "pcn_ring") ||
            pcn_streq(name, "pcn_logs");
 }
 
@@ -133,7 +133,7 @@ static int object_prepare(struct pcn_bpf *bpf, const struct pcn_instance_spec *s
 {
     int r;
 
-    r = object_share(object, "pcn_packets", bpf->packets);
+    r = object_share(object, ".data.packets", bpf->packets);
     if (r < 0)
         return r;
     r = object_share(object, "pcn_netdevs", bpf->netdevs);

@@ -53,16 +53,15 @@ void pcn_object_init(void)
  */
 static void elf_colour(char *elf, size_t size, uint32_t colour)
 {
-    const struct bpf_insn mark[2] = {{.imm = (int32_t)PCN_COLOUR_MARK}, {.imm = (int32_t)(PCN_COLOUR_MARK >> 32)}};
+    const uint32_t low = (uint32_t)PCN_COLOUR_MARK, high = (uint32_t)(PCN_COLOUR_MARK >> 32);
+    struct bpf_insn insns[2];
 
-    for (size_t at = 0; at + sizeof(mark) <= size; at += sizeof(mark[0])) {
-        struct bpf_insn insns[2];
-
+    for (size_t at = 0; at + sizeof(insns) <= size; at += sizeof(insns[0])) {
         memcpy(insns, elf + at, sizeof(insns));
-        if (insns[0].code != (BPF_LD | BPF_IMM | BPF_DW) || insns[0].src_reg || insns[0].imm != mark[0].imm ||
-            insns[1].imm != mark[1].imm)
+        if (insns[0].code != (BPF_LD | BPF_IMM | BPF_DW) || insns[0].src_reg || (uint32_t)insns[0].imm != low ||
+            ((uint32_t)insns[1].imm & ~0xffU) != high)
             continue;
-        insns[0].imm = (int32_t)colour;
+        insns[0].imm = (int32_t)(colour * ((uint32_t)insns[1].imm & 0xff));
         insns[1].imm = 0;
         memcpy(elf + at, insns, sizeof(insns));
     }

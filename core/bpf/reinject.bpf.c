@@ -12,7 +12,7 @@
  * redirect to devices that have no native XDP. A frame without the cookie of
  * this boot is dropped and counted.
  */
-#include <pcn/common.bpf.h>
+#include <pcn/context.bpf.h>
 
 #define REINJECT_ENTRIES ((PCN_CUBES_MAX + 1) * PCN_DIRECTION_MAX)
 
@@ -24,7 +24,6 @@
         __type(value, value_);                                                                                         \
     } name_ SEC(".maps")
 
-REINJECT_MAP(pcn_packets, BPF_MAP_TYPE_PERCPU_ARRAY, 1, struct pcn_packet);
 REINJECT_MAP(pcn_reinject_tc, BPF_MAP_TYPE_PROG_ARRAY, REINJECT_ENTRIES, __u32);
 REINJECT_MAP(pcn_reinject_xdp, BPF_MAP_TYPE_PROG_ARRAY, REINJECT_ENTRIES, __u32);
 REINJECT_MAP(pcn_floods, BPF_MAP_TYPE_ARRAY, PCN_CUBES_MAX + 1, struct pcn_flood_ports);
@@ -43,11 +42,8 @@ PCN_INLINE void reinject_drop(__u32 reason)
 /* Puts the context as it was when the packet left its path; false: to be dropped. */
 PCN_INLINE bool reinject_context(const struct pcn_reinject *header, __u32 *ret_entry)
 {
-    __u32 zero = 0;
-    struct pcn_packet *packet = bpf_map_lookup_elem(&pcn_packets, &zero);
+    struct pcn_packet *packet = pcn_packet_get();
 
-    if (!packet)
-        return false;
     if (header->hops >= PCN_REINJECT_MAX) {
         reinject_drop(PCN_DROP_HOP_LIMIT);
         return false;

@@ -131,7 +131,7 @@ int pcn_fast_open(const struct pcn_fast_spec *spec, struct pcn_fast *ret_fast)
     ret_fast->egress = pcn_run_program(ret_fast->object, "pcn_egress");
     ret_fast->drops = pcn_run_map(ret_fast->object, "pcn_drops");
     ret_fast->ports = pcn_run_map(ret_fast->object, "pcn_counters");
-    ret_fast->packets = pcn_run_map(ret_fast->object, "pcn_packets");
+    ret_fast->packets = pcn_run_map(ret_fast->object, ".data.packets");
     r = fast_connect(ret_fast, spec);
     if (r == 0)
         r = fast_rings(ret_fast);
@@ -182,8 +182,9 @@ static int fast_pin(int *ret_cpu)
 int pcn_fast_run_with(struct pcn_fast *fast, enum pcn_direction direction, const struct pcn_packet *context,
                       const struct __sk_buff *skb, const struct pcn_frame *frame, struct pcn_fast_run *ret_run)
 {
-    int cpus = libbpf_num_possible_cpus(), cpu = 0, r;
-    struct pcn_packet seen[cpus], start = context ? *context : (struct pcn_packet){};
+    static struct pcn_packet packets[PCN_CPUS_MAX];
+    struct pcn_packet start = context ? *context : (struct pcn_packet){};
+    int cpu = 0, r;
     struct pcn_run run = {};
     uint32_t zero = 0;
 
@@ -192,19 +193,20 @@ int pcn_fast_run_with(struct pcn_fast *fast, enum pcn_direction direction, const
     r = fast_pin(&cpu);
     if (r < 0)
         return r;
-    r = pcn_map_fill(fast->packets, &zero, &start, sizeof(start));
+    packets[cpu] = start;
+    r = bpf_map_update_elem(fast->packets, &zero, packets, BPF_ANY);
     if (r < 0)
         return r;
     r = pcn_run(direction == PCN_INGRESS ? fast->ingress : fast->egress, frame, skb, &run);
     if (r < 0)
         return r;
-    r = bpf_map_lookup_elem(fast->packets, &zero, seen);
+    r = bpf_map_lookup_elem(fast->packets, &zero, packets);
     if (r < 0)
         return r;
     if (fast->rings)
         (void)ring_buffer__consume(fast->rings);
     *ret_run = (struct pcn_fast_run){
-        .verdict = run.verdict, .port = seen[cpu].port, .packet = seen[cpu], .frame = run.frame, .skb = run.skb};
+        .verdict = run.verdict, .port = packets[cpu].port, .packet = packets[cpu], .frame = run.frame, .skb = run.skb};
     return 0;
 }
 

@@ -353,13 +353,12 @@ static int probe_attach(const struct pcn_netns *netns, const char *device)
 /* The context of the CPU that parsed a packet for this port. */
 static bool probe_context(uint16_t port, struct pcn_packet *ret_packet)
 {
-    int cpus = libbpf_num_possible_cpus();
-    struct pcn_packet seen[cpus];
+    static struct pcn_packet seen[PCN_CPUS_MAX];
     uint32_t zero = 0;
 
     if (bpf_map_lookup_elem(probes[0].packets, &zero, seen) < 0)
         return false;
-    for (int cpu = 0; cpu < cpus; cpu++) {
+    for (int cpu = 0; cpu < PCN_CPUS_MAX; cpu++) {
         if (seen[cpu].destination_port == htons(port)) {
             *ret_packet = seen[cpu];
             return true;
@@ -373,7 +372,7 @@ static void test_fragmented_buffer(void)
 {
     const char *const addresses[2][2] = {{"10.0.0.1", "10.0.0.2"}, {"fd00::1", "fd00::2"}};
     _cleanup_(pcn_netns_freep) struct pcn_netns *netns = NULL;
-    const struct pcn_packet clear = {};
+    static const struct pcn_packet clear[PCN_CPUS_MAX];
     uint64_t malformed = pcn_fast_drops(&probes[0], PCN_DROP_MALFORMED);
     uint32_t zero = 0;
     struct pcn_wire wire;
@@ -388,7 +387,7 @@ static void test_fragmented_buffer(void)
         const struct pcn_frame frame = pcn_frame_udp(addresses[six][0], addresses[six][1], 1, port, 6000);
         struct pcn_packet packet = {};
 
-        PCN_CHECK_OK(pcn_map_fill(probes[0].packets, &zero, &clear, sizeof(clear)));
+        PCN_CHECK_OK(bpf_map_update_elem(probes[0].packets, &zero, clear, BPF_ANY));
         PCN_CHECK_OK(pcn_wire_send(&wire, &frame));
         PCN_CHECK(PCN_WAIT(2000, probe_context(port, &packet)));
         PCN_CHECK_EQ(packet.ip_version, six ? 6 : 4);

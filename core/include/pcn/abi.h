@@ -14,6 +14,7 @@
 #define PCN_ABI_MAJOR 1
 #define PCN_ABI_MINOR 0
 
+#define PCN_CPUS_MAX 256         /* possible CPUs of the machine; a power of two */
 #define PCN_CUBES_MAX 4096       /* instances of a daemon; ids are 1..PCN_CUBES_MAX */
 #define PCN_PORTS_MAX 1024       /* ports of a cube; a power of two */
 #define PCN_SLOTS_MAX 2048       /* entries of a hop array: ports, and as many being retired */
@@ -99,7 +100,9 @@ struct pcn_hop {
  * writes the colour into the programs in place of PCN_COLOUR_MARK, before load.
  */
 #define PCN_COLOURS 64
-#define PCN_COLOUR_MARK 0x50434e434f4c4f40 /* colour 0 where nobody replaced it */
+/* Byte 4 is a factor: colour times that is written. Where nobody does, the low bits say colour 0. */
+#define PCN_COLOUR_MARK 0x50434e00434f4000ULL
+#define PCN_COLOUR_FACTOR_SHIFT 32
 #define PCN_HOPS_PER_LINE 8
 #define PCN_COUNTERS_PER_LINE 4
 #define PCN_HOPS_TOTAL (PCN_PORTS_MAX + PCN_COLOURS * PCN_HOPS_PER_LINE)
@@ -157,7 +160,7 @@ union pcn_address {
 
 /*
  * What is known of a packet, carried along its way. One per CPU, for the whole
- * daemon: map pcn_packets. The first 8 bytes are written at each hop, the next
+ * daemon: section .data.packets. The first 8 bytes are written at each hop, the next
  * where the packet enters; those after the mark by pcn_packet_parse() alone.
  */
 struct pcn_packet {
@@ -205,9 +208,9 @@ struct pcn_packet {
     union pcn_address source;
     union pcn_address destination;
     __u16 segment_size; /* bytes of payload of one segment of a GSO packet; 0: not GSO */
-    __u16 spare[3];
+    __u16 spare[15];
 };
-_Static_assert(sizeof(struct pcn_packet) <= 128, "the context is two cache lines at most");
+_Static_assert(sizeof(struct pcn_packet) == 128, "the context is two cache lines");
 _Static_assert(sizeof(struct pcn_hop) == 8, "a hop is replaced by one store");
 
 struct pcn_port_counters {
