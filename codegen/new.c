@@ -313,7 +313,9 @@ static int folder_check(const struct folder *folder, const char *kind, const cha
         return -ENOMEM;
     r = pcn_gen_open(copy, &alone);
     if (r < 0)
-        fprintf(stderr, "%s: a cube's model is one file: only the polycube-* modules can be imported\n", path);
+        fprintf(stderr,
+                "%s: a cube's model is one file; it can import polycube-*, ietf-inet-types and ietf-yang-types\n",
+                path);
     return r;
 }
 
