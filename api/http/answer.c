@@ -94,11 +94,13 @@ enum MHD_Result http_answer_send(struct http_call *call)
 {
     struct pcn_answer *answer = &call->answer;
     bool get = call->cacheable && answer->status == MHD_HTTP_OK;
+    /* An ETag is of the configuration: an answer with counters in it is another one each time. */
+    bool same = get && answer->cacheable && call_has(call, answer->etag);
     bool keep = get && answer->cacheable && answer->length;
     struct MHD_Response *response;
     struct pcn_http_entry *entry;
 
-    if (get && !keep && call_has(call, answer->etag))
+    if (same && !keep)
         return answer_not_modified(call, answer->etag);
     response = answer_response(answer);
     if (!response) {
@@ -112,7 +114,7 @@ enum MHD_Result http_answer_send(struct http_call *call)
     if (keep && pcn_http_cache_put(call->http->cache, call->key, call->generation, answer->etag, response,
                                    answer->length, &entry))
         return http_answer_send_cached(call, entry);
-    if (get && call_has(call, answer->etag)) {
+    if (same) {
         MHD_destroy_response(response);
         return answer_not_modified(call, answer->etag);
     }

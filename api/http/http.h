@@ -8,7 +8,7 @@
  *
  * Answered here, without submit(): targets outside /polycube/v1 (404), malformed requests
  * (400, 405, 413), and GETs whose answer was `cacheable` while pcn_generation() is still the
- * one they were made at. If-None-Match of a GET is settled here too (304), so it is not in
+ * one they were made at. If-None-Match of such a GET is settled here too (304), so it is not in
  * the request; If-Match is the submitter's.
  */
 #pragma once

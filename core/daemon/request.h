@@ -42,7 +42,7 @@ struct pcn_answer {
     const char *content_type; /* static; NULL: application/yang.data+json */
     char *location;           /* owned; 308, 201 */
     char *allow;              /* owned; 405, OPTIONS: "GET, PATCH" */
-    char etag[64];            /* quotes included; empty: none */
+    char etag[64];            /* of the configuration, quotes included; empty: none */
     bool cacheable;           /* the body is the same until pcn_generation() moves */
 };
 

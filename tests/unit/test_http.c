@@ -329,11 +329,8 @@ static void if_none_match_gives_304_while_the_etag_is_the_same(void)
     PCN_CHECK_EQ(reply.status, 200);
     PCN_CHECK_STR(reply.body, "\"DEBUG\"");
     http_reply_done(&reply);
-    /* What is not cached too. */
-    reply = ask_with("GET", V1 "/fresh", "If-None-Match: W/\"fresh\"");
-    PCN_CHECK_EQ(reply.status, 304);
-    http_reply_done(&reply);
-    reply = ask_with("GET", V1 "/fresh", "If-None-Match: \"stale\"");
+    /* What is another one each time is sent: its ETag is for If-Match. */
+    reply = ask_with("GET", V1 "/fresh", "If-None-Match: \"fresh\"");
     PCN_CHECK_EQ(reply.status, 200);
     http_reply_done(&reply);
 }
