@@ -164,22 +164,58 @@ static void set_etag(struct pcn_answer *answer, const struct pcn_daemon *daemon,
                    (unsigned long long)member->generation);
 }
 
-static bool precondition(struct pcn_daemon *daemon, const struct pcn_request *request, const struct pcn_member *member,
-                         struct pcn_answer *answer)
+/* A list of tags, or "*". Those the daemon gives are strong: one that is said to be weak is another. */
+static bool etag_listed(const char *list, const char *etag)
+{
+    size_t length = strlen(etag);
+
+    while (*list) {
+        list += strspn(list, ", \t");
+        if (*list == '*' || (strncmp(list, etag, length) == 0 && strchr(", \t", list[length])))
+            return true;
+        list += strcspn(list, ",");
+    }
+    return false;
+}
+
+static bool precondition_failed(struct pcn_answer *answer, const char *why)
 {
     struct pcn_error error = {};
-    struct pcn_answer current = {};
 
-    if (!request->if_match || (member && pcn_streq(request->if_match, "*")))
-        return true;
-    if (member) {
-        set_etag(&current, daemon, member);
-        if (pcn_streq(request->if_match, current.etag))
-            return true;
-    }
-    pcn_error_set(&error, PCN_ERROR_PRECONDITION, "", "If-Match: the cube has changed since that ETag was given");
+    pcn_error_set(&error, PCN_ERROR_PRECONDITION, "", "%s", why);
     pcn_answer_error(answer, &error);
     return false;
+}
+
+static bool target_exists(struct pcn_daemon *daemon, const struct target *target)
+{
+    _cleanup_free_ char *text = NULL;
+    struct pcn_error error = {};
+    bool cacheable;
+    size_t length;
+
+    return target->member && pcn_member_show(daemon, target->member, NULL, target->path, target->n, 0, 1, &text,
+                                             &length, &cacheable, &error) == 0;
+}
+
+/* The ETag is that of the cube, "*" stands for the target itself. */
+static bool precondition(struct pcn_daemon *daemon, const struct pcn_request *request, const struct target *target,
+                         struct pcn_answer *answer)
+{
+    const char *match = request->if_match, *none_match = request->if_none_match;
+    struct pcn_answer current = {};
+
+    if (target->member)
+        set_etag(&current, daemon, target->member);
+    if (match && !(target->member && etag_listed(match, current.etag)))
+        return precondition_failed(answer, "If-Match: the cube has changed since that ETag was given");
+    if (!none_match)
+        return true;
+    if (pcn_streq(none_match, "*"))
+        return !target_exists(daemon, target) ||
+               precondition_failed(answer, "If-None-Match: there is something at this path already");
+    return !target->member || !etag_listed(none_match, current.etag) ||
+           precondition_failed(answer, "If-None-Match: the cube is still what that ETag was given for");
 }
 
 static int create_one(struct pcn_daemon *daemon, struct pcn_transaction *transaction, struct pcn_service *service,
@@ -363,7 +399,7 @@ static void member_route(struct pcn_daemon *daemon, const struct pcn_request *re
         answer->allow = TAKE_PTR(allow);
     } else if (request->verb == PCN_VERB_GET) {
         get(daemon, request, target, answer);
-    } else if (!precondition(daemon, request, target->member, answer)) {
+    } else if (!precondition(daemon, request, target, answer)) {
         return;
     } else if (kind == PCN_TARGET_ACTION) {
         action(request, target, answer);
@@ -386,13 +422,39 @@ static void missing_route(struct pcn_daemon *daemon, const struct pcn_request *r
         return;
     }
     if (target->n == 0 && (request->verb == PCN_VERB_POST || request->verb == PCN_VERB_PUT)) {
-        if (precondition(daemon, request, NULL, answer))
+        if (precondition(daemon, request, target, answer))
             create(daemon, request, target->service, name, answer);
         return;
     }
     pcn_error_set(&error, request->verb == PCN_VERB_GET ? PCN_ERROR_NOT_FOUND : PCN_ERROR_DATA_MISSING, "",
                   "Cube %s does not exist", name);
     pcn_answer_error(answer, &error);
+}
+
+/* The query, from what was understood of it. */
+static void redirect_query(FILE *stream, const struct pcn_request *request)
+{
+    static const char *const helps[PCN_HELP_NO_HELP] = {[PCN_HELP_NONE] = "NONE",
+                                                        [PCN_HELP_SHOW] = "SHOW",
+                                                        [PCN_HELP_ADD] = "ADD",
+                                                        [PCN_HELP_SET] = "SET",
+                                                        [PCN_HELP_DEL] = "DEL"};
+    char separator = '?';
+
+    if (request->help != PCN_HELP_NO_HELP) {
+        (void)fprintf(stream, "%chelp=%s", separator, helps[request->help]);
+        separator = '&';
+    }
+    if (request->completion) {
+        (void)fprintf(stream, "%ccompletion", separator);
+        separator = '&';
+    }
+    if (request->offset) {
+        (void)fprintf(stream, "%coffset=%u", separator, request->offset);
+        separator = '&';
+    }
+    if (request->limit)
+        (void)fprintf(stream, "%climit=%u", separator, request->limit);
 }
 
 static void redirect(const struct pcn_request *request, const struct pcn_cube *cube, struct pcn_answer *answer)
@@ -415,6 +477,7 @@ static void redirect(const struct pcn_request *request, const struct pcn_cube *c
         }
         (void)fputc('/', stream);
     }
+    redirect_query(stream, request);
     (void)fclose(stream);
     answer->status = 308;
     answer->location = location;
