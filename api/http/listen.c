@@ -124,7 +124,7 @@ int http_listen_unix(const char *path, mode_t mode, struct pcn_http *http, struc
                       sizeof(address.sun_path) - 1);
         return -ENAMETOOLONG;
     }
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     r = fd < 0 ? -errno : unix_clear(path, &address);
     if (r == 0)

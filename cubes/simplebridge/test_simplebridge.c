@@ -151,10 +151,12 @@ static int port_of(const struct bridge *bridge, unsigned int n)
     return simplebridge_table_find(&bridge->table, station(n), &word) ? (int)simplebridge_port(word) : -1;
 }
 
+/* A declaration: bridge_ cannot be put in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define EACH_TYPE(bridge_)                                                                                             \
     for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \
         for (_cleanup_(bridge_close) struct bridge bridge_ = {.from = 2}; bridge_.from == 2;)                          \
             if (PCN_CHECK_OK(bridge_open(xdp_, &bridge_)))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* ---- the fast path ---- */
 
