@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <harness/suite.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -20,27 +21,43 @@ static const char *const kinds[] = {"helloworld", "router", "simplebridge", "sim
 
 /* ---- commands and files ---- */
 
-/* By sh, in the test's directory. Exit code, or -1; the first TEXT_MAX bytes that it said. */
+static void run_shell(int out, const char *words)
+{
+    if (chdir(directory) == 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0)
+        execl("/bin/sh", "sh", "-c", words, NULL);
+    _exit(127);
+}
+
+/* By sh, in the test's directory. Exit code, or -1; the first TEXT_MAX - 1 bytes that it said. */
 static int command(char ret_text[TEXT_MAX], const char *format, ...) PCN_PRINTF(2, 3);
 static int command(char ret_text[TEXT_MAX], const char *format, ...)
 {
-    char words[4096], line[4400];
-    size_t length = 0, n;
+    _cleanup_close_ int in = -1, out = -1;
+    int ends[2], status = -1;
+    char words[4096];
+    size_t length = 0;
     va_list arguments;
-    FILE *in;
-    int status;
+    ssize_t n;
+    pid_t pid;
 
+    ret_text[0] = 0;
     va_start(arguments, format);
     (void)vsnprintf(words, sizeof(words), format, arguments);
     va_end(arguments);
-    (void)snprintf(line, sizeof(line), "exec 2>&1; cd %s && %s", directory, words);
-    in = popen(line, "re");
-    if (!in)
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return -1;
-    while ((n = fread(ret_text + length, 1, TEXT_MAX - 1 - length, in)) > 0)
-        length += n;
+    in = ends[0];
+    out = ends[1];
+    pid = fork();
+    if (pid == 0)
+        run_shell(out, words);
+    pcn_closep(&out);
+    while ((n = read(in, ret_text + length, TEXT_MAX - 1 - length)) > 0)
+        length += (size_t)n;
     ret_text[length] = 0;
-    status = pclose(in);
+    pcn_closep(&in);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
