@@ -48,7 +48,6 @@ static const char *command_description(const char *name)
         {"disconnect", "Undo connect"},
         {"attach", "Put a transparent cube on a port or on a network device"},
         {"detach", "Undo attach"},
-        {"metrics", "Counters in the text format of Prometheus"},
         {"version", "Versions of polycubectl and polycubed"},
         {"shell", "Interactive shell"},
     };

@@ -56,9 +56,7 @@ enum pcn_direction {
     X(NO_CUBE, "no-cube", "a re-injected frame for a cube that is gone")                                               \
     X(BAD_VERDICT, "bad-verdict", "a verdict that makes no sense at this place")                                       \
     X(POLICY, "policy", "the configuration says drop")                                                                 \
-    X(NO_CONTEXT, "no-context", "the per-CPU packet context could not be reached")                                     \
-    X(REDIRECT, "redirect", "the kernel refused the redirect")                                                         \
-    X(NO_TC_TWIN, "no-tc-twin", "an XDP chain cannot turn back a packet of the host stack")
+    X(NO_CONTEXT, "no-context", "the per-CPU packet context could not be reached")
 
 enum pcn_drop_reason {
 #define X(name, label, help) PCN_DROP_##name,
