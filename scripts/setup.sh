@@ -15,7 +15,7 @@ build="gcc libc6-dev linux-libc-dev cmake ninja-build pkg-config git clang llvm 
     libcurl4-openssl-dev libyaml-dev libedit-dev libcunit1-dev uthash-dev uuid-dev"
 # What the tests and the quickstart send packets and requests with.
 test="procps iputils-ping iperf3 curl traceroute ethtool netcat-openbsd tcpdump python3 openssl jq util-linux"
-bench="wrk bpftool"
+bench="wrk bpftool bsdextrautils"
 check="clang-format clang-tidy libclang-rt-14-dev"
 
 sets=("$@")
