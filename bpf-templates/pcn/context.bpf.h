@@ -11,7 +11,16 @@
 
 struct pcn_packet pcn_packets[PCN_CPUS_MAX] SEC(PCN_PACKETS_DATA) = {};
 
+PCN_INLINE struct pcn_packet *pcn_packet_of(__u32 cpu)
+{
+    struct pcn_packet *packet = &pcn_packets[cpu & (PCN_CPUS_MAX - 1)];
+
+    /* Kept in a register: the compiler would add it up again at each use. */
+    PCN_OPAQUE(packet);
+    return packet;
+}
+
 PCN_INLINE struct pcn_packet *pcn_packet_get(void)
 {
-    return &pcn_packets[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)];
+    return pcn_packet_of(bpf_get_smp_processor_id());
 }

@@ -70,11 +70,11 @@ PCN_INLINE enum pcn_verdict pcn_slow_path(struct pcn_packet *packet, __u16 reaso
 
 /* ---- the wrapper ---- */
 
-PCN_INLINE void pcn_count(struct pcn_ctx *ctx, __u32 index)
+PCN_INLINE void pcn_count(struct pcn_ctx *ctx, __u32 cpu, __u32 index)
 {
     struct pcn_port_counters *counters;
 
-    index += bpf_get_smp_processor_id() * PCN_COUNTERS_STRIDE + PCN_COLOUR(PCN_COUNTERS_PER_LINE);
+    index += cpu * PCN_COUNTERS_STRIDE + PCN_READ_ONCE(pcn_cube.counters_base);
     counters = bpf_map_lookup_elem(&pcn_counters, &index);
     if (counters) {
         counters->packets++;
@@ -82,11 +82,9 @@ PCN_INLINE void pcn_count(struct pcn_ctx *ctx, __u32 index)
     }
 }
 
-/* Of the packet's port; the mask stays in the program, whatever the compiler knows of the port. */
-PCN_INLINE __u32 pcn_host_device(const struct pcn_packet *packet)
+/* The mask stays in the program, whatever the compiler knows of the port. */
+PCN_INLINE __u32 pcn_host_device(__u32 port)
 {
-    __u32 port = packet->port;
-
     PCN_OPAQUE(port);
     return pcn_cube.hosts[port & (PCN_PORTS_MAX - 1)];
 }
@@ -99,15 +97,15 @@ PCN_INLINE bool pcn_is_spanned(const struct pcn_ctx *ctx, __u32 ifindex)
 }
 #endif
 
-/* A copy to the shadow namespace, device of the packet's port. */
-PCN_INLINE void pcn_span(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+/* A copy to the shadow namespace, to the port's device there. */
+PCN_INLINE void pcn_span(struct pcn_ctx *ctx, __u32 port)
 {
 #ifndef PCN_XDP
     __u32 ifindex;
 
     if (!pcn_identity.shadow || pcn_likely(!PCN_READ_ONCE(pcn_cube.span)))
         return;
-    ifindex = pcn_host_device(packet);
+    ifindex = pcn_host_device(port);
     if (!ifindex || !pcn_is_spanned(ctx, ifindex))
         return;
     ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
@@ -117,7 +115,7 @@ PCN_INLINE void pcn_span(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 
 PCN_INLINE int pcn_to_host(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 {
-    __u32 ifindex = pcn_host_device(packet);
+    __u32 ifindex = pcn_host_device(packet->port);
 
     if (!ifindex)
         return pcn_drop_count(PCN_DROP_NO_HOST);
@@ -144,12 +142,14 @@ PCN_INLINE int pcn_act(struct pcn_ctx *ctx, struct pcn_packet *packet, enum pcn_
 
 typedef enum pcn_verdict pcn_handler(struct pcn_ctx *ctx, struct pcn_packet *packet);
 
-/* Out of packet->port: the cube's egress handler, then the hop. */
+/* Out of port: the cube's egress handler, then the hop. */
 PCN_INLINE int pcn_standard_leave(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 port, pcn_handler *egress)
 {
     enum pcn_verdict verdict;
 
-    pcn_span(ctx, packet);
+    pcn_span(ctx, port);
+    if (egress != pcn_pass)
+        packet->port = port;
     verdict = egress(ctx, packet);
     if (pcn_likely(verdict == PCN_PASS))
         return pcn_hop_take(ctx, packet, port);
@@ -158,14 +158,12 @@ PCN_INLINE int pcn_standard_leave(struct pcn_ctx *ctx, struct pcn_packet *packet
 
 PCN_INLINE int pcn_standard_ingress(struct pcn_ctx *ctx, pcn_handler *ingress, pcn_handler *egress)
 {
-    struct pcn_packet *packet = pcn_packet_get();
+    __u32 cpu = bpf_get_smp_processor_id(), port;
+    struct pcn_packet *packet = pcn_packet_of(cpu);
     enum pcn_verdict verdict;
-    __u32 port;
 
-    if (!packet)
-        return PCN_ACT_DROP;
-    pcn_count(ctx, packet->port);
-    pcn_span(ctx, packet);
+    pcn_count(ctx, cpu, packet->port);
+    pcn_span(ctx, packet->port);
     verdict = ingress(ctx, packet);
     switch (verdict) {
     case PCN_REDIRECT:
@@ -192,7 +190,6 @@ PCN_INLINE int pcn_standard_ingress(struct pcn_ctx *ctx, pcn_handler *ingress, p
     }
     if (pcn_unlikely(port >= PCN_PORTS_MAX))
         return pcn_drop_count(PCN_DROP_BAD_PORT);
-    packet->port = port;
     return pcn_standard_leave(ctx, packet, port, egress);
 }
 
@@ -200,24 +197,21 @@ PCN_INLINE int pcn_standard_egress(struct pcn_ctx *ctx, pcn_handler *egress)
 {
     struct pcn_packet *packet = pcn_packet_get();
 
-    if (!packet)
-        return PCN_ACT_DROP;
     return pcn_standard_leave(ctx, packet, packet->port, egress);
 }
 
 PCN_INLINE int pcn_transparent(struct pcn_ctx *ctx, pcn_handler *handler, __u8 direction)
 {
-    struct pcn_packet *packet = pcn_packet_get();
+    __u32 cpu = bpf_get_smp_processor_id();
+    struct pcn_packet *packet = pcn_packet_of(cpu);
     __u32 next = direction == PCN_INGRESS ? PCN_NEXT_INGRESS : PCN_NEXT_EGRESS;
     enum pcn_verdict verdict;
 
-    if (!packet)
-        return PCN_ACT_DROP;
     if (pcn_unlikely(packet->flags & PCN_PACKET_FORWARD)) {
         packet->flags &= ~PCN_PACKET_FORWARD;
         return pcn_hop_take(ctx, packet, next);
     }
-    pcn_count(ctx, direction);
+    pcn_count(ctx, cpu, direction);
     verdict = handler(ctx, packet);
     if (verdict == PCN_REPLY) {
         next = direction == PCN_INGRESS ? PCN_NEXT_EGRESS : PCN_NEXT_INGRESS;

@@ -71,7 +71,7 @@ static __noinline int pcn_flood_reinject(struct __sk_buff *ctx, __u32 port, __u3
 static long pcn_flood_port(__u32 port, struct pcn_flood *flood)
 {
     __u64 word = pcn_hop_word(port);
-    __u16 kind = word;
+    __u16 kind = word >> 16;
     long r = 0;
 
     if (port == flood->in_port)

@@ -28,8 +28,9 @@ struct handle {
 struct memory {
     LIST_ENTRY(memory) of_instance;
     char name[32];
-    void *address;
+    void *address; /* of the colour's first line: see PCN_LINE_DATA */
     size_t size;
+    void *start;
     size_t mapped;
 };
 
@@ -73,7 +74,7 @@ static bool map_is_frozen(const char *name)
     return strncmp(name, ".rodata", 7) == 0;
 }
 
-/* Name libbpf gives a global section is cut short and prefixed: ".data.pcn" is what the source says. */
+/* Name libbpf gives a global section is cut short and prefixed: ".data.line.pcn" is what the source says. */
 static const char *map_name(const struct bpf_map *map)
 {
     const char *name = bpf_map__name(map), *dot = strchr(name, '.');
@@ -265,10 +266,11 @@ int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec,
     r = instance_describe(instance, spec, &first);
     if (r < 0)
         return r;
-    r = pcn_instance_memory(instance, ".data.pcn", &data, &size);
+    r = pcn_instance_memory(instance, PCN_CUBE_DATA, &data, &size);
     if (r < 0)
         return r;
     instance->data = data;
+    instance->data->counters_base = (uint16_t)(instance->colour * PCN_COUNTERS_PER_LINE);
     instance->data->loglevel = (uint8_t)spec->loglevel;
     *ret_instance = TAKE_PTR(instance);
     return 0;
@@ -294,7 +296,7 @@ void pcn_instance_freep(struct pcn_instance **ptr)
         handle_close(LIST_FIRST(&instance->handles));
     while ((memory = LIST_FIRST(&instance->memories))) {
         LIST_REMOVE(memory, of_instance);
-        (void)munmap(memory->address, memory->mapped);
+        (void)munmap(memory->start, memory->mapped);
         free(memory);
     }
     pcn_bpf_unpin(instance->directory);
@@ -310,7 +312,7 @@ struct pcn_cube_data *pcn_instance_data(const struct pcn_instance *instance)
 
 struct pcn_hop *pcn_instance_hop(const struct pcn_instance *instance, size_t hop)
 {
-    return &instance->data->hops[instance->colour * PCN_HOPS_PER_LINE + hop];
+    return &instance->data->hops[hop];
 }
 
 int pcn_instance_counters(struct pcn_instance *instance, uint32_t index, struct pcn_port_counters *ret_counters)
@@ -323,7 +325,7 @@ int pcn_instance_counters(struct pcn_instance *instance, uint32_t index, struct 
     r = pcn_instance_memory(instance, "pcn_counters", &memory, &size);
     if (r < 0)
         return r;
-    index += instance->colour * PCN_COUNTERS_PER_LINE;
+    index += instance->data->counters_base;
     for (unsigned int cpu = 0; cpu < pcn_cpus(); cpu++) {
         const volatile struct pcn_port_counters *counters =
             (struct pcn_port_counters *)memory + cpu * PCN_COUNTERS_STRIDE + index;
@@ -444,6 +446,11 @@ int pcn_instance_memory(struct pcn_instance *instance, const char *name, void **
         return -errno;
     }
     (void)snprintf(memory->name, sizeof(memory->name), "%s", name);
+    memory->start = address;
+    if (strncmp(name, PCN_LINE_DATA, strlen(PCN_LINE_DATA)) == 0) {
+        address = (char *)address + instance->colour * PCN_COLOUR_BYTES;
+        size -= PCN_LINE_SLACK;
+    }
     memory->address = address;
     memory->size = size;
     LIST_INSERT_HEAD(&instance->memories, memory, of_instance);

@@ -46,7 +46,7 @@ void pcn_instance_freep(struct pcn_instance **instance);
 
 /* Live data, mapped. */
 struct pcn_cube_data *pcn_instance_data(const struct pcn_instance *instance);
-/* Where a hop's word is, and the sum of a counter over the CPUs: see PCN_COLOURS. */
+/* Where a hop's word is, and the sum of a counter over the CPUs. */
 struct pcn_hop *pcn_instance_hop(const struct pcn_instance *instance, size_t hop);
 int pcn_instance_counters(struct pcn_instance *instance, uint32_t index, struct pcn_port_counters *ret_counters);
 uint32_t pcn_instance_colour(uint16_t cube);

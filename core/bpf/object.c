@@ -2,6 +2,7 @@
 #include <base/log.h>
 #include <bpf/btf.h>
 #include <bpf/object.h>
+#include <elf.h>
 #include <stdio.h>
 
 /* libbpf prints the verifier's log through its print hook: the end of it is kept. */
@@ -47,23 +48,37 @@ void pcn_object_init(void)
     libbpf_set_print(object_print);
 }
 
-/*
- * Writes the colour into the programs in place of the mark: an immediate costs
- * no load. In the file, as libbpf does not show the functions that programs share.
- */
-static void elf_colour(char *elf, size_t size, uint32_t colour)
+static bool elf_is_line_data(const char *elf, const Elf64_Ehdr *header, const Elf64_Sym *symbol)
 {
-    const uint32_t low = (uint32_t)PCN_COLOUR_MARK, high = (uint32_t)(PCN_COLOUR_MARK >> 32);
-    struct bpf_insn insns[2];
+    const Elf64_Shdr *sections = (const Elf64_Shdr *)(elf + header->e_shoff);
+    const char *names = elf + sections[header->e_shstrndx].sh_offset;
 
-    for (size_t at = 0; at + sizeof(insns) <= size; at += sizeof(insns[0])) {
-        memcpy(insns, elf + at, sizeof(insns));
-        if (insns[0].code != (BPF_LD | BPF_IMM | BPF_DW) || insns[0].src_reg || (uint32_t)insns[0].imm != low ||
-            ((uint32_t)insns[1].imm & ~0xffU) != high)
+    return symbol->st_shndx < header->e_shnum &&
+           strncmp(names + sections[symbol->st_shndx].sh_name, PCN_LINE_DATA, strlen(PCN_LINE_DATA)) == 0;
+}
+
+/*
+ * Moves every reference to line data by the colour's lines: libbpf adds the
+ * number in the instruction to the place of the symbol. The ELF is one of ours, from clang.
+ */
+static void elf_colour(char *elf, uint32_t colour)
+{
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)elf;
+    const Elf64_Shdr *sections = (const Elf64_Shdr *)(elf + header->e_shoff);
+
+    for (uint16_t i = 0; i < header->e_shnum; i++) {
+        const Elf64_Rel *rels = (const Elf64_Rel *)(elf + sections[i].sh_offset);
+
+        if (sections[i].sh_type != SHT_REL || !(sections[sections[i].sh_info].sh_flags & SHF_EXECINSTR))
             continue;
-        insns[0].imm = (int32_t)(colour * ((uint32_t)insns[1].imm & 0xff));
-        insns[1].imm = 0;
-        memcpy(elf + at, insns, sizeof(insns));
+        for (size_t j = 0; j < sections[i].sh_size / sizeof(*rels); j++) {
+            const Elf64_Sym *symbols = (const Elf64_Sym *)(elf + sections[sections[i].sh_link].sh_offset);
+            struct bpf_insn *insn =
+                (struct bpf_insn *)(elf + sections[sections[i].sh_info].sh_offset + rels[j].r_offset);
+
+            if (elf_is_line_data(elf, header, symbols + ELF64_R_SYM(rels[j].r_info)))
+                insn->imm += (int32_t)(colour * PCN_COLOUR_BYTES);
+        }
     }
 }
 
@@ -78,7 +93,7 @@ int pcn_object_open(struct pcn_object *object, const char *name, const void *elf
     if (!copy)
         return -ENOMEM;
     memcpy(copy, elf, size);
-    elf_colour(copy, size, colour);
+    elf_colour(copy, colour);
     bpf = bpf_object__open_mem(copy, size, &options);
     if (!bpf) {
         free(copy);

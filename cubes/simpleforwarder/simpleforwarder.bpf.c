@@ -7,8 +7,7 @@ __u32 simpleforwarder_actions[SIMPLEFORWARDER_WORDS] SEC(SIMPLEFORWARDER_DATA) =
 
 PCN_INLINE enum pcn_verdict simpleforwarder_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
-    __u32 index = (packet->port & (PCN_PORTS_MAX - 1)) + PCN_COLOUR(SIMPLEFORWARDER_WORDS_PER_LINE);
-    __u32 word = PCN_READ_ONCE(simpleforwarder_actions[index]);
+    __u32 word = PCN_READ_ONCE(simpleforwarder_actions[packet->port & (PCN_PORTS_MAX - 1)]);
     __u32 action = SIMPLEFORWARDER_ACTION(word);
 
     if (pcn_likely(action == SIMPLEFORWARDER_FORWARD))

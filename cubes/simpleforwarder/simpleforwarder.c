@@ -214,7 +214,7 @@ static int simpleforwarder_create(struct pcn_cube *cube, const struct pcn_node *
     r = pcn_map_memory(cube, SIMPLEFORWARDER_DATA, &words, &size);
     if (r < 0)
         return r;
-    forwarder->words = (uint32_t *)words + pcn_cube_id(cube) % PCN_COLOURS * SIMPLEFORWARDER_WORDS_PER_LINE;
+    forwarder->words = words;
     pcn_cube_set_state(cube, TAKE_PTR(forwarder));
     return 0;
 }

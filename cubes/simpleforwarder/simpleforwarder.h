@@ -15,7 +15,7 @@ struct simpleforwarder_entry {
 };
 
 struct simpleforwarder {
-    uint32_t *words;  /* the fast path's table, from this cube's colour on: written to in place */
+    uint32_t *words;  /* the fast path's table, written to in place */
     bool established; /* the cube's creation is over */
     struct simpleforwarder_entry *entries;
 };

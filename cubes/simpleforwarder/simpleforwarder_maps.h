@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * The table of a simpleforwarder: section .data.actions, a word for each port.
- * A word is replaced by one store, so that a packet sees the old action or the
- * new one, never a mixture. That of a port is the colour's first and its id
- * (see PCN_COLOURS): forwarders in a chain do not fight for one set of the cache.
+ * The table of a simpleforwarder: a word for each port. A word is replaced by
+ * one store, so that a packet sees the old action or the new one, never a mixture.
  */
 #pragma once
 #include <linux/types.h>
 #include <pcn/abi.h>
 
-#define SIMPLEFORWARDER_DATA ".data.actions"
+#define SIMPLEFORWARDER_DATA PCN_LINE_DATA "actions"
 
-#define SIMPLEFORWARDER_WORDS_PER_LINE 16
-#define SIMPLEFORWARDER_WORDS (PCN_PORTS_MAX + PCN_COLOURS * SIMPLEFORWARDER_WORDS_PER_LINE)
+#define SIMPLEFORWARDER_WORDS (PCN_PORTS_MAX + PCN_LINE_SLACK / sizeof(__u32))
 
 enum simpleforwarder_action {
     SIMPLEFORWARDER_NONE,     /* no entry for this port */

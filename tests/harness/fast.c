@@ -30,7 +30,7 @@ static void fast_configure(struct bpf_object *object)
 /* libbpf's own mapping of a global section is a copy, once the object is loaded. */
 static struct pcn_cube_data *fast_data(struct bpf_object *object)
 {
-    void *data = mmap(NULL, FAST_DATA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, pcn_run_map(object, ".data.pcn"), 0);
+    void *data = mmap(NULL, FAST_DATA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, pcn_run_map(object, PCN_CUBE_DATA), 0);
 
     return data == MAP_FAILED ? NULL : data;
 }
@@ -229,7 +229,7 @@ struct pcn_port_counters pcn_fast_counters(const struct pcn_fast *fast, uint32_t
 void pcn_fast_set_hop(struct pcn_fast *fast, uint32_t index, struct pcn_hop hop)
 {
     __atomic_store_n((uint64_t *)&fast->data->hops[index],
-                     (uint64_t)hop.index << 32 | (uint64_t)hop.port << 16 | hop.kind, __ATOMIC_RELAXED);
+                     (uint64_t)hop.index << 32 | (uint32_t)hop.kind << 16 | hop.port, __ATOMIC_RELAXED);
 }
 
 int pcn_fast_map(const struct pcn_fast *fast, const char *name)

@@ -79,8 +79,8 @@ enum pcn_hop_kind {
 };
 
 struct pcn_hop {
-    __u16 kind;
     __u16 port;
+    __u16 kind;
     __u32 index;
 } __attribute__((aligned(8)));
 
@@ -94,27 +94,31 @@ struct pcn_hop {
  * Maps begin on a page, so what all cubes of a chain touch at the same place
  * of theirs falls into one set of the L1 cache: with more cubes than it has
  * ways each hop misses (measured: 5 ns a hop in a chain of 3, 25 in one of 12).
- * So each cube has a colour: its hops and counters begin that many lines later. The daemon
- * writes the colour into the programs in place of PCN_COLOUR_MARK, before load.
+ * So each cube has a colour, and what is in a section whose name begins with
+ * PCN_LINE_DATA begins that many lines later: the daemon moves every reference
+ * of the programs before load, and what pcn_map_memory() returns. The last
+ * PCN_LINE_SLACK bytes of such a section are to be left alone.
  */
+#define PCN_LINE_DATA ".data.line."
 #define PCN_COLOURS 64
-/* Byte 4 is a factor: colour times that is written. Where nobody does, the low bits say colour 0. */
-#define PCN_COLOUR_MARK 0x50434e00434f4000ULL
-#define PCN_COLOUR_FACTOR_SHIFT 32
-#define PCN_HOPS_PER_LINE 8
+#define PCN_COLOUR_BYTES 64
+#define PCN_LINE_SLACK (PCN_COLOURS * PCN_COLOUR_BYTES)
 #define PCN_COUNTERS_PER_LINE 4
-#define PCN_HOPS_TOTAL (PCN_PORTS_MAX + PCN_COLOURS * PCN_HOPS_PER_LINE)
-/* Entries of pcn_counters a CPU: that of a port is cpu * PCN_COUNTERS_STRIDE + colour * PCN_COUNTERS_PER_LINE + port. */
+/* Entries of pcn_counters a CPU: that of a port is cpu * PCN_COUNTERS_STRIDE + counters_base + port. */
 #define PCN_COUNTERS_STRIDE (PCN_PORTS_MAX + PCN_COLOURS * PCN_COUNTERS_PER_LINE)
 
-/* The part of a cube that changes while it runs: section .data.pcn, mapped by user space. */
+/* The part of a cube that changes while it runs: a section, mapped by user space. */
+#define PCN_CUBE_DATA PCN_LINE_DATA "pcn"
+
 struct pcn_cube_data {
     __u8 loglevel; /* enum pcn_log_level: what is at or below it is logged */
     __u8 span;     /* copy every packet to the shadow namespace */
-    __u8 pad[4];
-    __u16 n_ports;                       /* highest port id in use + 1 */
-    struct pcn_hop hops[PCN_HOPS_TOTAL]; /* that of a port is colour * PCN_HOPS_PER_LINE + port */
-    __u32 hosts[PCN_PORTS_MAX];          /* ifindex of a port's device to the shadow namespace, or 0 */
+    __u16 pad;
+    __u16 counters_base; /* the colour's first entry of pcn_counters */
+    __u16 n_ports;       /* highest port id in use + 1 */
+    struct pcn_hop hops[PCN_PORTS_MAX];
+    __u32 hosts[PCN_PORTS_MAX]; /* ifindex of a port's device to the shadow namespace, or 0 */
+    __u8 slack[PCN_LINE_SLACK];
 };
 
 /* The part that is frozen before load: section .rodata. */
