@@ -291,8 +291,11 @@ int pcn_loop_post(struct pcn_loop *loop, void (*fn)(void *data), void *data, boo
 
 int pcn_loop_work(struct pcn_loop *loop, void (*work)(void *data), void (*done)(void *data), void *data)
 {
-    struct call *call = calloc(1, sizeof(*call));
+    struct call *call;
 
+    if (loop->worker_stop)
+        return -ECANCELED;
+    call = calloc(1, sizeof(*call));
     if (!call)
         return -ENOMEM;
     *call = (struct call){.fn = work, .done = done, .data = data};

@@ -22,5 +22,5 @@ int pcn_loop_every(struct pcn_loop *loop, unsigned int period_ms, void (*fn)(voi
 
 /* From any thread: fn(data) on the loop's thread, in the order of the calls. urgent: before those that are not. -ENOMEM. */
 int pcn_loop_post(struct pcn_loop *loop, void (*fn)(void *data), void *data, bool urgent);
-/* work(data) on the worker thread, then done(data), which may be NULL, on the loop's. -ENOMEM. */
+/* work(data) on the worker thread, then done(data), which may be NULL, on the loop's. -ENOMEM; -ECANCELED: the loop is ending. */
 int pcn_loop_work(struct pcn_loop *loop, void (*work)(void *data), void (*done)(void *data), void *data);
