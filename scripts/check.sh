@@ -30,7 +30,7 @@ done < <(sources | xargs -P "$(nproc)" -n 20 clang-format --dry-run -Werror 2>&1
 # ---- licenses ----
 while read -r file; do
     case $file in
-    *.bpf.c | *.bpf.h | core/include/pcn/abi.h | cubes/*_maps.h | */verdict_probe.h) wanted='GPL-2.0-only OR Apache-2.0' ;;
+    *.bpf.c | *.bpf.h | core/include/pcn/abi.h | core/include/pcn/conntrack.h | cubes/*_maps.h | */verdict_probe.h | */firewall_probe.h) wanted='GPL-2.0-only OR Apache-2.0' ;;
     *) wanted='Apache-2.0' ;;
     esac
     head -n 3 "$file" | grep -qF "SPDX-License-Identifier: $wanted" || fault "$file: no line SPDX-License-Identifier: $wanted"

@@ -59,7 +59,10 @@ PCN_INLINE bool pcn_csum_ipv4_ok(const struct iphdr *ip)
 #pragma unroll
     for (int i = 0; i < 5; i++)
         sum += words[i];
-    return pcn_csum_fold(sum) == 0xffff;
+    /* Five words come to 0x1ffff at most: two folds, and either form of -0. */
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return sum == 0xffff || sum == 0x1fffe;
 }
 
 /* One less, and the checksum with it: the TTL is the upper byte of its word. */

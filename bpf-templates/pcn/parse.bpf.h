@@ -315,6 +315,7 @@ PCN_INLINE __u16 pcn_packet_parse(struct pcn_ctx *ctx, struct pcn_packet *packet
 
     if (packet->flags & PCN_PACKET_PARSED)
         return 0;
+    packet->ct_state = 0;
     for (int attempt = 0; attempt < 2; attempt++) {
         bad = pcn_parse_frame(ctx, packet);
         if (pcn_likely(!bad)) {

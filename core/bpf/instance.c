@@ -1,63 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "instance_private.h"
 #include <base/log.h>
 #include <bpf/bpf.h>
 #include <bpf/env.h>
-#include <bpf/instance.h>
-#include <bpf/libbpf.h>
 #include <bpf/meta.h>
-#include <bpf/object.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/queue.h>
 #include <sys/stat.h>
-
-/* Map descriptors that all instances together keep open. */
-#define HANDLES_MAX 1024
 
 static const char *const flavour_names[PCN_FLAVOUR_MAX] = {"tc", "xdp"};
 static const char *const direction_names[PCN_DIRECTION_MAX] = {"ingress", "egress"};
+const char *const instance_hop_arrays[PCN_FLAVOUR_MAX] = {"hops_tc", "hops_xdp"};
 
-/* An open map, the least recently used of all is closed first. */
-struct handle {
-    TAILQ_ENTRY(handle) lru;
-    LIST_ENTRY(handle) of_instance;
-    char name[32];
-    int fd;
-};
-
-struct memory {
-    LIST_ENTRY(memory) of_instance;
-    char name[32];
-    void *address; /* of the colour's first line: see PCN_LINE_DATA */
-    size_t size;
-    void *start;
-    size_t mapped;
-};
-
-struct pcn_instance {
-    uint64_t serial;
-    char directory[320];
-    enum pcn_cube_type type;
-    bool programs[PCN_FLAVOUR_MAX][PCN_DIRECTION_MAX];
-    struct pcn_cube_data *data;
-    uint32_t colour;
-    LIST_HEAD(, handle) handles;
-    LIST_HEAD(, memory) memories;
-};
-
-static TAILQ_HEAD(, handle) handles = TAILQ_HEAD_INITIALIZER(handles);
-static unsigned int n_handles;
 static uint64_t last_serial;
 
 /* ---- pins ---- */
 
 /* bpffs keeps names with dots for itself. */
-static void pin_path(const struct pcn_instance *instance, const char *prefix, const char *name, char path[512])
+void instance_pin_path(const struct pcn_instance *instance, const char *prefix, const char *name, const char *suffix,
+                       char ret_path[512])
 {
-    int n = snprintf(path, 512, "%s/%s_", instance->directory, prefix);
+    int n = snprintf(ret_path, 512, "%s/%s_", instance->directory, prefix);
 
-    (void)snprintf(path + n, 512 - (size_t)n, "%s", name);
-    for (char *p = path + n; *p; p++) {
+    (void)snprintf(ret_path + n, 512 - (size_t)n, "%s%s", name, suffix);
+    for (char *p = ret_path + n; *p; p++) {
         if (*p == '.')
             *p = '_';
     }
@@ -82,34 +47,61 @@ static const char *map_name(const struct bpf_map *map)
     return bpf_map__is_internal(map) && dot ? dot : name;
 }
 
-static int instance_pin(struct pcn_instance *instance, struct pcn_object *object, enum pcn_flavour flavour, bool first)
+static enum pcn_direction program_direction(const struct bpf_program *program)
+{
+    return pcn_streq(bpf_program__name(program), "pcn_egress") ? PCN_EGRESS : PCN_INGRESS;
+}
+
+void instance_program_name(enum pcn_flavour flavour, enum pcn_direction direction, char ret_name[32])
+{
+    (void)snprintf(ret_name, 32, "%s_%s", flavour_names[flavour], direction_names[direction]);
+}
+
+/* What it is pinned by, or NULL: it is the daemon's, or goes with the program. */
+static const char *map_own_name(const struct bpf_map *map, enum pcn_flavour flavour)
+{
+    const char *name = map_name(map);
+
+    if (map_is_shared(name) || map_is_frozen(name))
+        return NULL;
+    return pcn_streq(name, "pcn_hops") ? instance_hop_arrays[flavour] : name;
+}
+
+static bool instance_is_fresh(const struct pcn_instance *instance, const char *name)
+{
+    for (size_t i = 0; i < instance->n_fresh; i++) {
+        if (pcn_streq(instance->fresh[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* Its programs, and the maps it has not from elsewhere. */
+static int instance_pin(const struct pcn_instance *instance, const struct pcn_object *object, enum pcn_flavour flavour,
+                        const char *suffix)
 {
     struct bpf_program *program;
     struct bpf_map *map;
-    char path[512], name[64];
+    char path[512], name[32];
 
     bpf_object__for_each_program(program, object->bpf)
     {
         if (!bpf_program__autoload(program))
             continue;
-        (void)snprintf(name, sizeof(name), "%s_%s", flavour_names[flavour],
-                       pcn_streq(bpf_program__name(program), "pcn_egress") ? "egress" : "ingress");
-        pin_path(instance, "prog", name, path);
+        instance_program_name(flavour, program_direction(program), name);
+        instance_pin_path(instance, "prog", name, suffix, path);
         if (bpf_obj_pin(bpf_program__fd(program), path) < 0)
             return pcn_log_error(-errno, "cannot pin %s", path);
     }
     bpf_object__for_each_map(map, object->bpf)
     {
-        if (map_is_shared(map_name(map)) || map_is_frozen(map_name(map)))
+        const char *own = map_own_name(map, flavour);
+
+        if (!own || !instance_is_fresh(instance, own))
             continue;
-        if (pcn_streq(map_name(map), "pcn_hops"))
-            (void)snprintf(name, sizeof(name), "hops_%s", flavour_names[flavour]);
-        else if (first)
-            (void)snprintf(name, sizeof(name), "%s", map_name(map));
-        else
-            continue;
-        pin_path(instance, "map", name, path);
-        if (bpf_obj_pin(bpf_map__fd(map), path) < 0)
+        instance_pin_path(instance, "map", own, suffix, path);
+        /* The second flavour has it from the first. */
+        if (bpf_obj_pin(bpf_map__fd(map), path) < 0 && errno != EEXIST)
             return pcn_log_error(-errno, "cannot pin %s", path);
     }
     return 0;
@@ -152,7 +144,7 @@ static int object_prepare(struct pcn_bpf *bpf, const struct pcn_instance_spec *s
     r = pcn_object_resize(object, "pcn_counters", pcn_cpus() * PCN_COUNTERS_STRIDE);
     if (r < 0 && r != -ENOENT)
         return r;
-    return spec->configure ? spec->configure(object, spec->config, error) : 0;
+    return spec->configure ? spec->configure(object, spec->data, error) : 0;
 }
 
 /* The second flavour uses the maps of the first, but for its hops and what is frozen. */
@@ -178,6 +170,38 @@ static int object_reuse(struct pcn_object *object, const struct pcn_object *firs
     return 0;
 }
 
+/* The maps that the instance has already and that are to be as they are. The others are fresh. */
+static int object_adopt(struct pcn_instance *instance, const struct pcn_object *object, enum pcn_flavour flavour)
+{
+    struct bpf_map *map;
+    int r;
+
+    bpf_object__for_each_map(map, object->bpf)
+    {
+        const char *name = map_own_name(map, flavour);
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info);
+        int fd;
+
+        if (!name || instance_is_fresh(instance, name))
+            continue;
+        fd = instance->loaded ? pcn_instance_map(instance, name) : -ENOENT;
+        if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+            return -errno;
+        if (fd >= 0 && !pcn_object_renews(object, map) && info.max_entries == bpf_map__max_entries(map) &&
+            info.value_size == bpf_map__value_size(map)) {
+            r = bpf_map__reuse_fd(map, fd);
+            if (r < 0)
+                return r;
+            continue;
+        }
+        if (instance->n_fresh == PCN_ARRAY_SIZE(instance->fresh))
+            return -E2BIG;
+        (void)snprintf(instance->fresh[instance->n_fresh++], sizeof(instance->fresh[0]), "%s", name);
+    }
+    return 0;
+}
+
 static void object_select(struct pcn_instance *instance, struct pcn_object *object, enum pcn_flavour flavour)
 {
     struct bpf_program *program;
@@ -193,9 +217,9 @@ static void object_select(struct pcn_instance *instance, struct pcn_object *obje
     }
 }
 
-static int instance_load_flavour(struct pcn_bpf *bpf, struct pcn_instance *instance,
-                                 const struct pcn_instance_spec *spec, enum pcn_flavour flavour,
-                                 struct pcn_object *object, const struct pcn_object *first, struct pcn_error *error)
+int instance_load_flavour(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
+                          enum pcn_flavour flavour, struct pcn_object *object, const struct pcn_object *first,
+                          struct pcn_error *error)
 {
     const void *elf = flavour == PCN_FLAVOUR_XDP ? spec->xdp_object : spec->tc_object;
     size_t size = flavour == PCN_FLAVOUR_XDP ? spec->xdp_object_size : spec->tc_object_size;
@@ -206,17 +230,28 @@ static int instance_load_flavour(struct pcn_bpf *bpf, struct pcn_instance *insta
         return r;
     object_select(instance, object, flavour);
     r = object_prepare(bpf, spec, object, error);
-    if (r < 0)
-        return r;
-    if (first) {
+    if (r >= 0)
+        r = object_adopt(instance, object, flavour);
+    if (r >= 0 && first)
         r = object_reuse(object, first);
-        if (r < 0)
-            return r;
-    }
-    r = pcn_object_load(object, error);
-    if (r < 0)
+    return r < 0 ? r : pcn_object_load(object, error);
+}
+
+/* All flavours that the type needs, pinned with the suffix. */
+int instance_load_all(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
+                      const char *suffix, struct pcn_object *ret_first, struct pcn_error *error)
+{
+    enum pcn_flavour flavour = spec->type != PCN_TYPE_TC ? PCN_FLAVOUR_XDP : PCN_FLAVOUR_TC;
+    _cleanup_(pcn_object_done) struct pcn_object second = {};
+    int r;
+
+    r = instance_load_flavour(bpf, instance, spec, flavour, ret_first, NULL, error);
+    if (r >= 0)
+        r = instance_pin(instance, ret_first, flavour, suffix);
+    if (r < 0 || flavour == PCN_FLAVOUR_TC)
         return r;
-    return instance_pin(instance, object, flavour, !first);
+    r = instance_load_flavour(bpf, instance, spec, PCN_FLAVOUR_TC, &second, ret_first, error);
+    return r < 0 ? r : instance_pin(instance, &second, PCN_FLAVOUR_TC, suffix);
 }
 
 static int instance_describe(const struct pcn_instance *instance, const struct pcn_instance_spec *spec,
@@ -238,9 +273,8 @@ static int instance_describe(const struct pcn_instance *instance, const struct p
 int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec, struct pcn_instance **ret_instance,
                       struct pcn_error *error)
 {
-    _cleanup_(pcn_object_done) struct pcn_object first = {}, second = {};
+    _cleanup_(pcn_object_done) struct pcn_object first = {};
     _cleanup_(pcn_instance_freep) struct pcn_instance *instance = NULL;
-    bool xdp = spec->type != PCN_TYPE_TC;
     void *data;
     size_t size;
     int r;
@@ -255,14 +289,11 @@ int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec,
     if (mkdir(instance->directory, 0700) < 0)
         return pcn_log_error(-errno, "cannot create %s", instance->directory);
 
-    r = instance_load_flavour(bpf, instance, spec, xdp ? PCN_FLAVOUR_XDP : PCN_FLAVOUR_TC, &first, NULL, error);
+    r = instance_load_all(bpf, instance, spec, "", &first, error);
     if (r < 0)
         return r;
-    if (xdp) {
-        r = instance_load_flavour(bpf, instance, spec, PCN_FLAVOUR_TC, &second, &first, error);
-        if (r < 0)
-            return r;
-    }
+    instance->n_fresh = 0;
+    instance->loaded = true;
     r = instance_describe(instance, spec, &first);
     if (r < 0)
         return r;
@@ -276,29 +307,13 @@ int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec,
     return 0;
 }
 
-static void handle_close(struct handle *handle)
-{
-    TAILQ_REMOVE(&handles, handle, lru);
-    LIST_REMOVE(handle, of_instance);
-    n_handles--;
-    pcn_closep(&handle->fd);
-    free(handle);
-}
-
 void pcn_instance_freep(struct pcn_instance **ptr)
 {
     struct pcn_instance *instance = TAKE_PTR(*ptr);
-    struct memory *memory;
 
     if (!instance)
         return;
-    while (!LIST_EMPTY(&instance->handles))
-        handle_close(LIST_FIRST(&instance->handles));
-    while ((memory = LIST_FIRST(&instance->memories))) {
-        LIST_REMOVE(memory, of_instance);
-        (void)munmap(memory->start, memory->mapped);
-        free(memory);
-    }
+    instance_maps_done(instance);
     pcn_bpf_unpin(instance->directory);
     free(instance);
 }
@@ -374,97 +389,16 @@ int pcn_instance_program(const struct pcn_instance *instance, enum pcn_flavour f
 
     if (!instance->programs[flavour][direction])
         return -ENOENT;
-    (void)snprintf(name, sizeof(name), "%s_%s", flavour_names[flavour], direction_names[direction]);
-    pin_path(instance, "prog", name, path);
+    instance_program_name(flavour, direction, name);
+    instance_pin_path(instance, "prog", name, "", path);
     fd = bpf_obj_get(path);
     return fd < 0 ? -errno : fd;
 }
 
-int pcn_instance_map(struct pcn_instance *instance, const char *name)
-{
-    _cleanup_free_ struct handle *handle = NULL;
-    char path[512];
-
-    LIST_FOREACH(handle, &instance->handles, of_instance)
-    {
-        if (pcn_streq(handle->name, name)) {
-            TAILQ_REMOVE(&handles, handle, lru);
-            TAILQ_INSERT_TAIL(&handles, handle, lru);
-            return TAKE_PTR(handle)->fd;
-        }
-    }
-    while (n_handles >= HANDLES_MAX)
-        handle_close(TAILQ_FIRST(&handles));
-    handle = calloc(1, sizeof(*handle));
-    if (!handle)
-        return -ENOMEM;
-    if (strlen(name) >= sizeof(handle->name))
-        return -ENOENT;
-    (void)snprintf(handle->name, sizeof(handle->name), "%s", name);
-    pin_path(instance, "map", name, path);
-    handle->fd = bpf_obj_get(path);
-    if (handle->fd < 0)
-        return -errno;
-    TAILQ_INSERT_TAIL(&handles, handle, lru);
-    LIST_INSERT_HEAD(&instance->handles, handle, of_instance);
-    n_handles++;
-    return TAKE_PTR(handle)->fd;
-}
-
-int pcn_instance_memory(struct pcn_instance *instance, const char *name, void **ret_memory, size_t *ret_size)
-{
-    struct bpf_map_info info = {};
-    uint32_t info_size = sizeof(info);
-    struct memory *memory;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size;
-    void *address;
-    int fd;
-
-    LIST_FOREACH(memory, &instance->memories, of_instance)
-    {
-        if (pcn_streq(memory->name, name)) {
-            *ret_memory = memory->address;
-            *ret_size = memory->size;
-            return 0;
-        }
-    }
-    fd = pcn_instance_map(instance, name);
-    if (fd < 0)
-        return fd;
-    if (bpf_obj_get_info_by_fd(fd, &info, &info_size) < 0)
-        return -errno;
-    if (info.type != BPF_MAP_TYPE_ARRAY || !(info.map_flags & BPF_F_MMAPABLE))
-        return -EINVAL;
-    size = (size_t)((info.value_size + 7) & ~7u) * info.max_entries;
-    memory = calloc(1, sizeof(*memory));
-    if (!memory)
-        return -ENOMEM;
-    memory->mapped = (size + page - 1) / page * page;
-    address = mmap(NULL, memory->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (address == MAP_FAILED) {
-        free(memory);
-        return -errno;
-    }
-    (void)snprintf(memory->name, sizeof(memory->name), "%s", name);
-    memory->start = address;
-    if (strncmp(name, PCN_LINE_DATA, strlen(PCN_LINE_DATA)) == 0) {
-        address = (char *)address + instance->colour * PCN_COLOUR_BYTES;
-        size -= PCN_LINE_SLACK;
-    }
-    memory->address = address;
-    memory->size = size;
-    LIST_INSERT_HEAD(&instance->memories, memory, of_instance);
-    *ret_memory = address;
-    *ret_size = size;
-    return 0;
-}
-
-static const char *const hop_arrays[PCN_FLAVOUR_MAX] = {"hops_tc", "hops_xdp"};
-
 int pcn_instance_clear_slot(const struct pcn_bpf *bpf, struct pcn_instance *instance, uint32_t slot)
 {
     for (int flavour = 0; flavour < PCN_FLAVOUR_MAX; flavour++) {
-        int program = pcn_bpf_dropper(bpf, flavour), map = pcn_instance_map(instance, hop_arrays[flavour]);
+        int program = pcn_bpf_dropper(bpf, flavour), map = pcn_instance_map(instance, instance_hop_arrays[flavour]);
 
         if (map == -ENOENT)
             continue;
@@ -485,7 +419,7 @@ int pcn_instance_set_slot(struct pcn_instance *instance, uint32_t slot, const st
 
         if (!target->programs[flavour][direction])
             continue;
-        map = pcn_instance_map(instance, hop_arrays[flavour]);
+        map = pcn_instance_map(instance, instance_hop_arrays[flavour]);
         if (map == -ENOENT)
             continue;
         if (map < 0)

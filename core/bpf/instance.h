@@ -30,9 +30,8 @@ struct pcn_instance_spec {
     size_t tc_object_size;
     const void *xdp_object;
     size_t xdp_object_size;
-    /* See struct pcn_cube_kind. */
-    int (*configure)(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error);
-    const struct pcn_node *config;
+    int (*configure)(struct pcn_object *object, const void *data, struct pcn_error *error); /* NULL: nothing to do */
+    const void *data;
 };
 
 /*
@@ -43,6 +42,21 @@ int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec,
                       struct pcn_error *error);
 /* Removes the pins: the kernel frees programs and maps when the last packet has left them. */
 void pcn_instance_freep(struct pcn_instance **instance);
+
+/*
+ * Loads the programs again, beside those that run. A map that spec makes as large as it is is shared; one of
+ * another size is new and empty. Then either switch, after which whoever has a program of the instance in a slot
+ * must set it again, or discard. Program and map names stay.
+ */
+int pcn_instance_reload(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
+                        struct pcn_error *error);
+void pcn_instance_switch(struct pcn_instance *instance);
+void pcn_instance_discard(struct pcn_instance *instance);
+/* Between reload and switch: memory of the map that the new programs have. */
+int pcn_instance_next_memory(struct pcn_instance *instance, const char *name, void **ret_memory, size_t *ret_size);
+/* A descriptor of one more program on the same maps, which nothing leads to: for BPF_PROG_TEST_RUN. */
+int pcn_instance_twin(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
+                      enum pcn_direction direction, struct pcn_error *error);
 
 /* Live data, mapped. */
 struct pcn_cube_data *pcn_instance_data(const struct pcn_instance *instance);

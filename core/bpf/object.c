@@ -206,3 +206,24 @@ int pcn_object_resize(struct pcn_object *object, const char *map_name, uint32_t 
         return -ENOENT;
     return bpf_map__set_max_entries(map, entries);
 }
+
+int pcn_object_renew(struct pcn_object *object, const char *map_name)
+{
+    struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, map_name);
+
+    if (!map)
+        return -ENOENT;
+    if (object->n_renewed == PCN_ARRAY_SIZE(object->renewed))
+        return -E2BIG;
+    object->renewed[object->n_renewed++] = map;
+    return 0;
+}
+
+bool pcn_object_renews(const struct pcn_object *object, const struct bpf_map *map)
+{
+    for (size_t i = 0; i < object->n_renewed && !object->twin; i++) {
+        if (object->renewed[i] == map)
+            return true;
+    }
+    return false;
+}

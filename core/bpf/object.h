@@ -8,7 +8,10 @@
 
 struct pcn_object {
     struct bpf_object *bpf;
-    char *elf; /* what bpf was read from */
+    char *elf;                        /* what bpf was read from */
+    bool twin;                        /* it is to have no map of its own */
+    const struct bpf_map *renewed[8]; /* see pcn_object_renew() */
+    size_t n_renewed;
 };
 
 /* colour: of the instance, see PCN_COLOURS. -EINVAL: not a BPF object. */
@@ -16,6 +19,7 @@ int pcn_object_open(struct pcn_object *object, const char *name, const void *elf
 /* Loads it; on failure the lines of the verifier's log that matter are in error. */
 int pcn_object_load(struct pcn_object *object, struct pcn_error *error);
 void pcn_object_done(struct pcn_object *object);
+bool pcn_object_renews(const struct pcn_object *object, const struct bpf_map *map);
 /* -1: the object has no such map. */
 int pcn_object_map_fd(const struct pcn_object *object, const char *map);
 /* Routes libbpf's messages here; once a process. */

@@ -49,6 +49,14 @@ void pcn_cube_log(struct pcn_cube *cube, enum pcn_log_level level, const char *f
     pcn_log_cube_line(level, cube->kind->name, cube->name, text);
 }
 
+int pcn_cube_edit(struct pcn_cube *cube, enum pcn_cube_edit edit, const char *const *segments, size_t n_segments,
+                  const char *json, struct pcn_error *error)
+{
+    const struct pcn_chain_config *config = &cube->chain->config;
+
+    return config->edit ? config->edit(config->data, cube, edit, segments, n_segments, json, error) : -EOPNOTSUPP;
+}
+
 /* ---- maps ---- */
 
 int pcn_map_get(struct pcn_cube *cube, const char *map, const void *key, void *ret_value)

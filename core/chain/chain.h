@@ -113,6 +113,9 @@ struct pcn_chain_config {
     bool has_net_admin;
     /* Told after the fact: a netdev that was connected is gone, and took the peer of port with it. */
     void (*peer_lost)(void *data, struct pcn_port *port);
+    /* See pcn_cube_edit(). */
+    int (*edit)(void *data, struct pcn_cube *cube, enum pcn_cube_edit edit, const char *const *segments,
+                size_t n_segments, const char *json, struct pcn_error *error);
     void *data;
 };
 

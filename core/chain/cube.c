@@ -83,30 +83,45 @@ static int reinject_set(const struct pcn_bpf *bpf, const struct pcn_cube *cube, 
     return 0;
 }
 
-static int cube_load(struct pcn_cube *cube, const struct pcn_cube_spec *spec, struct pcn_error *error)
+static void cube_instance_spec(const struct pcn_cube *cube, struct pcn_instance_spec *ret_spec)
 {
-    const struct pcn_cube_kind *kind = spec->kind;
+    const struct pcn_cube_kind *kind = cube->kind;
     struct pcn_bpf *bpf = cube->chain->config.bpf;
-    struct pcn_instance_spec instance = {
-        .type = spec->type,
+
+    *ret_spec = (struct pcn_instance_spec){
+        .type = cube->type,
         .identity = {.cookie = bpf->cookie,
                      .cube = cube->id,
-                     .shadow = spec->shadow,
+                     .shadow = cube->shadow,
                      .has_egress = kind->has_egress,
                      .reinject_ifindex = (uint32_t)bpf->outer_ifindex},
         .kind = kind->name,
         .uuid = cube->uuid,
-        .loglevel = spec->loglevel,
+        .loglevel = cube->loglevel,
         .tc_object = kind->tc_object,
         .tc_object_size = (size_t)((const char *)kind->tc_object_end - (const char *)kind->tc_object),
         .xdp_object = kind->xdp_object,
         .xdp_object_size = (size_t)((const char *)kind->xdp_object_end - (const char *)kind->xdp_object),
-        .configure = kind->configure,
-        .config = spec->config,
     };
+    (void)snprintf(ret_spec->slot, sizeof(ret_spec->slot), "%u", cube->id);
+}
+
+static int cube_configure(struct pcn_object *object, const void *data, struct pcn_error *error)
+{
+    const struct pcn_cube_spec *spec = data;
+
+    return spec->kind->configure ? spec->kind->configure(object, spec->config, error) : 0;
+}
+
+static int cube_load(struct pcn_cube *cube, const struct pcn_cube_spec *spec, struct pcn_error *error)
+{
+    struct pcn_bpf *bpf = cube->chain->config.bpf;
+    struct pcn_instance_spec instance;
     int r;
 
-    (void)snprintf(instance.slot, sizeof(instance.slot), "%u", cube->id);
+    cube_instance_spec(cube, &instance);
+    instance.configure = cube_configure;
+    instance.data = spec;
     r = pcn_instance_load(bpf, &instance, &cube->patch.instance, error);
     if (r < 0)
         return pcn_error_set(error, PCN_ERROR_FAILED, "", "cannot load the programs of cube %s: %s", cube->name,
@@ -221,6 +236,60 @@ int pcn_chain_set_span(struct pcn_cube *cube, bool on)
     cube->span = on;
     __atomic_store_n(&pcn_instance_data(cube->patch.instance)->span, on, __ATOMIC_RELAXED);
     return 0;
+}
+
+/* ---- programs anew ---- */
+
+static int cube_reconfigure(struct pcn_object *object, const void *data, struct pcn_error *error)
+{
+    const struct pcn_cube *cube = data;
+
+    return cube->kind->reconfigure ? cube->kind->reconfigure((struct pcn_cube *)cube, object, error) : 0;
+}
+
+int pcn_cube_reload(struct pcn_cube *cube, struct pcn_error *error)
+{
+    struct pcn_instance_spec spec;
+
+    cube_instance_spec(cube, &spec);
+    spec.configure = cube_reconfigure;
+    spec.data = cube;
+    return pcn_instance_reload(cube->chain->config.bpf, cube->patch.instance, &spec, error);
+}
+
+int pcn_cube_next_memory(struct pcn_cube *cube, const char *map, void **ret_memory, size_t *ret_size)
+{
+    return pcn_instance_next_memory(cube->patch.instance, map, ret_memory, ret_size);
+}
+
+void pcn_cube_switch(struct pcn_cube *cube)
+{
+    struct pcn_chain *chain = cube->chain;
+    struct pcn_netdev *netdev;
+    struct pcn_cube *other;
+
+    pcn_instance_switch(cube->patch.instance);
+    for (other = chain->cubes; other; other = other->hh.next)
+        patch_set_again(&other->patch, &cube->patch);
+    for (netdev = chain->netdevs; netdev; netdev = netdev->hh.next)
+        patch_set_again(&netdev->patch, &cube->patch);
+    (void)reinject_set(chain->config.bpf, cube, true);
+}
+
+void pcn_cube_discard(struct pcn_cube *cube)
+{
+    pcn_instance_discard(cube->patch.instance);
+}
+
+int pcn_cube_twin(struct pcn_cube *cube, enum pcn_direction direction, struct pcn_error *error)
+{
+    struct pcn_instance_spec spec;
+
+    cube_instance_spec(cube, &spec);
+    spec.identity.dry_run = true;
+    spec.configure = cube_reconfigure;
+    spec.data = cube;
+    return pcn_instance_twin(cube->chain->config.bpf, cube->patch.instance, &spec, direction, error);
 }
 
 /* ---- looking ---- */

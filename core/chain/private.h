@@ -20,6 +20,8 @@ struct pcn_chain {
 /* wire.c */
 int patch_reserve(struct pcn_patch *patch, size_t hop);
 void patch_done(struct pcn_chain *chain, struct pcn_patch *patch);
+/* target's programs were loaded again: sets the slots that hold them. */
+void patch_set_again(struct pcn_patch *patch, const struct pcn_patch *target);
 void patch_set_none(struct pcn_chain *chain, struct pcn_patch *patch, size_t hop);
 void chain_rewire_port(struct pcn_chain *chain, struct pcn_port *port);
 void chain_rewire_netdev(struct pcn_chain *chain, struct pcn_netdev *netdev);

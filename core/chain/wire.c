@@ -179,6 +179,21 @@ static int slot_get(struct pcn_patch *patch, const struct pcn_patch *target, enu
     return 0;
 }
 
+void patch_set_again(struct pcn_patch *patch, const struct pcn_patch *target)
+{
+    for (size_t i = 0; i < patch->n_slots; i++) {
+        struct pcn_slot *slot = &patch->slots[i];
+        int r;
+
+        if (slot->target != pcn_instance_serial(target->instance))
+            continue;
+        r = pcn_instance_set_slot(patch->instance, (uint32_t)i, target->instance, slot->direction);
+        if (r < 0)
+            pcn_log_err("%s keeps the old programs of %s: %s", pcn_instance_directory(patch->instance),
+                        pcn_instance_directory(target->instance), strerror(-r));
+    }
+}
+
 /* ---- hops ---- */
 
 static void hop_store(struct pcn_patch *patch, size_t hop, struct pcn_hop value)

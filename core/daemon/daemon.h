@@ -73,6 +73,9 @@ int pcn_transaction_edit(struct pcn_transaction *transaction, struct pcn_member 
 int pcn_transaction_commit(struct pcn_transaction *transaction, struct pcn_error *error);
 
 void pcn_member_delete(struct pcn_daemon *daemon, struct pcn_member *member);
+/* See pcn_cube_edit(). */
+int pcn_member_edit(struct pcn_daemon *daemon, struct pcn_member *member, enum pcn_cube_edit edit,
+                    const char *const *segments, size_t n_segments, const char *json, struct pcn_error *error);
 /* The chain changed a peer by itself (its device went, or was renamed): the tree follows. */
 void pcn_member_peer_changed(struct pcn_daemon *daemon, struct pcn_port *port);
 void pcn_generation_next(struct pcn_member *member);

@@ -100,6 +100,14 @@ static void peer_lost(void *data, struct pcn_port *port)
     pcn_member_peer_changed(&process->daemon, port);
 }
 
+static int cube_edit(void *data, struct pcn_cube *cube, enum pcn_cube_edit edit, const char *const *segments,
+                     size_t n_segments, const char *json, struct pcn_error *error)
+{
+    struct process *process = data;
+
+    return pcn_member_edit(&process->daemon, pcn_member_of(cube), edit, segments, n_segments, json, error);
+}
+
 static void every_second(void *data)
 {
     struct process *process = data;
@@ -233,10 +241,13 @@ static int daemon_start(struct process *process, struct pcn_error *error)
     r = pcn_net_new(daemon->loop, device_changed, process, &daemon->net);
     if (r < 0)
         return pcn_error_set(error, PCN_ERROR_FAILED, "", "cannot watch devices: %s", strerror(-r));
-    r = pcn_chain_new(
-        &(struct pcn_chain_config){
-            .bpf = &daemon->bpf, .net = daemon->net, .loop = daemon->loop, .peer_lost = peer_lost, .data = process},
-        &daemon->chain);
+    r = pcn_chain_new(&(struct pcn_chain_config){.bpf = &daemon->bpf,
+                                                 .net = daemon->net,
+                                                 .loop = daemon->loop,
+                                                 .peer_lost = peer_lost,
+                                                 .edit = cube_edit,
+                                                 .data = process},
+                      &daemon->chain);
     if (r < 0)
         return r;
     r = pcn_slowpath_new(daemon->loop, daemon->chain, &daemon->bpf, daemon->net, options->instance, &daemon->slowpath,

@@ -70,6 +70,48 @@ static int transaction_add(struct pcn_transaction *transaction, struct item **re
     return 0;
 }
 
+static bool array_has_name(json_t *array, const char *name)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (array, i, entry) {
+        if (pcn_streq(json_string_value(json_object_get(entry, "name")), name))
+            return true;
+    }
+    return false;
+}
+
+/* body with what every cube of the kind has: see pcn_cube_kind.initial. */
+static int body_complete(const struct pcn_cube_kind *kind, json_t *body, json_t **ret_body)
+{
+    json_t *initial = json_loads(kind->initial ?: "{}", 0, NULL), *copy, *value, *entry;
+    const char *key;
+    size_t i;
+
+    if (!body && kind->initial)
+        copy = json_object();
+    else
+        copy = json_is_object(body) ? json_copy(body) : json_incref(body);
+    json_object_foreach (initial, key, value) {
+        json_t *given = json_object_get(copy, key), *merged;
+
+        if (!json_is_object(copy) || (given && !json_is_array(given)))
+            continue;
+        merged = given ? json_copy(given) : json_array();
+        json_array_foreach (value, i, entry) {
+            const char *name = json_string_value(json_object_get(entry, "name"));
+
+            if (!array_has_name(merged, name))
+                (void)json_array_append(merged, entry);
+        }
+        (void)json_object_set_new(copy, key, merged);
+    }
+    json_decref(initial);
+    *ret_body = copy;
+    return copy || !(body || kind->initial) ? 0 : -ENOMEM;
+}
+
 int pcn_transaction_create(struct pcn_transaction *transaction, struct pcn_service *service, const char *name,
                            json_t *body, struct pcn_error *error)
 {
@@ -88,7 +130,11 @@ int pcn_transaction_create(struct pcn_transaction *transaction, struct pcn_servi
     r = transaction_add(transaction, &item, error);
     if (r < 0)
         return r;
+    r = body_complete(service->kind, body, &body);
+    if (r < 0)
+        return r;
     r = pcn_tree_create(service->schema, name, body, &item->edit, error);
+    json_decref(body);
     if (r < 0)
         return r;
     item->service = service;
@@ -261,6 +307,8 @@ static int prepare_change(struct pcn_cube *cube, struct pcn_change *change, cons
 
 static int prepare_item(struct item *item, struct pcn_error *error)
 {
+    const struct pcn_cube_kind *kind = item->service->kind;
+
     for (size_t i = 0; i < pcn_edit_n_changes(item->edit); i++) {
         int r =
             prepare_change(item->member->cube, pcn_edit_change(item->edit, i), pcn_edit_handler(item->edit, i), error);
@@ -268,6 +316,12 @@ static int prepare_item(struct item *item, struct pcn_error *error)
         if (r < 0)
             return r;
         item->prepared = i + 1;
+    }
+    if (kind->prepared) {
+        int r = kind->prepared(item->member->cube, error);
+
+        if (r < 0)
+            return pcn_error_set(error, PCN_ERROR_FAILED, "", "cannot be prepared: %s", strerror(-r));
     }
     return 0;
 }
@@ -353,6 +407,8 @@ static void apply_item(struct pcn_daemon *daemon, struct item *item)
 {
     for (size_t i = 0; i < pcn_edit_n_changes(item->edit); i++)
         apply_change(daemon, item->member->cube, pcn_edit_change(item->edit, i), pcn_edit_handler(item->edit, i));
+    if (item->service->kind->applied)
+        item->service->kind->applied(item->member->cube);
 }
 
 int pcn_transaction_commit(struct pcn_transaction *transaction, struct pcn_error *error)
@@ -390,6 +446,25 @@ void pcn_member_delete(struct pcn_daemon *daemon, struct pcn_member *member)
 {
     member_free(daemon, member);
     pcn_generation_next(NULL);
+}
+
+int pcn_member_edit(struct pcn_daemon *daemon, struct pcn_member *member, enum pcn_cube_edit edit,
+                    const char *const *segments, size_t n_segments, const char *json, struct pcn_error *error)
+{
+    static const enum pcn_edit_verb verbs[] = {PCN_EDIT_CREATE, PCN_EDIT_REPLACE, PCN_EDIT_UPDATE, PCN_EDIT_DELETE};
+    _cleanup_(pcn_transaction_freep) struct pcn_transaction *transaction = NULL;
+    json_t *body = json ? json_loads(json, JSON_DECODE_ANY, NULL) : NULL;
+    int r;
+
+    if (json && !body)
+        return pcn_error_set(error, PCN_ERROR_MALFORMED, "", "not JSON: %.100s", json);
+    r = pcn_transaction_new(daemon, &transaction);
+    if (r >= 0)
+        r = pcn_transaction_edit(transaction, member, verbs[edit], segments, n_segments, body, error);
+    if (r >= 0)
+        r = pcn_transaction_commit(transaction, error);
+    json_decref(body);
+    return r;
 }
 
 void pcn_member_peer_changed(struct pcn_daemon *daemon, struct pcn_port *port)

@@ -138,6 +138,7 @@ struct pcn_cube_kind {
     /*
      * configure: before load; sets .rodata and map sizes (pcn_object_*) from the creating configuration.
      * It runs once an object (TC, XDP) and for every reload. create: programs and maps exist; allocates the cube's own state.
+     * reconfigure: what configure did, for programs that pcn_cube_reload() loads.
      * adopt: like create, for an instance whose pinned maps are in use and full; NULL: create.
      */
     int (*configure)(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error);
@@ -150,6 +151,15 @@ struct pcn_cube_kind {
     void (*packet_in)(struct pcn_cube *cube, const struct pcn_packet_in *packet);
     void (*event)(struct pcn_cube *cube, const struct pcn_event *event);
     void (*tick)(struct pcn_cube *cube); /* once a second */
+    /* JSON object, or NULL: what every cube has from the start. A list's entries are added where no other has their name. */
+    const char *initial;
+    int (*reconfigure)(struct pcn_cube *cube, struct pcn_object *object, struct pcn_error *error);
+    /*
+     * prepared: all changes of a transaction to the cube are, and may still be refused together; each is then aborted.
+     * applied: all of them were. For what is worked out from many units at once.
+     */
+    int (*prepared)(struct pcn_cube *cube, struct pcn_error *error);
+    void (*applied)(struct pcn_cube *cube);
 };
 
 /* ---- the instance ---- */
@@ -169,6 +179,8 @@ PCN_EXPORT void pcn_cube_log(struct pcn_cube *cube, enum pcn_log_level level, co
 /* -ENOENT: no such variable in .rodata, or map; -EINVAL: another size. */
 PCN_EXPORT int pcn_object_set(struct pcn_object *object, const char *variable, const void *value, size_t size);
 PCN_EXPORT int pcn_object_resize(struct pcn_object *object, const char *map, uint32_t entries);
+/* reconfigure: the map is to be a new one, even if it is as large as before. */
+PCN_EXPORT int pcn_object_renew(struct pcn_object *object, const char *map);
 
 /* ---- its maps, once loaded ---- */
 /* -ENOENT: no such map, or no such key. Values of per-CPU maps are arrays over the possible CPUs, 8-byte aligned each. */
@@ -184,6 +196,38 @@ PCN_EXPORT int pcn_map_next(struct pcn_cube *cube, const char *map, const void *
  */
 PCN_EXPORT int pcn_map_memory(struct pcn_cube *cube, const char *map, void **ret_memory, size_t *ret_size);
 PCN_EXPORT unsigned int pcn_cpus(void); /* possible CPUs */
+
+/*
+ * Loads the programs again, beside those that run, with what reconfigure now says; takes as long as creating
+ * the cube did. A map that it leaves as large as it is stays; one of another size is new and empty. Until
+ * then pcn_cube_next_memory() gives what the new programs will use. Then switch, after which each packet runs the new
+ * programs and the memory of the maps that were replaced is gone, or discard.
+ */
+PCN_EXPORT int pcn_cube_reload(struct pcn_cube *cube, struct pcn_error *error);
+PCN_EXPORT int pcn_cube_next_memory(struct pcn_cube *cube, const char *map, void **ret_memory, size_t *ret_size);
+PCN_EXPORT void pcn_cube_switch(struct pcn_cube *cube);
+PCN_EXPORT void pcn_cube_discard(struct pcn_cube *cube);
+/*
+ * Descriptor of a twin of the cube's program, on the same maps, with dry_run set in its identity: no packet
+ * reaches it but by BPF_PROG_TEST_RUN. The caller closes it.
+ */
+PCN_EXPORT int pcn_cube_twin(struct pcn_cube *cube, enum pcn_direction direction, struct pcn_error *error);
+
+/* ---- its configuration ---- */
+
+enum pcn_cube_edit {
+    PCN_CUBE_CREATE,  /* path must not exist */
+    PCN_CUBE_REPLACE, /* create or replace */
+    PCN_CUBE_UPDATE,  /* path must exist */
+    PCN_CUBE_DELETE,  /* path must exist */
+};
+
+/*
+ * For actions: a change of the cube's configuration as a request would make it, in a transaction of its own. segments: the
+ * path, keys included ("chain", "INGRESS", "rule"); json: the body, NULL for DELETE. -EINVAL: not JSON, or refused.
+ */
+PCN_EXPORT int pcn_cube_edit(struct pcn_cube *cube, enum pcn_cube_edit edit, const char *const *segments,
+                             size_t n_segments, const char *json, struct pcn_error *error);
 
 /* ---- its ports ---- */
 PCN_EXPORT struct pcn_port *pcn_port_by_name(const struct pcn_cube *cube, const char *name);

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The table of flows, shared by the fast path (pcn/conntrack.bpf.h) and user space.
+ *
+ * A flow has a place: a word in a bucket, and the entry of the same number. It may
+ * stand in either of two buckets of eight words each. The word has all that
+ * changes, so that it is replaced whole, by compare-and-swap, by whoever writes:
+ *
+ *     63     48  47   46  37 36   32 31                  0
+ *     [  tag   ][busy][  0  ][state][ expires, in jiffies ]      0: free
+ *
+ * The entry has the key, and is written while the word says busy (nobody finds it
+ * then). A flow counts until it expires, whether somebody has taken it away or not.
+ * Two CPUs that see a flow's first packet at the same time may both enter it: one
+ * is found by all, the other expires.
+ *
+ * Expiry is the lower half of the jiffies: timeouts are below PCN_CT_TIMEOUT_MAX,
+ * and user space takes away what is expired long before half the range has passed.
+ */
+#pragma once
+#include <linux/types.h>
+#include <pcn/abi.h>
+
+/* Names of the maps. */
+#define PCN_CT_BUCKETS "pcn_ct_buckets"     /* struct pcn_ct_bucket; resizable, a power of two */
+#define PCN_CT_ENTRIES "pcn_ct_entries"     /* struct pcn_ct_entry; resizable: PCN_CT_WAYS a bucket */
+#define PCN_CT_TRAFFIC "pcn_ct_traffic"     /* struct pcn_ct_traffic; one, or resized to as many as entries: counting */
+#define PCN_CT_FRAGMENTS "pcn_ct_fragments" /* struct pcn_ct_fragment; PCN_CT_FRAGMENTS_MAX */
+#define PCN_CT_SETTINGS ".data.ct"          /* struct pcn_ct_settings */
+#define PCN_CT_STATISTICS ".data.ctstat"    /* struct pcn_ct_statistics; PCN_CPUS_MAX */
+
+#define PCN_CT_WAYS 8
+#define PCN_CT_SIZE_DEFAULT 65536u
+#define PCN_CT_SIZE_MIN 64u
+#define PCN_CT_SIZE_MAX 1048576u
+#define PCN_CT_FRAGMENTS_MAX 4096  /* a power of two */
+#define PCN_CT_TIMEOUT_MAX 1000000 /* seconds: below 2^31 jiffies where there are 1,000 a second */
+#define PCN_CT_NO_SLOT 0xffffffffu /* packet.ct_slot: no flow was found, or it is not tracked */
+
+/* packet.ct_state */
+enum pcn_ct_state {
+    PCN_CT_NONE, /* not tracked: not IP, neighbour discovery, group membership, ICMP that is neither echo nor error */
+    PCN_CT_NEW,  /* opens a flow, or the flow was not answered yet */
+    PCN_CT_ESTABLISHED, /* of a flow that was answered, or the answer */
+    PCN_CT_RELATED,     /* an ICMP error about a flow */
+    PCN_CT_INVALID,     /* cannot be: no flow has it, and it opens none */
+    PCN_CT_STATE_MAX,
+};
+
+/* State of a flow. "First" is who sent its first packet. */
+enum pcn_ct_flow {
+    PCN_CT_FREE,
+    PCN_CT_TCP_SYN_SENT,
+    PCN_CT_TCP_SYN_SENT2, /* both have sent a SYN: simultaneous open */
+    PCN_CT_TCP_SYN_RECV,
+    PCN_CT_TCP_ESTABLISHED,
+    PCN_CT_TCP_FIN_WAIT,   /* the first has sent its FIN */
+    PCN_CT_TCP_CLOSE_WAIT, /* the other one has */
+    PCN_CT_TCP_LAST_ACK,   /* both have */
+    PCN_CT_TCP_TIME_WAIT,
+    PCN_CT_TCP_CLOSED, /* by RST */
+    PCN_CT_UDP_NEW,
+    PCN_CT_UDP_REPLIED,
+    PCN_CT_UDP_ASSURED, /* and the first has sent again */
+    PCN_CT_ICMP_NEW,
+    PCN_CT_ICMP_REPLIED,
+    PCN_CT_OTHER_NEW,
+    PCN_CT_OTHER_REPLIED,
+    PCN_CT_FLOW_MAX,
+    PCN_CT_REOPEN = 31, /* what the state machine says where a SYN begins a new flow in an old one's place */
+};
+#define PCN_CT_FLOWS 32 /* size of tables by state */
+
+#define PCN_CT_BIT(name_) (1u << PCN_CT_##name_)
+/* What the first sends is NEW. */
+#define PCN_CT_UNANSWERED                                                                                              \
+    (PCN_CT_BIT(FREE) | PCN_CT_BIT(TCP_SYN_SENT) | PCN_CT_BIT(UDP_NEW) | PCN_CT_BIT(ICMP_NEW) | PCN_CT_BIT(OTHER_NEW))
+/* Makes room for a new flow, where there is none: not answered, a handshake not complete, or over. */
+#define PCN_CT_DROPPABLE                                                                                               \
+    (PCN_CT_UNANSWERED | PCN_CT_BIT(TCP_SYN_SENT2) | PCN_CT_BIT(TCP_SYN_RECV) | PCN_CT_BIT(TCP_TIME_WAIT) |            \
+     PCN_CT_BIT(TCP_CLOSED))
+
+#define PCN_CT_TAG_SHIFT 48
+#define PCN_CT_BUSY (1ull << 47)
+#define PCN_CT_BUSY_SHIFT 47
+#define PCN_CT_FLOW_SHIFT 32
+
+struct pcn_ct_bucket {
+    __u64 words[PCN_CT_WAYS];
+};
+_Static_assert(sizeof(struct pcn_ct_bucket) == 64, "a bucket is a cache line");
+
+#define PCN_CT_KEY_WORDS 5
+/* As the first packet had it. words[4]: ports (network order), protocol, IP version and zone, lowest first. */
+struct pcn_ct_key {
+    __u64 words[PCN_CT_KEY_WORDS]; /* source, destination */
+};
+#define PCN_CT_DESTINATION_PORT_SHIFT 16
+#define PCN_CT_PROTOCOL_SHIFT 32
+#define PCN_CT_VERSION_SHIFT 40
+#define PCN_CT_ZONE_SHIFT 48
+
+/* TCP, where windows are checked: what one side has sent and may send. */
+struct pcn_ct_side {
+    __u32 end;   /* highest sequence number it has sent, and one */
+    __u32 limit; /* highest that the other side lets it send */
+};
+
+struct pcn_ct_entry {
+    struct pcn_ct_key key;
+    struct pcn_ct_side sides[2]; /* of the first; of the other */
+    __u16 windows[2];            /* largest one offered by it, before scaling */
+    __u8 scales[2];              /* PCN_CT_SCALE_*, shift */
+    __u8 seen[2];                /* its .side holds something */
+};
+_Static_assert(sizeof(struct pcn_ct_entry) == 64, "an entry is a cache line");
+#define PCN_CT_SCALE_OFFERED 0x80 /* it counts once both have offered */
+#define PCN_CT_SCALE_SHIFT 0x0f
+
+/* By direction: of the first; of the other. */
+struct pcn_ct_traffic {
+    __u64 packets[2];
+    __u64 bytes[2];
+};
+
+/* What the first fragment was, for those that follow. Direct mapped: the last one stays. */
+struct pcn_ct_fragment {
+    __u64 key; /* hash of addresses, protocol, zone and identification; 0: free */
+    __u32 expires;
+    __u32 slot; /* and its ct_state << PCN_CT_FRAGMENT_STATE_SHIFT */
+};
+#define PCN_CT_FRAGMENT_SLOT 0x0fffffffu /* as a slot: none */
+#define PCN_CT_FRAGMENT_STATE_SHIFT 28
+_Static_assert(sizeof(struct pcn_ct_fragment) == 16, "the same on both sides");
+
+struct pcn_ct_settings {
+    __u64 seed; /* of the hash: random, so that nobody can aim at a bucket */
+    __u32 bucket_mask;
+    __u32 refresh; /* jiffies: expiry is not moved for less, or for less than 1/16 of the timeout */
+    __u16 zone;    /* of the cube */
+    __u8 window_check;
+    __u8 drop_when_full;
+    __u8 counting;
+    __u8 pad[3];
+    __u32 fragment_timeout; /* jiffies */
+    __u32 pad1;
+    __u32 timeouts[PCN_CT_FLOWS]; /* jiffies, by state */
+    __u32 pad2[24];
+};
+_Static_assert(sizeof(struct pcn_ct_settings) == 256, "whole cache lines");
+
+/* Of a CPU. */
+struct pcn_ct_statistics {
+    __u64 created;
+    __u64 reused;        /* of these, in the place of an expired one */
+    __u64 early_dropped; /* of these, in the place of one that had not expired */
+    __u64 full;          /* not created */
+    __u64 invalid;       /* packets */
+    __u64 pad[3];
+};
+_Static_assert(sizeof(struct pcn_ct_statistics) == 64, "a cache line each");
+
+/* ---- what both sides compute ---- */
+
+#define PCN_CT_SHARED static inline __attribute__((always_inline))
+
+/* Buckets for so many flows, at most half full: then none is without a place. */
+PCN_CT_SHARED __u32 pcn_ct_buckets_for(__u32 flows)
+{
+    __u32 n = 1;
+
+    while (n * PCN_CT_WAYS < 2 * flows)
+        n *= 2;
+    return n;
+}
+
+PCN_CT_SHARED __u64 pcn_ct_tuple(__u32 ports, __u32 protocol, __u32 version, __u32 zone)
+{
+    return ports | (__u64)protocol << PCN_CT_PROTOCOL_SHIFT | (__u64)version << PCN_CT_VERSION_SHIFT |
+           (__u64)zone << PCN_CT_ZONE_SHIFT;
+}
+
+/* words[4] of the other direction. */
+PCN_CT_SHARED __u64 pcn_ct_reverse(__u64 tuple)
+{
+    return (tuple & ~0xffffffffull) | (tuple & 0xffff) << 16 | (tuple >> 16 & 0xffff);
+}
+
+PCN_CT_SHARED __u64 pcn_ct_hash_end(__u64 high, __u64 low, __u64 port, __u64 seed)
+{
+    __u64 hash = (high ^ seed) * 0x9e3779b97f4a7c15ull;
+
+    hash = (hash ^ hash >> 32 ^ low) * 0xd6e8feb86659fd93ull;
+    return (hash ^ hash >> 29 ^ port << 17) * 0x9e3779b97f4a7c15ull;
+}
+
+/* The same for both directions. */
+PCN_CT_SHARED __u64 pcn_ct_hash(const struct pcn_ct_key *key, __u64 seed)
+{
+    __u64 tuple = key->words[4];
+    __u64 hash = pcn_ct_hash_end(key->words[0], key->words[1], tuple & 0xffff, seed) +
+                 pcn_ct_hash_end(key->words[2], key->words[3], tuple >> 16 & 0xffff, seed);
+
+    hash = (hash ^ hash >> 32 ^ tuple >> 32) * 0xd6e8feb86659fd93ull;
+    return hash ^ hash >> 32;
+}
+
+PCN_CT_SHARED __u32 pcn_ct_bucket_of(__u64 hash, __u32 choice, __u32 mask)
+{
+    return (__u32)(choice ? hash >> 24 : hash) & mask;
+}
+
+/* Never 0. */
+PCN_CT_SHARED __u64 pcn_ct_tag(__u64 hash)
+{
+    return hash >> PCN_CT_TAG_SHIFT | 1;
+}
+
+PCN_CT_SHARED __u64 pcn_ct_word(__u64 hash, __u32 flow, __u32 expires)
+{
+    return pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | (__u64)flow << PCN_CT_FLOW_SHIFT | expires;
+}
+
+PCN_CT_SHARED __u32 pcn_ct_flow_of(__u64 word)
+{
+    return word >> PCN_CT_FLOW_SHIFT & (PCN_CT_FLOWS - 1);
+}
+
+/* Jiffies until it expires; 0 and below: it has. */
+PCN_CT_SHARED __s32 pcn_ct_left(__u64 word, __u32 now)
+{
+    return (__s32)((__u32)word - now);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "firewall.h"
+#include "firewall_embed.h"
+#include "firewall_reject.h"
+
+static int firewall_create(struct pcn_cube *cube, const struct pcn_node *config, struct pcn_error *error)
+{
+    struct firewall *firewall = calloc(1, sizeof(*firewall));
+
+    if (!firewall)
+        return -ENOMEM;
+    firewall->cube = cube;
+    pcn_cube_set_state(cube, firewall);
+    return firewall_load_new(firewall);
+}
+
+static void firewall_packet_in(struct pcn_cube *cube, const struct pcn_packet_in *packet)
+{
+    enum pcn_direction back = packet->record.direction == PCN_INGRESS ? PCN_EGRESS : PCN_INGRESS;
+    uint8_t answer[FIREWALL_REJECT_MAX];
+    size_t size = firewall_reject(packet->frame, packet->record.captured, packet->record.words[0],
+                                  (uint8_t)packet->record.words[1], answer);
+
+    if (size)
+        (void)pcn_cube_send(cube, 0, back, answer, size);
+}
+
+static void firewall_destroy(struct pcn_cube *cube)
+{
+    struct firewall *firewall = pcn_cube_state(cube);
+
+    if (!firewall)
+        return;
+    firewall_abandon(firewall);
+    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++)
+        firewall_rules_done(&firewall->chains[i].now);
+    free(firewall->slots);
+    free(firewall);
+    pcn_cube_set_state(cube, NULL);
+}
+
+PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
+    .abi_major = PCN_ABI_MAJOR,
+    .abi_minor = PCN_ABI_MINOR,
+    .size = sizeof(struct pcn_cube_kind),
+    .name = "firewall",
+    .version = "1.0.0",
+    .description = "A firewall for IPv4 and IPv6",
+    .shape = PCN_TRANSPARENT,
+    .yang = firewall_yang,
+    .tc_object = firewall_tc,
+    .tc_object_end = firewall_tc_end,
+    .xdp_object = firewall_xdp,
+    .xdp_object_end = firewall_xdp_end,
+    .handlers = firewall_handlers,
+    .n_handlers = PCN_ARRAY_SIZE(firewall_handlers),
+    .initial = "{\"chain\": [{\"name\": \"INGRESS\"}, {\"name\": \"EGRESS\"}]}",
+    .configure = firewall_configure,
+    .reconfigure = firewall_reconfigure,
+    .create = firewall_create,
+    .destroy = firewall_destroy,
+    .packet_in = firewall_packet_in,
+    .prepared = firewall_prepared,
+    .applied = firewall_applied,
+};

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A firewall's control path. A chain is an array of entries, by id. A
+ * transaction makes the next array beside it: prepare of each rule changes that
+ * one, prepared() compiles it, applied() puts it in force; abort drops it.
+ */
+#pragma once
+#include "firewall_compile.h"
+#include "firewall_model.h"
+#include <pcn/cube.h>
+#include <uthash.h>
+
+/* A configured rule. Its lists are its own. Shared by the array in force and the next one. */
+struct firewall_entry {
+    struct firewall_rule rule;
+    char *fields; /* members of its JSON object but the id, as configured */
+    char *description;
+    unsigned int references;
+    bool kept; /* it is in the next array, too */
+    UT_hash_handle hh;
+};
+
+/* fields: a rule as configured, or the input of an action. -EINVAL, with the error set: below path. */
+int firewall_entry_new(const struct pcn_node *fields, const char *path, struct firewall_entry **ret_entry,
+                       struct pcn_error *error);
+/* The JSON members alone. The caller frees. */
+int firewall_entry_fields(const struct pcn_node *fields, char **ret_fields);
+void firewall_entry_unrefp(struct firewall_entry **entry);
+
+struct firewall_rules {
+    struct firewall_entry **entries; /* by id; NULL: none, while the array is being changed */
+    size_t n;
+    enum firewall_action fallback;
+    struct firewall_plan *plan;
+};
+
+struct firewall_chain_state {
+    struct firewall_rules now;
+    struct firewall_rules next;
+    bool changing;                    /* next is valid */
+    struct firewall_entry *by_fields; /* of now, while changing: a rule that only moves keeps its counters */
+};
+
+struct firewall {
+    struct pcn_cube *cube;
+    struct firewall_chain_state chains[FIREWALL_CHAIN_MAX];
+    struct firewall_memory memory;
+    struct firewall_counter *counters;
+    uint32_t used, n_pages, n_counters; /* of the programs that reconfigure is to load */
+    bool accept_established;
+    bool reloaded;   /* they wait to be switched to */
+    uint64_t *slots; /* bitmap of the counters in use */
+    uint32_t n_slots;
+};
+
+#define FIREWALL_IDS_MAX 10000 /* rules of a chain: as in the model */
+
+extern const char *const firewall_chain_names[FIREWALL_CHAIN_MAX];
+extern const char *const firewall_action_names[FIREWALL_ACTION_MAX];
+
+/* By a key of the model. */
+enum firewall_direction firewall_chain_of(const char *name);
+
+/* ---- firewall_load.c: plans to maps ---- */
+
+int firewall_configure(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error);
+int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struct pcn_error *error);
+int firewall_load_new(struct firewall *firewall);
+int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error);
+void firewall_applied(struct pcn_cube *cube);
+void firewall_abandon(struct firewall *firewall);
+/* Over the CPUs. */
+void firewall_counter_read(const struct firewall *firewall, uint32_t counter, struct firewall_counter *ret_sum);
+void firewall_counter_reset(struct firewall *firewall, uint32_t counter);
+
+/* ---- firewall_chain.c: configuration ---- */
+
+/* Begins to change a chain: next is a copy of now. */
+int firewall_chain_change(struct firewall_chain_state *chain);
+/* All changes are in next: -EINVAL, ids have gaps. Rules that were there before become what they were. */
+int firewall_chain_settle(struct firewall_chain_state *chain, enum firewall_direction number, struct pcn_error *error);
+void firewall_rules_done(struct firewall_rules *rules);

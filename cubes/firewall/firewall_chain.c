@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configuration of chains and rules: what a transaction does to the next array. */
+#include "firewall.h"
+#include <stdio.h>
+
+const char *const firewall_chain_names[FIREWALL_CHAIN_MAX] = {"INGRESS", "EGRESS"};
+
+enum firewall_direction firewall_chain_of(const char *name)
+{
+    return pcn_streq(name, "EGRESS") ? FIREWALL_EGRESS : FIREWALL_INGRESS;
+}
+
+static struct firewall_chain_state *chain_of(struct pcn_cube *cube, const char *name)
+{
+    struct firewall *firewall = pcn_cube_state(cube);
+
+    return &firewall->chains[firewall_chain_of(name)];
+}
+
+void firewall_rules_done(struct firewall_rules *rules)
+{
+    for (size_t i = 0; i < rules->n; i++)
+        firewall_entry_unrefp(&rules->entries[i]);
+    free(rules->entries);
+    firewall_plan_freep(&rules->plan);
+    *rules = (struct firewall_rules){};
+}
+
+int firewall_chain_change(struct firewall_chain_state *chain)
+{
+    struct firewall_rules next = {.n = chain->now.n, .fallback = chain->now.fallback};
+
+    if (chain->changing)
+        return 0;
+    next.entries = calloc(next.n + 1, sizeof(*next.entries));
+    if (!next.entries)
+        return -ENOMEM;
+    for (size_t i = 0; i < next.n; i++) {
+        struct firewall_entry *entry = chain->now.entries[i], *same;
+
+        next.entries[i] = entry;
+        entry->references++;
+        entry->kept = true;
+        HASH_FIND_STR(chain->by_fields, entry->fields, same);
+        if (!same)
+            HASH_ADD_KEYPTR(hh, chain->by_fields, entry->fields, strlen(entry->fields), entry);
+    }
+    chain->next = next;
+    chain->changing = true;
+    return 0;
+}
+
+/* Puts entry, which may be NULL, at id: the reference is the array's. */
+static int rules_set(struct firewall_rules *rules, size_t id, struct firewall_entry *entry)
+{
+    struct firewall_entry **entries;
+
+    if (id >= rules->n) {
+        entries = realloc(rules->entries, (id + 1) * sizeof(*entries));
+        if (!entries)
+            return -ENOMEM;
+        memset(entries + rules->n, 0, (id + 1 - rules->n) * sizeof(*entries));
+        rules->entries = entries;
+        rules->n = id + 1;
+    }
+    if (rules->entries[id])
+        rules->entries[id]->kept = false;
+    firewall_entry_unrefp(&rules->entries[id]);
+    rules->entries[id] = entry;
+    return 0;
+}
+
+/* A rule that has only moved is the one it was, with its counters. */
+static void entry_find_old(const struct firewall_chain_state *chain, struct firewall_entry **entry)
+{
+    struct firewall_entry *same;
+
+    HASH_FIND_STR(chain->by_fields, (*entry)->fields, same);
+    if (!same || same->kept)
+        return;
+    firewall_entry_unrefp(entry);
+    same->references++;
+    same->kept = true;
+    *entry = same;
+}
+
+int firewall_chain_settle(struct firewall_chain_state *chain, enum firewall_direction number, struct pcn_error *error)
+{
+    struct firewall_rules *next = &chain->next;
+
+    while (next->n && !next->entries[next->n - 1])
+        next->n--;
+    for (size_t i = 0; i < next->n; i++) {
+        if (!next->entries[i])
+            return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "chain/rule/id",
+                                 "ids of rules have no gaps: chain %s would have rule %zu and no rule %zu",
+                                 firewall_chain_names[number], next->n - 1, i);
+        if (!next->entries[i]->rule.counter)
+            entry_find_old(chain, &next->entries[i]);
+    }
+    return 0;
+}
+
+int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    struct firewall_chain_state *chain = chain_of(cube, change->keys[0]);
+    struct firewall_entry *entry = NULL;
+    size_t id = strtoul(change->keys[1], NULL, 10);
+    char path[64];
+    int r;
+
+    r = firewall_chain_change(chain);
+    if (r < 0)
+        return r;
+    if (change->after) {
+        (void)snprintf(path, sizeof(path), "chain/%s/rule/%s", change->keys[0], change->keys[1]);
+        r = firewall_entry_new(change->after, path, &entry, error);
+        if (r < 0)
+            return r;
+    }
+    r = rules_set(&chain->next, id, entry);
+    if (r < 0)
+        firewall_entry_unrefp(&entry);
+    return r;
+}
+
+void firewall_chain_rule_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    firewall_abandon(pcn_cube_state(cube));
+}
+
+int firewall_chain_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    if (change->after)
+        return 0;
+    return pcn_error_set(
+        error, PCN_ERROR_INVALID_VALUE, "chain",
+        "chain %s cannot be deleted: a firewall always has INGRESS and EGRESS; delete its rules instead",
+        change->keys[0]);
+}
+
+int firewall_chain_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    struct firewall_chain_state *chain = chain_of(cube, change->keys[0]);
+    int r;
+
+    if (!change->after)
+        return 0;
+    r = firewall_chain_change(chain);
+    if (r < 0)
+        return r;
+    chain->next.fallback =
+        pcn_streq(pcn_node_string(change->after, "default"), "DROP") ? FIREWALL_DROP : FIREWALL_ACCEPT;
+    return 0;
+}
+
+void firewall_chain_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    firewall_abandon(pcn_cube_state(cube));
+}
+
+int firewall_root_apply(struct pcn_cube *cube, struct pcn_change *change)
+{
+    struct firewall *firewall = pcn_cube_state(cube);
+
+    if (!change->after)
+        return 0;
+    firewall->accept_established = pcn_streq(pcn_node_string(change->after, "accept-established"), "ON");
+    __atomic_store_n(&firewall->memory.data->accept_established, firewall->accept_established, __ATOMIC_RELAXED);
+    return 0;
+}
+
+/* ---- what is shown ---- */
+
+static void emit_counter(const struct firewall *firewall, uint32_t counter, struct pcn_emitter *emitter)
+{
+    struct firewall_counter sum;
+
+    firewall_counter_read(firewall, counter, &sum);
+    pcn_emit_uint(emitter, "pkts", sum.packets);
+    pcn_emit_uint(emitter, "bytes", sum.bytes);
+}
+
+int firewall_chain_stats_entries(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                 struct pcn_emitter *emitter)
+{
+    const struct firewall *firewall = pcn_cube_state(cube);
+    enum firewall_direction number = firewall_chain_of(keys[0]);
+    const struct firewall_rules *rules = &firewall->chains[number].now;
+    size_t first = 0, end = rules->n + 1;
+
+    if (n_keys > 1) {
+        first = strtoul(keys[1], NULL, 10);
+        if (first >= end)
+            return -ENOENT;
+        end = first + 1;
+    }
+    for (size_t i = first; i < end; i++) {
+        const struct firewall_entry *entry = i < rules->n ? rules->entries[i] : NULL;
+
+        pcn_emit_entry(emitter);
+        pcn_emit_uint(emitter, "id", i);
+        emit_counter(firewall, entry ? entry->rule.counter : (uint32_t)number, emitter);
+        if (!entry || entry->description)
+            pcn_emit_string(emitter, "description", entry ? entry->description : "Default Policy");
+        pcn_emit_string(emitter, "action", firewall_action_names[entry ? entry->rule.action : rules->fallback]);
+        pcn_emit_end(emitter);
+    }
+    return 0;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Finds the rule that decides about a packet: see firewall_maps.h for the
+ * tables, pcn/lbvs.bpf.h for the search.
+ */
+#pragma once
+#include "firewall_maps.h"
+#include <pcn/cube.bpf.h>
+#include <pcn/parse.bpf.h>
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, FIREWALL_ARENA_DEFAULT);
+    __type(key, __u32);
+    __type(value, union lbvs_page);
+} firewall_arena SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct firewall_counter);
+} firewall_counters SEC(".maps");
+
+const volatile struct firewall_settings firewall_settings = {};
+struct firewall_data firewall_data SEC(FIREWALL_DATA) = {};
+
+/* The rule that matched, or FIREWALL_NONE and what the default says. */
+struct firewall_match {
+    __u32 rule;
+    struct firewall_verdict verdict;
+};
+
+/* Words of the packet's fields, those that are used; 0: no rule matches it. And where to search. */
+struct firewall_query {
+    __u32 first, n_blocks, from;
+    __u32 source, destination, protocol, source_port, destination_port;
+    __u32 tcp_flags, icmp, dscp, state;
+};
+
+/* The vectors that the words lead to. All NULL: a field that is not used, as the verifier can tell. */
+struct firewall_vectors {
+    struct lbvs_vector source, destination, protocol, source_port, destination_port;
+    struct lbvs_vector tcp_flags, icmp, dscp, state;
+};
+
+/* IPv6: words of source and destination. A global function: the verifier looks at its loops once. */
+__noinline __u64 firewall_find6(const struct pcn_packet *packet, __u32 first, __u32 source, __u32 destination)
+{
+    __u64 high, low;
+
+    if (!packet)
+        return 0;
+    if (source & LBVS_WORD_NODE) {
+        high = (__u64)bpf_ntohl(packet->source.v6[0]) << 32 | bpf_ntohl(packet->source.v6[1]);
+        low = (__u64)bpf_ntohl(packet->source.v6[2]) << 32 | bpf_ntohl(packet->source.v6[3]);
+        source = lbvs_walk6(&firewall_arena, first, source, high, low);
+    }
+    if (destination & LBVS_WORD_NODE) {
+        high = (__u64)bpf_ntohl(packet->destination.v6[0]) << 32 | bpf_ntohl(packet->destination.v6[1]);
+        low = (__u64)bpf_ntohl(packet->destination.v6[2]) << 32 | bpf_ntohl(packet->destination.v6[3]);
+        destination = lbvs_walk6(&firewall_arena, first, destination, high, low);
+    }
+    return (__u64)destination << 32 | source;
+}
+
+PCN_INLINE __u32 firewall_table(const struct firewall_table *table, __u32 first, __u32 value)
+{
+    return lbvs_word(&firewall_arena, first, table->index + (value & table->mask));
+}
+
+PCN_INLINE __u32 firewall_find4(const struct firewall_table *root, __u32 first, __u32 address)
+{
+    __u32 host = bpf_ntohl(address);
+
+    return lbvs_walk(&firewall_arena, first, firewall_table(root, first, host >> 16), host);
+}
+
+/* Word of the packet's ICMP type and code. Where it has none, the protocol decides: all rules. */
+PCN_INLINE __u32 firewall_icmp(const struct firewall_bank *bank, const struct pcn_packet *packet)
+{
+    __u32 type = packet->icmp_type << 8 | packet->icmp_code;
+
+    if (packet->l4_protocol == IPPROTO_ICMP)
+        return lbvs_walk(&firewall_arena, bank->first, bank->icmp, type);
+    if (packet->l4_protocol == IPPROTO_ICMPV6)
+        return lbvs_walk(&firewall_arena, bank->first, bank->icmpv6, type);
+    return bank->all;
+}
+
+#define FIREWALL_WORD(field_, word_)                                                                                   \
+    if (firewall_settings.field_)                                                                                      \
+        query->field_ = word_;
+
+PCN_INLINE void firewall_look_up(const struct firewall_bank *bank, const struct pcn_packet *packet,
+                                 struct firewall_query *query)
+{
+    __u32 first = bank->first, kind = packet->l4_protocol;
+
+    if (packet->fragment == PCN_FRAGMENT_LATER)
+        kind |= FIREWALL_PROTOCOL_LATER;
+    if (packet->ip_version == 6) {
+        kind |= FIREWALL_PROTOCOL_V6;
+        if (firewall_settings.source || firewall_settings.destination) {
+            __u64 words = firewall_find6(packet, first, bank->source6, bank->destination6);
+
+            query->source = words;
+            query->destination = words >> 32;
+        }
+    } else {
+        FIREWALL_WORD(source, firewall_find4(&bank->source_root, first, packet->source.v4))
+        FIREWALL_WORD(destination, firewall_find4(&bank->destination_root, first, packet->destination.v4))
+    }
+    FIREWALL_WORD(protocol, bank->protocol[kind & (FIREWALL_PROTOCOLS - 1)])
+    FIREWALL_WORD(source_port, firewall_table(&bank->source_ports, first, bpf_ntohs(packet->source_port)))
+    FIREWALL_WORD(destination_port,
+                  firewall_table(&bank->destination_ports, first, bpf_ntohs(packet->destination_port)))
+    FIREWALL_WORD(tcp_flags, bank->tcp_flags[packet->tcp_flags])
+    FIREWALL_WORD(icmp, firewall_icmp(bank, packet))
+    FIREWALL_WORD(dscp, bank->dscp[packet->dscp & 63])
+    FIREWALL_WORD(
+        state, bank->state[(packet->ct_state << FIREWALL_STATE_SHIFT | (packet->fragment & 3)) & (FIREWALL_STATES - 1)])
+}
+
+#define FIREWALL_EACH(X)                                                                                               \
+    X(source)                                                                                                          \
+    X(destination)                                                                                                     \
+    X(protocol)                                                                                                        \
+    X(source_port)                                                                                                     \
+    X(destination_port)                                                                                                \
+    X(tcp_flags)                                                                                                       \
+    X(icmp)                                                                                                            \
+    X(dscp)                                                                                                            \
+    X(state)
+
+#define FIREWALL_TAKE_VECTOR(field_)                                                                                   \
+    if (firewall_settings.field_) {                                                                                    \
+        vectors.field_ = lbvs_vector(&firewall_arena, first, query->field_);                                           \
+        if (!vectors.field_.blocks)                                                                                    \
+            return FIREWALL_NONE;                                                                                      \
+    }
+#define FIREWALL_AND_SUMMARY(field_)                                                                                   \
+    if (vectors->field_.blocks)                                                                                        \
+        bits &= vectors->field_.blocks[at].summary;
+#define FIREWALL_AND_GROUP(field_)                                                                                     \
+    if (vectors->field_.blocks)                                                                                        \
+        bits &= vectors->field_.page->groups[(vectors->field_.blocks[at].chunk + group) % LBVS_PAGE_GROUPS];
+
+/* Bits of the rules from number `from` on; `rule` is that of the first bit. */
+PCN_INLINE __u64 firewall_from(__u64 bits, __u32 rule, __u32 from)
+{
+    if (pcn_likely(rule >= from))
+        return bits;
+    return from - rule < LBVS_GROUP_RULES ? bits & ~0ull << (from - rule) : 0;
+}
+
+PCN_INLINE __u64 firewall_summary(const struct firewall_vectors *vectors, __u32 at)
+{
+    __u64 bits = ~0ull;
+
+    FIREWALL_EACH(FIREWALL_AND_SUMMARY)
+    return bits;
+}
+
+PCN_INLINE __u64 firewall_group(const struct firewall_vectors *vectors, __u32 at, __u32 group)
+{
+    __u64 bits = 0xffff;
+
+    FIREWALL_EACH(FIREWALL_AND_GROUP)
+    return bits;
+}
+
+/* Blocks and groups that one call of firewall_search() looks at; and calls, so that all can be. */
+#define FIREWALL_SEARCH_STEPS 18
+#define FIREWALL_SEARCH_CALLS ((LBVS_BLOCKS_MAX * (1 + LBVS_BLOCK_GROUPS)) / (FIREWALL_SEARCH_STEPS - 1) + 2)
+#define FIREWALL_MORE 0x80000000u /* | rule: no one before it */
+
+/*
+ * First rule from query->from on that all vectors have; FIREWALL_NONE; FIREWALL_MORE. A
+ * global function, and one loop, not two: the verifier walks it once.
+ */
+__noinline __u32 firewall_search(const struct firewall_query *query)
+{
+    struct firewall_vectors vectors = {};
+    __u32 first, at, n_blocks, rule;
+    __u64 groups;
+
+    if (!query)
+        return FIREWALL_NONE;
+    first = query->first;
+    n_blocks = query->n_blocks;
+    at = query->from / LBVS_BLOCK_RULES;
+    if (at >= n_blocks)
+        return FIREWALL_NONE;
+    at &= LBVS_BLOCKS_MAX - 1;
+    FIREWALL_EACH(FIREWALL_TAKE_VECTOR)
+    groups = firewall_summary(&vectors, at);
+    groups &= ~0ull << (query->from / LBVS_GROUP_RULES % LBVS_BLOCK_GROUPS);
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < FIREWALL_SEARCH_STEPS; i++) {
+        __u64 bits;
+        __u32 group;
+
+        if (!groups) {
+            if (at + 1 >= n_blocks)
+                return FIREWALL_NONE;
+            /* The mask tells the verifier that all rounds are alike. */
+            at = (at + 1) & (LBVS_BLOCKS_MAX - 1);
+            groups = firewall_summary(&vectors, at);
+            if (!groups)
+                continue;
+        }
+        group = lbvs_lowest(groups);
+        rule = at * LBVS_BLOCK_RULES + group * LBVS_GROUP_RULES;
+        bits = firewall_from(firewall_group(&vectors, at, group), rule, query->from);
+        if (bits)
+            return rule + lbvs_lowest(bits);
+        groups &= groups - 1;
+    }
+    rule = groups ? at * LBVS_BLOCK_RULES + lbvs_lowest(groups) * LBVS_GROUP_RULES : (at + 1) * LBVS_BLOCK_RULES;
+    return FIREWALL_MORE | rule;
+}
+
+/* All of it. */
+PCN_INLINE __u32 firewall_find(struct firewall_query *query)
+{
+    __u32 rule = firewall_search(query);
+
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < FIREWALL_SEARCH_CALLS && pcn_unlikely(rule != FIREWALL_NONE && rule & FIREWALL_MORE); i++) {
+        query->from = rule & ~FIREWALL_MORE;
+        rule = firewall_search(query);
+    }
+    return rule;
+}
+
+PCN_INLINE void firewall_decide(const struct firewall_bank *bank, __u32 rule, struct firewall_match *match)
+{
+    __u32 index = bank->verdicts + rule, number = bank->first + index / LBVS_PAGE_BLOCKS;
+    const union lbvs_page *page;
+
+    match->rule = rule;
+    match->verdict = bank->fallback;
+    if (rule == FIREWALL_NONE)
+        return;
+    page = lbvs_page(&firewall_arena, number);
+    if (page)
+        match->verdict = *(const struct firewall_verdict *)&page->blocks[index % LBVS_PAGE_BLOCKS];
+}
+
+/*
+ * The first rule of the chain, from number `from` on, that matches the packet, which is IP and parsed;
+ * FIREWALL_NONE: none, the default decides. A packet that meets two changes of
+ * its chain, within the microsecond it takes, is dropped.
+ */
+PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet *packet, enum firewall_direction chain,
+                                   __u32 from, struct firewall_match *match)
+{
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 2; attempt++) {
+        __u32 generation = PCN_READ_ONCE(firewall_data.generation[chain]);
+        const struct firewall_bank *bank = &firewall_data.banks[chain][generation & 1];
+        struct firewall_query query = {.first = bank->first, .n_blocks = bank->n_blocks, .from = from};
+
+        firewall_look_up(bank, packet, &query);
+        firewall_decide(bank, firewall_find(&query), match);
+        if (pcn_likely(PCN_READ_ONCE(firewall_data.generation[chain]) == generation))
+            return match->rule;
+    }
+    match->verdict = (struct firewall_verdict){.action = FIREWALL_DROP};
+    return match->rule = FIREWALL_NONE;
+}
+
+/* Counts a packet in its rule's slot, or the default's. */
+PCN_INLINE void firewall_count(struct pcn_ctx *ctx, const struct firewall_match *match)
+{
+    __u32 index = bpf_get_smp_processor_id() * firewall_settings.counters_stride + match->verdict.counter;
+    struct firewall_counter *counter = bpf_map_lookup_elem(&firewall_counters, &index);
+
+    if (!counter)
+        return;
+    counter->packets++;
+    counter->bytes += pcn_length(ctx);
+    counter->last = pcn_now();
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "firewall_compile_private.h"
+
+struct firewall_plan {
+    struct firewall_store store;
+    struct firewall_bank bank;
+    struct firewall_plan_sizes sizes;
+};
+
+static const uint32_t field_uses[FIREWALL_FIELD_MAX] = {
+    [FIREWALL_SOURCE4] = FIREWALL_USES_SOURCE,
+    [FIREWALL_DESTINATION4] = FIREWALL_USES_DESTINATION,
+    [FIREWALL_SOURCE6] = FIREWALL_USES_SOURCE,
+    [FIREWALL_DESTINATION6] = FIREWALL_USES_DESTINATION,
+    [FIREWALL_SOURCE_PORT] = FIREWALL_USES_SOURCE_PORT,
+    [FIREWALL_DESTINATION_PORT] = FIREWALL_USES_DESTINATION_PORT,
+    [FIREWALL_ICMP] = FIREWALL_USES_ICMP,
+    [FIREWALL_ICMPV6] = FIREWALL_USES_ICMP,
+    [FIREWALL_PROTOCOL] = FIREWALL_USES_PROTOCOL,
+    [FIREWALL_TCP_FLAGS] = FIREWALL_USES_TCP_FLAGS,
+    [FIREWALL_DSCP] = FIREWALL_USES_DSCP,
+    [FIREWALL_STATE] = FIREWALL_USES_STATE,
+};
+
+static int plan_table(struct firewall_plan *plan, enum firewall_field_kind kind,
+                      const struct firewall_segments *segments)
+{
+    struct firewall_store *store = &plan->store;
+    struct firewall_bank *bank = &plan->bank;
+
+    switch (kind) {
+    case FIREWALL_SOURCE4:
+        return firewall_table_build(store, segments, 32, &bank->source_root);
+    case FIREWALL_DESTINATION4:
+        return firewall_table_build(store, segments, 32, &bank->destination_root);
+    case FIREWALL_SOURCE6:
+        return firewall_trie128_build(store, segments, &bank->source6);
+    case FIREWALL_DESTINATION6:
+        return firewall_trie128_build(store, segments, &bank->destination6);
+    case FIREWALL_SOURCE_PORT:
+        return firewall_table_build(store, segments, 16, &bank->source_ports);
+    case FIREWALL_DESTINATION_PORT:
+        return firewall_table_build(store, segments, 16, &bank->destination_ports);
+    case FIREWALL_ICMP:
+        return firewall_trie16_build(store, segments, &bank->icmp);
+    case FIREWALL_ICMPV6:
+        return firewall_trie16_build(store, segments, &bank->icmpv6);
+    case FIREWALL_PROTOCOL:
+        firewall_small_fill(segments, bank->protocol, FIREWALL_PROTOCOLS);
+        return 0;
+    case FIREWALL_TCP_FLAGS:
+        firewall_small_fill(segments, bank->tcp_flags, PCN_ARRAY_SIZE(bank->tcp_flags));
+        return 0;
+    case FIREWALL_DSCP:
+        firewall_small_fill(segments, bank->dscp, PCN_ARRAY_SIZE(bank->dscp));
+        return 0;
+    default:
+        firewall_small_fill(segments, bank->state, PCN_ARRAY_SIZE(bank->state));
+        return 0;
+    }
+}
+
+static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind, const struct firewall_rule *rules,
+                      uint32_t n)
+{
+    _cleanup_(firewall_field_done) struct firewall_field field = {};
+    _cleanup_free_ struct firewall_segment *items = NULL;
+    struct firewall_segments segments = {};
+    int r;
+
+    r = firewall_field_init(&field, kind, rules, n);
+    if (r < 0)
+        return r;
+    if (field.n_given)
+        plan->sizes.used |= field_uses[kind];
+    r = firewall_sweep(&field, &plan->store, &segments);
+    items = segments.items;
+    if (r < 0)
+        return r;
+    return plan_table(plan, kind, &segments);
+}
+
+static struct firewall_verdict verdict_of(const struct firewall_rule *rule)
+{
+    return (struct firewall_verdict){
+        .id = rule->id, .counter = rule->counter, .rate = rule->rate, .action = rule->action, .flags = rule->flags};
+}
+
+static int plan_verdicts(struct firewall_plan *plan, const struct firewall_rule *rules, uint32_t n,
+                         const struct firewall_rule *fallback)
+{
+    struct firewall_verdict *verdicts;
+    uint32_t page;
+    int r;
+
+    r = firewall_store_pages(&plan->store, (n + LBVS_PAGE_BLOCKS - 1) / LBVS_PAGE_BLOCKS, &page);
+    if (r < 0)
+        return r;
+    verdicts = (struct firewall_verdict *)(void *)plan->store.pages[page].bytes;
+    for (uint32_t i = 0; i < n; i++) {
+        verdicts[i] = verdict_of(&rules[i]);
+        plan->sizes.counters = PCN_MAX(plan->sizes.counters, rules[i].counter + 1);
+    }
+    plan->bank.verdicts = page * LBVS_PAGE_BLOCKS;
+    plan->bank.fallback = verdict_of(fallback);
+    plan->sizes.counters = PCN_MAX(plan->sizes.counters, fallback->counter + 1);
+    return 0;
+}
+
+/* Where a packet has no ICMP message, this field leaves all rules. */
+static int plan_all(struct firewall_plan *plan, uint32_t n)
+{
+    uint64_t bits[LBVS_RULES_MAX / 64] = {};
+    struct lbvs_block blocks[LBVS_BLOCKS_MAX];
+    int r;
+
+    for (uint32_t i = 0; i < n; i++)
+        firewall_bit_set(bits, i);
+    for (uint32_t i = 0; i < plan->store.n_blocks; i++) {
+        r = firewall_store_chunk(&plan->store, &bits[i * LBVS_BLOCK_RULES / 64], &blocks[i]);
+        if (r < 0)
+            return r;
+    }
+    return firewall_store_vector(&plan->store, blocks, &plan->bank.all);
+}
+
+int firewall_plan_new(const struct firewall_rule *rules, size_t n, const struct firewall_rule *fallback,
+                      struct firewall_plan **ret_plan)
+{
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    int r;
+
+    if (n > FIREWALL_RULES_MAX)
+        return -E2BIG;
+    plan = calloc(1, sizeof(*plan));
+    if (!plan)
+        return -ENOMEM;
+    r = firewall_store_init(&plan->store, (uint32_t)n);
+    if (r >= 0)
+        r = plan_verdicts(plan, rules, (uint32_t)n, fallback);
+    if (r >= 0)
+        r = plan_all(plan, (uint32_t)n);
+    for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
+        r = plan_field(plan, (enum firewall_field_kind)kind, rules, (uint32_t)n);
+    if (r < 0)
+        return r;
+    plan->bank.n_rules = plan->sizes.rules = (uint32_t)n;
+    plan->bank.n_blocks = plan->store.n_blocks;
+    plan->bank.n_pages = plan->sizes.pages = plan->store.n_pages;
+    plan->sizes.vectors = plan->store.vectors.n;
+    plan->sizes.chunks = plan->store.chunks.n;
+    plan->sizes.nodes = plan->store.n_lines;
+    *ret_plan = TAKE_PTR(plan);
+    return 0;
+}
+
+void firewall_plan_freep(struct firewall_plan **plan)
+{
+    if (!*plan)
+        return;
+    firewall_store_done(&(*plan)->store);
+    pcn_freep(plan);
+}
+
+struct firewall_plan_sizes firewall_plan_sizes(const struct firewall_plan *plan)
+{
+    return plan->sizes;
+}
+
+/* ---- into the maps ---- */
+
+static const struct firewall_bank *bank_in_force(const struct firewall_memory *memory, uint32_t chain)
+{
+    return &memory->data->banks[chain][memory->data->generation[chain] & 1];
+}
+
+/* First fit between the pages of the plans in force: one a chain. */
+static int arena_place(const struct firewall_memory *memory, uint32_t n, uint32_t *ret_first)
+{
+    const struct firewall_bank *a = bank_in_force(memory, FIREWALL_INGRESS);
+    const struct firewall_bank *b = bank_in_force(memory, FIREWALL_EGRESS);
+    const struct firewall_bank *lower = a->first <= b->first ? a : b, *upper = lower == a ? b : a;
+    /* The upper one may be empty, and begin where the lower one does. */
+    const uint32_t end = PCN_MAX(lower->first + lower->n_pages, upper->first + upper->n_pages);
+    const uint32_t starts[] = {0, lower->first + lower->n_pages, end};
+    const uint32_t ends[] = {lower->n_pages ? lower->first : upper->first, upper->first, memory->n_pages};
+
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(starts); i++) {
+        if (starts[i] <= ends[i] && ends[i] - starts[i] >= n) {
+            *ret_first = starts[i];
+            return 0;
+        }
+    }
+    return -ENOSPC;
+}
+
+int firewall_plan_write(const struct firewall_plan *plan, enum firewall_direction chain,
+                        const struct firewall_memory *memory)
+{
+    struct firewall_data *data = memory->data;
+    uint32_t generation = data->generation[chain] + 1, first;
+    struct firewall_bank *bank = &data->banks[chain][generation & 1];
+    int r;
+
+    if (plan->sizes.used & ~memory->used)
+        return -EOPNOTSUPP;
+    if (plan->sizes.counters > memory->counters)
+        return -ENOSPC;
+    r = arena_place(memory, plan->store.n_pages, &first);
+    if (r < 0)
+        return r;
+    /* Nothing is overwritten before the generation shows that it was given up. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    memcpy(&memory->pages[first], plan->store.pages, (size_t)plan->store.n_pages * LBVS_PAGE);
+    *bank = plan->bank;
+    bank->first = first;
+    __atomic_store_n(&data->generation[chain], generation, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* Two plans in force may leave three gaps. */
+uint32_t firewall_plan_room(uint32_t ingress_pages, uint32_t egress_pages)
+{
+    return ingress_pages + egress_pages + 3 * PCN_MAX(ingress_pages, egress_pages);
+}
+
+struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters)
+{
+    return (struct firewall_settings){
+        .source = !!(used & FIREWALL_USES_SOURCE),
+        .destination = !!(used & FIREWALL_USES_DESTINATION),
+        .protocol = !!(used & FIREWALL_USES_PROTOCOL),
+        .source_port = !!(used & FIREWALL_USES_SOURCE_PORT),
+        .destination_port = !!(used & FIREWALL_USES_DESTINATION_PORT),
+        .tcp_flags = !!(used & FIREWALL_USES_TCP_FLAGS),
+        .icmp = !!(used & FIREWALL_USES_ICMP),
+        .dscp = !!(used & FIREWALL_USES_DSCP),
+        .state = !!(used & FIREWALL_USES_STATE),
+        .counters_stride = counters,
+    };
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The steps of the compiler, for each field alone:
+ *
+ *     lists of the rules ─► sets: disjoint intervals, and the rules that have them   firewall_compile_sets.c
+ *     ─► sweep over their ends: segments of values with the same vector              firewall_compile_sweep.c
+ *     ─► table or trie                                                               firewall_compile_tables.c
+ *
+ * Pages, and what is stored once (vectors and chunks): firewall_compile_store.c.
+ */
+#pragma once
+#include "firewall_compile.h"
+#include <pcn/base.h>
+
+/* A value of a field: an IPv6 address is the longest. */
+__extension__ typedef unsigned __int128 firewall_value;
+
+/* ---- store ---- */
+
+#define FIREWALL_END 0xffffffffu
+
+/* Things that are stored once, numbered from 1 on, found by content. Open addressing; 0: free. */
+struct firewall_intern {
+    uint32_t *slots;
+    uint32_t mask;
+    uint32_t n;
+    uint64_t *keys;
+    size_t key_words;
+};
+
+/* Where a chunk was stored last: it is stored once a page. */
+struct firewall_place {
+    uint32_t page;
+    uint32_t group;
+};
+
+struct firewall_store {
+    union lbvs_page *pages; /* FIREWALL_PAGES_MAX, touched as they are used */
+    uint32_t n_pages;
+    uint32_t n_blocks;
+    /* Next free one, in a page that is begun; a multiple of the page's: none is. */
+    uint32_t block;
+    uint32_t line;
+    uint32_t wide;
+    uint32_t n_lines;
+    struct firewall_intern chunks;
+    struct firewall_place *places; /* by chunk - 1 */
+    struct firewall_intern vectors;
+    uint32_t *words; /* by vector - 1 */
+};
+
+int firewall_store_init(struct firewall_store *store, uint32_t n_rules);
+void firewall_store_done(struct firewall_store *store);
+/* The first of n pages, one after the other. -ENOSPC. */
+int firewall_store_pages(struct firewall_store *store, uint32_t n, uint32_t *ret_page);
+/* A line, or 16. */
+int firewall_store_node(struct firewall_store *store, bool wide, uint32_t *ret_line);
+uint32_t *firewall_store_words(const struct firewall_store *store, uint32_t line);
+/* bits: those of a block; 16 words. Of the block it makes, .chunk is a number of the store's. */
+int firewall_store_chunk(struct firewall_store *store, const uint64_t *bits, struct lbvs_block *ret_block);
+int firewall_store_vector(struct firewall_store *store, const struct lbvs_block *blocks, uint32_t *ret_word);
+
+/* ---- sets ---- */
+
+struct firewall_interval {
+    firewall_value low;
+    firewall_value high; /* inclusive */
+};
+
+#define FIREWALL_KEY_WORDS 5
+
+struct firewall_set {
+    uint64_t key[FIREWALL_KEY_WORDS];
+    uint32_t first; /* interval */
+    uint32_t n;
+    uint32_t rule; /* first of a list through firewall_field.next */
+};
+
+/* One field of one family: what the rules want of it. */
+struct firewall_field {
+    firewall_value max;
+    uint32_t n_rules;
+    uint32_t n_given;
+    uint64_t any[LBVS_RULES_MAX / 64]; /* rules that match every value */
+    uint32_t *next;                    /* by rule */
+    struct firewall_set *sets;
+    uint32_t n_sets;
+    struct firewall_intern index;
+    struct firewall_interval *intervals;
+    uint32_t n_intervals;
+    uint32_t intervals_size;
+};
+
+/* The fields, in the order in which they are compiled. */
+enum firewall_field_kind {
+    FIREWALL_SOURCE4,
+    FIREWALL_DESTINATION4,
+    FIREWALL_SOURCE6,
+    FIREWALL_DESTINATION6,
+    FIREWALL_SOURCE_PORT,
+    FIREWALL_DESTINATION_PORT,
+    FIREWALL_ICMP,
+    FIREWALL_ICMPV6,
+    FIREWALL_PROTOCOL,
+    FIREWALL_TCP_FLAGS,
+    FIREWALL_DSCP,
+    FIREWALL_STATE,
+    FIREWALL_FIELD_MAX,
+};
+
+int firewall_field_init(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rules,
+                        uint32_t n_rules);
+void firewall_field_done(struct firewall_field *field);
+
+/* ---- sweep ---- */
+
+/* From `start` to the next one's all values have the same vector. The first one starts at 0. */
+struct firewall_segment {
+    firewall_value start;
+    uint32_t word;
+};
+
+struct firewall_segments {
+    struct firewall_segment *items;
+    uint32_t n;
+    uint32_t size;
+};
+
+int firewall_sweep(const struct firewall_field *field, struct firewall_store *store,
+                   struct firewall_segments *ret_segments);
+
+/* ---- tables ---- */
+
+/* A table of 65,536 words: of 2^16 values, or of the first 16 of 32 bits. */
+int firewall_table_build(struct firewall_store *store, const struct firewall_segments *segments, unsigned int bits,
+                         struct firewall_table *ret_table);
+/* A trie over keys of 16 bits, or 128. */
+int firewall_trie16_build(struct firewall_store *store, const struct firewall_segments *segments, uint32_t *ret_word);
+int firewall_trie128_build(struct firewall_store *store, const struct firewall_segments *segments, uint32_t *ret_word);
+void firewall_small_fill(const struct firewall_segments *segments, uint32_t *words, uint32_t n);
+
+static inline uint64_t firewall_hash(const uint64_t *words, size_t n)
+{
+    uint64_t hash = n;
+
+    for (size_t i = 0; i < n; i++) {
+        hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ull;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}

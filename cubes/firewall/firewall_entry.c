@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A rule: from the model's leaves to what the compiler takes. */
+#include "firewall.h"
+#include "firewall_text.h"
+#include <stdio.h>
+
+static const char *const leaves[] = {"src",      "dst",       "l4proto",     "sport",     "dport",
+                                     "tcpflags", "icmp-type", "icmpv6-type", "conntrack", "dscp",
+                                     "fragment", "action",    "description"};
+
+const char *const firewall_action_names[FIREWALL_ACTION_MAX] = {"ACCEPT", "DROP", "REJECT", "LOG"};
+
+/* ---- fields ---- */
+
+static void json_text(FILE *file, const char *text)
+{
+    (void)fputc('"', file);
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            (void)fprintf(file, "\\%c", *p);
+        else if (*p < 0x20)
+            (void)fprintf(file, "\\u%04x", *p);
+        else
+            (void)fputc(*p, file);
+    }
+    (void)fputc('"', file);
+}
+
+int firewall_entry_fields(const struct pcn_node *fields, char **ret_fields)
+{
+    size_t size, n = 0;
+    FILE *file = open_memstream(ret_fields, &size);
+
+    if (!file)
+        return -errno;
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(leaves); i++) {
+        const char *value = pcn_node_string(fields, leaves[i]);
+
+        if (!value)
+            continue;
+        (void)fprintf(file, "%s\"%s\": ", n++ ? ", " : "", leaves[i]);
+        json_text(file, value);
+    }
+    return fclose(file) ? -ENOMEM : 0;
+}
+
+/* ---- what it matches ---- */
+
+static enum firewall_action read_action(const char *text)
+{
+    if (!text)
+        return FIREWALL_DROP;
+    for (int i = 0; i < FIREWALL_ACTION_MAX; i++) {
+        if (pcn_streq(text, firewall_action_names[i]))
+            return (enum firewall_action)i;
+    }
+    return pcn_streq(text, "FORWARD") ? FIREWALL_ACCEPT : FIREWALL_DROP;
+}
+
+static uint8_t read_fragment(const char *text)
+{
+    if (pcn_streq(text, "NONE"))
+        return 1 << PCN_FRAGMENT_NONE;
+    if (pcn_streq(text, "FIRST"))
+        return 1 << PCN_FRAGMENT_FIRST;
+    if (pcn_streq(text, "LATER"))
+        return 1 << PCN_FRAGMENT_LATER;
+    return 1 << PCN_FRAGMENT_FIRST | 1 << PCN_FRAGMENT_LATER;
+}
+
+typedef int read_leaf(struct firewall_rule *rule, const char *text, const char *path, struct pcn_error *error);
+
+#define LIST(name_, read_, member_)                                                                                    \
+    static int name_(struct firewall_rule *rule, const char *text, const char *path, struct pcn_error *error)          \
+    {                                                                                                                  \
+        return read_(text, path, &rule->member_, error);                                                               \
+    }
+#define BITS(name_, read_, member_, given_)                                                                            \
+    static int name_(struct firewall_rule *rule, const char *text, const char *path, struct pcn_error *error)          \
+    {                                                                                                                  \
+        rule->given |= (given_);                                                                                       \
+        return read_(text, path, member_, error);                                                                      \
+    }
+
+LIST(read_source, firewall_text_prefixes, source)
+LIST(read_destination, firewall_text_prefixes, destination)
+LIST(read_source_ports, firewall_text_ports, source_ports)
+LIST(read_destination_ports, firewall_text_ports, destination_ports)
+LIST(read_icmp, firewall_text_icmp, icmp)
+LIST(read_icmpv6, firewall_text_icmp, icmpv6)
+BITS(read_protocols, firewall_text_protocols, rule->protocol, FIREWALL_GIVEN_PROTOCOL)
+BITS(read_tcp_flags, firewall_text_tcp_flags, rule->tcp_flags, FIREWALL_GIVEN_TCP_FLAGS)
+BITS(read_states, firewall_text_states, &rule->state, FIREWALL_GIVEN_STATE)
+BITS(read_dscp, firewall_text_dscp, &rule->dscp, FIREWALL_GIVEN_DSCP)
+
+static const struct {
+    const char *leaf;
+    read_leaf *read;
+} fields[] = {
+    {"src", read_source},         {"dst", read_destination},         {"l4proto", read_protocols},
+    {"sport", read_source_ports}, {"dport", read_destination_ports}, {"tcpflags", read_tcp_flags},
+    {"icmp-type", read_icmp},     {"icmpv6-type", read_icmpv6},      {"conntrack", read_states},
+    {"dscp", read_dscp},
+};
+
+static int entry_read(struct firewall_entry *entry, const struct pcn_node *node, const char *base,
+                      struct pcn_error *error)
+{
+    const char *text = pcn_node_string(node, "fragment");
+    int r;
+
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(fields); i++) {
+        const char *value = pcn_node_string(node, fields[i].leaf);
+        char path[256];
+
+        if (!value)
+            continue;
+        (void)snprintf(path, sizeof(path), "%s%s%s", base, base[0] ? "/" : "", fields[i].leaf);
+        r = fields[i].read(&entry->rule, value, path, error);
+        if (r < 0)
+            return r;
+    }
+    if (text) {
+        entry->rule.given |= FIREWALL_GIVEN_FRAGMENT;
+        entry->rule.fragment = read_fragment(text);
+    }
+    entry->rule.action = (uint8_t)read_action(pcn_node_string(node, "action"));
+    text = pcn_node_string(node, "description");
+    entry->description = text ? strdup(text) : NULL;
+    return text && !entry->description ? -ENOMEM : firewall_entry_fields(node, &entry->fields);
+}
+
+void firewall_entry_unrefp(struct firewall_entry **ptr)
+{
+    struct firewall_entry *entry = TAKE_PTR(*ptr);
+
+    if (!entry || --entry->references)
+        return;
+    free((void *)entry->rule.source.items);
+    free((void *)entry->rule.destination.items);
+    free((void *)entry->rule.source_ports.items);
+    free((void *)entry->rule.destination_ports.items);
+    free((void *)entry->rule.icmp.items);
+    free((void *)entry->rule.icmpv6.items);
+    free(entry->fields);
+    free(entry->description);
+    free(entry);
+}
+
+int firewall_entry_new(const struct pcn_node *node, const char *path, struct firewall_entry **ret_entry,
+                       struct pcn_error *error)
+{
+    _cleanup_(firewall_entry_unrefp) struct firewall_entry *entry = calloc(1, sizeof(*entry));
+    int r;
+
+    if (!entry)
+        return -ENOMEM;
+    entry->references = 1;
+    r = entry_read(entry, node, path, error);
+    if (r < 0)
+        return r;
+    *ret_entry = TAKE_PTR(entry);
+    return 0;
+}

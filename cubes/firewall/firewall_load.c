@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plans to maps. One that fits the loaded programs is written into the half of
+ * the arena that no packet reads. One that does not makes the cube load its programs anew, with room to grow: beside
+ * those that run, and each packet runs the one or the other.
+ */
+#include "firewall.h"
+#include <stdio.h>
+
+#define COUNTERS_MIN 256u
+#define FIRST_SLOT FIREWALL_CHAIN_MAX /* below are those of the defaults */
+
+/* ---- sizes ---- */
+
+static int object_size(struct pcn_object *object, uint32_t used, uint32_t n_pages, uint32_t n_counters)
+{
+    struct firewall_settings settings = firewall_settings_for(used, n_counters);
+    int r;
+
+    r = pcn_object_set(object, "firewall_settings", &settings, sizeof(settings));
+    if (r >= 0)
+        r = pcn_object_resize(object, FIREWALL_ARENA, n_pages);
+    return r < 0 ? r : pcn_object_resize(object, FIREWALL_COUNTERS, pcn_cpus() * n_counters);
+}
+
+int firewall_configure(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error)
+{
+    return object_size(object, 0, FIREWALL_ARENA_DEFAULT, COUNTERS_MIN);
+}
+
+int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struct pcn_error *error)
+{
+    const struct firewall *firewall = pcn_cube_state(cube);
+    int r;
+
+    r = object_size(object, firewall->used, firewall->n_pages, firewall->n_counters);
+    /* The old programs go on reading the old ones. */
+    if (r >= 0)
+        r = pcn_object_renew(object, FIREWALL_ARENA);
+    return r < 0 ? r : pcn_object_renew(object, FIREWALL_DATA);
+}
+
+static int memory_map(struct firewall *firewall, struct firewall_memory *ret_memory,
+                      struct firewall_counter **ret_counters)
+{
+    struct firewall_memory memory = {
+        .used = firewall->used, .n_pages = firewall->n_pages, .counters = firewall->n_counters};
+    void *pages, *data, *counters;
+    size_t size;
+    int r;
+
+    r = pcn_cube_next_memory(firewall->cube, FIREWALL_ARENA, &pages, &size);
+    if (r >= 0)
+        r = pcn_cube_next_memory(firewall->cube, FIREWALL_DATA, &data, &size);
+    if (r >= 0)
+        r = pcn_cube_next_memory(firewall->cube, FIREWALL_COUNTERS, &counters, &size);
+    if (r < 0)
+        return r;
+    memory.pages = pages;
+    memory.data = data;
+    memory.data->accept_established = firewall->accept_established;
+    *ret_memory = memory;
+    *ret_counters = counters;
+    return 0;
+}
+
+/* ---- counters ---- */
+
+void firewall_counter_read(const struct firewall *firewall, uint32_t counter, struct firewall_counter *ret_sum)
+{
+    struct firewall_counter sum = {};
+
+    for (unsigned int cpu = 0; cpu < pcn_cpus(); cpu++) {
+        const volatile struct firewall_counter *slot = firewall->counters + cpu * firewall->memory.counters + counter;
+
+        sum.packets += slot->packets;
+        sum.bytes += slot->bytes;
+        sum.last = PCN_MAX(sum.last, slot->last);
+    }
+    *ret_sum = sum;
+}
+
+void firewall_counter_reset(struct firewall *firewall, uint32_t counter)
+{
+    for (unsigned int cpu = 0; cpu < pcn_cpus(); cpu++)
+        firewall->counters[cpu * firewall->memory.counters + counter] = (struct firewall_counter){};
+}
+
+static int slot_get(struct firewall *firewall, uint32_t *ret_slot)
+{
+    uint32_t words = firewall->n_slots / 64;
+    uint64_t *slots;
+
+    for (uint32_t i = 0; i < words; i++) {
+        if (~firewall->slots[i]) {
+            *ret_slot = i * 64 + (uint32_t)__builtin_ctzll(~firewall->slots[i]);
+            firewall->slots[i] |= 1ull << *ret_slot % 64;
+            return 0;
+        }
+    }
+    slots = realloc(firewall->slots, (words + 16) * sizeof(*slots));
+    if (!slots)
+        return -ENOMEM;
+    memset(slots + words, 0, 16 * sizeof(*slots));
+    firewall->slots = slots;
+    firewall->n_slots += 16 * 64;
+    /* Those of the defaults are never free. */
+    if (!words)
+        slots[0] = (1ull << FIRST_SLOT) - 1;
+    return slot_get(firewall, ret_slot);
+}
+
+static void slots_put(struct firewall *firewall, const struct firewall_rules *rules)
+{
+    for (size_t i = 0; i < rules->n; i++) {
+        const struct firewall_entry *entry = rules->entries[i];
+
+        /* Nobody else has it: its counters go with it. */
+        if (entry && entry->references == 1 && entry->rule.counter)
+            firewall->slots[entry->rule.counter / 64] &= ~(1ull << entry->rule.counter % 64);
+    }
+}
+
+static int slots_give(struct firewall *firewall, const struct firewall_rules *rules)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < rules->n && r >= 0; i++) {
+        struct firewall_entry *entry = rules->entries[i];
+
+        if (entry->rule.counter)
+            continue;
+        r = slot_get(firewall, &entry->rule.counter);
+        if (r >= 0 && entry->rule.counter < firewall->memory.counters)
+            firewall_counter_reset(firewall, entry->rule.counter);
+    }
+    return r;
+}
+
+/* ---- plans ---- */
+
+static int rules_compile(const struct firewall_rules *rules, enum firewall_direction number,
+                         struct firewall_plan **ret_plan)
+{
+    const struct firewall_rule fallback = {.action = (uint8_t)rules->fallback, .counter = number, .id = UINT32_MAX};
+    _cleanup_free_ struct firewall_rule *array = NULL;
+
+    array = calloc(rules->n + 1, sizeof(*array));
+    if (!array)
+        return -ENOMEM;
+    for (size_t i = 0; i < rules->n; i++) {
+        array[i] = rules->entries[i]->rule;
+        array[i].id = (uint32_t)i;
+    }
+    return firewall_plan_new(array, rules->n, &fallback, ret_plan);
+}
+
+static const struct firewall_rules *chain_soon(const struct firewall_chain_state *chain)
+{
+    return chain->changing ? &chain->next : &chain->now;
+}
+
+/* Whether the loaded programs take the plans; or else, what the new ones are to be like. */
+static bool firewall_fits(struct firewall *firewall)
+{
+    struct firewall_plan_sizes sizes[FIREWALL_CHAIN_MAX];
+    uint32_t used = 0, counters = 0, room;
+
+    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
+        sizes[i] = firewall_plan_sizes(chain_soon(&firewall->chains[i])->plan);
+        used |= sizes[i].used;
+        counters = PCN_MAX(counters, sizes[i].counters);
+    }
+    room = firewall_plan_room(sizes[FIREWALL_INGRESS].pages, sizes[FIREWALL_EGRESS].pages);
+    if (!(used & ~firewall->memory.used) && counters <= firewall->memory.counters && room <= firewall->memory.n_pages)
+        return true;
+    firewall->used = firewall->memory.used | used;
+    firewall->n_pages = PCN_MAX(firewall->memory.n_pages, room > firewall->memory.n_pages ? room * 2 : 0);
+    firewall->n_counters = PCN_MAX(firewall->memory.counters, counters > firewall->memory.counters ? counters * 2 : 0);
+    return false;
+}
+
+static int plans_write(const struct firewall *firewall, const struct firewall_memory *memory, bool all)
+{
+    int r = 0;
+
+    for (int i = 0; i < FIREWALL_CHAIN_MAX && r >= 0; i++) {
+        const struct firewall_chain_state *chain = &firewall->chains[i];
+
+        if (all || chain->changing)
+            r = firewall_plan_write(chain_soon(chain)->plan, (enum firewall_direction)i, memory);
+    }
+    return r;
+}
+
+int firewall_load_new(struct firewall *firewall)
+{
+    int r = 0;
+
+    firewall->n_pages = FIREWALL_ARENA_DEFAULT;
+    firewall->n_counters = COUNTERS_MIN;
+    for (int i = 0; i < FIREWALL_CHAIN_MAX && r >= 0; i++)
+        r = rules_compile(&firewall->chains[i].now, (enum firewall_direction)i, &firewall->chains[i].now.plan);
+    if (r >= 0)
+        r = memory_map(firewall, &firewall->memory, &firewall->counters);
+    return r < 0 ? r : plans_write(firewall, &firewall->memory, true);
+}
+
+static int firewall_reload(struct firewall *firewall, struct pcn_error *error)
+{
+    struct firewall_counter *counters;
+    struct firewall_memory memory;
+    int r;
+
+    r = pcn_cube_reload(firewall->cube, error);
+    if (r < 0)
+        return r;
+    firewall->reloaded = true;
+    r = memory_map(firewall, &memory, &counters);
+    return r < 0 ? r : plans_write(firewall, &memory, true);
+}
+
+int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
+{
+    struct firewall *firewall = pcn_cube_state(cube);
+    bool changing = false;
+    int r = 0;
+
+    for (int i = 0; i < FIREWALL_CHAIN_MAX && r >= 0; i++) {
+        struct firewall_chain_state *chain = &firewall->chains[i];
+
+        if (!chain->changing)
+            continue;
+        changing = true;
+        r = firewall_chain_settle(chain, (enum firewall_direction)i, error);
+        if (r >= 0)
+            r = slots_give(firewall, &chain->next);
+        if (r >= 0)
+            r = rules_compile(&chain->next, (enum firewall_direction)i, &chain->next.plan);
+    }
+    if (r >= 0 && changing && !firewall_fits(firewall))
+        r = firewall_reload(firewall, error);
+    if (r < 0)
+        firewall_abandon(firewall);
+    return r;
+}
+
+/* The rows of the CPUs lie further apart. */
+static void counters_move(const struct firewall *firewall, struct firewall_counter *to, uint32_t stride)
+{
+    if (to == firewall->counters)
+        return;
+    for (unsigned int cpu = 0; cpu < pcn_cpus(); cpu++)
+        memcpy(to + cpu * stride, firewall->counters + cpu * firewall->memory.counters,
+               firewall->memory.counters * sizeof(*to));
+}
+
+static void firewall_switch(struct firewall *firewall)
+{
+    struct firewall_counter *counters;
+    struct firewall_memory memory;
+
+    if (memory_map(firewall, &memory, &counters) >= 0) {
+        counters_move(firewall, counters, memory.counters);
+        firewall->memory = memory;
+        firewall->counters = counters;
+    }
+    pcn_cube_switch(firewall->cube);
+    firewall->reloaded = false;
+}
+
+void firewall_applied(struct pcn_cube *cube)
+{
+    struct firewall *firewall = pcn_cube_state(cube);
+    int r = 0;
+
+    if (firewall->reloaded)
+        firewall_switch(firewall);
+    else
+        r = plans_write(firewall, &firewall->memory, false);
+    if (r < 0)
+        pcn_cube_log(cube, PCN_LOG_ERR, "the rules could not be written: %s", strerror(-r));
+    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
+        struct firewall_chain_state *chain = &firewall->chains[i];
+
+        if (!chain->changing)
+            continue;
+        HASH_CLEAR(hh, chain->by_fields);
+        slots_put(firewall, &chain->now);
+        firewall_rules_done(&chain->now);
+        chain->now = chain->next;
+        chain->next = (struct firewall_rules){};
+        chain->changing = false;
+        for (size_t j = 0; j < chain->now.n; j++)
+            chain->now.entries[j]->kept = false;
+    }
+}
+
+void firewall_abandon(struct firewall *firewall)
+{
+    if (firewall->reloaded)
+        pcn_cube_discard(firewall->cube);
+    firewall->reloaded = false;
+    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
+        struct firewall_chain_state *chain = &firewall->chains[i];
+
+        if (!chain->changing)
+            continue;
+        HASH_CLEAR(hh, chain->by_fields);
+        slots_put(firewall, &chain->next);
+        firewall_rules_done(&chain->next);
+        chain->changing = false;
+    }
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What fast path and control path of the firewall share. A compiled chain (a
+ * plan) is a run of pages of the arena, which hold
+ *
+ *     address, port ─► tables ─► vector ─► chunks        rule ─► verdict
+ *
+ * and one struct firewall_bank that says where in them each table begins, and
+ * holds the small tables itself. All numbers in a plan count from its first page.
+ *
+ * Each chain has two banks; the low bit of its generation says which one is in
+ * force. The other one and its pages belong to the writer. A packet that finds
+ * the generation changed when it is done looks again: what it saw may have been
+ * overwritten.
+ */
+#pragma once
+#include <linux/types.h>
+#include <pcn/abi.h>
+#include <pcn/lbvs.bpf.h>
+
+#define FIREWALL_ARENA "firewall_arena"       /* union lbvs_page; resizable */
+#define FIREWALL_COUNTERS "firewall_counters" /* struct firewall_counter; resizable: cpus * counters_stride */
+#define FIREWALL_DATA ".data.firewall"        /* struct firewall_data */
+
+#define FIREWALL_RULES_MAX LBVS_RULES_MAX
+#define FIREWALL_RULES_DEFAULT 1024
+#define FIREWALL_ARENA_DEFAULT 512 /* pages: 2 MB */
+#define FIREWALL_NONE 0xffffffffu  /* firewall_match.rule: no rule matched, the default decides */
+
+enum firewall_direction {
+    FIREWALL_INGRESS, /* = PCN_INGRESS */
+    FIREWALL_EGRESS,  /* = PCN_EGRESS */
+    FIREWALL_CHAIN_MAX,
+};
+
+enum firewall_action {
+    FIREWALL_ACCEPT,
+    FIREWALL_DROP,
+    FIREWALL_REJECT,
+    FIREWALL_LOG, /* and the search goes on */
+    FIREWALL_ACTION_MAX,
+};
+
+/* The parts of a rule that a lookup is needed for: bits of firewall_settings.used, and what plans tell. */
+#define FIREWALL_USES_SOURCE (1u << 0)
+#define FIREWALL_USES_DESTINATION (1u << 1)
+#define FIREWALL_USES_PROTOCOL (1u << 2) /* or anything that only some protocols have */
+#define FIREWALL_USES_SOURCE_PORT (1u << 3)
+#define FIREWALL_USES_DESTINATION_PORT (1u << 4)
+#define FIREWALL_USES_TCP_FLAGS (1u << 5)
+#define FIREWALL_USES_ICMP (1u << 6)
+#define FIREWALL_USES_DSCP (1u << 7)
+#define FIREWALL_USES_STATE (1u << 8) /* or fragment */
+#define FIREWALL_USES_ALL ((1u << 9) - 1)
+
+/*
+ * Variable of .rodata, set before load: the verifier removes what is not used.
+ * It may say more than the rulesets use, never less.
+ */
+struct firewall_settings {
+    __u8 source;
+    __u8 destination;
+    __u8 protocol;
+    __u8 source_port;
+    __u8 destination_port;
+    __u8 tcp_flags;
+    __u8 icmp;
+    __u8 dscp;
+    __u8 state;
+    __u8 pad[3];
+    __u32 counters_stride; /* slots of a CPU */
+};
+_Static_assert(sizeof(struct firewall_settings) == 16, "the same on both sides");
+
+/* What a rule says is to be done, and the default: an array in the arena, by number of the rule. */
+struct firewall_verdict {
+    __u32 id;
+    __u32 counter;
+    __u32 rate;
+    __u8 action; /* enum firewall_action */
+    __u8 flags;
+    __u16 pad;
+};
+_Static_assert(sizeof(struct firewall_verdict) == 16, "the same on both sides");
+
+/* A slot of one CPU: index cpu * counters_stride + counter. */
+struct firewall_counter {
+    __u64 packets;
+    __u64 bytes;
+    __u64 last; /* jiffies of the last hit */
+    __u64 pad;
+};
+
+/* Indices of the small tables. */
+#define FIREWALL_PROTOCOL_LATER 256u /* a later fragment */
+#define FIREWALL_PROTOCOL_V6 512u
+#define FIREWALL_PROTOCOLS 1024
+#define FIREWALL_STATE_SHIFT 2 /* state << 2 | fragment */
+#define FIREWALL_STATES 32
+
+/* Table of 65,536 words. Where no rule uses the field, mask is 0 and the word the one for all rules. */
+struct firewall_table {
+    __u32 index;
+    __u32 mask;
+};
+
+struct firewall_bank {
+    __u32 first; /* page */
+    __u32 n_pages;
+    __u32 n_blocks; /* of a vector */
+    __u32 n_rules;
+    __u32 verdicts;                    /* number of the first, in units of their size */
+    __u32 all;                         /* word of the vector of all rules */
+    struct firewall_table source_root; /* IPv4, by the first 16 bits */
+    struct firewall_table destination_root;
+    struct firewall_table source_ports; /* by port, host order */
+    struct firewall_table destination_ports;
+    __u32 source6; /* words: IPv6 */
+    __u32 destination6;
+    __u32 icmp; /* words: by type << 8 | code */
+    __u32 icmpv6;
+    struct firewall_verdict fallback;
+    __u32 protocol[FIREWALL_PROTOCOLS]; /* words, and below */
+    __u32 tcp_flags[256];
+    __u32 dscp[64];
+    __u32 state[FIREWALL_STATES];
+    __u32 pad[2];
+};
+_Static_assert(sizeof(struct firewall_bank) % 8 == 0, "the same on both sides");
+
+struct firewall_data {
+    __u32 generation[FIREWALL_CHAIN_MAX];
+    __u32 accept_established; /* what is of a connection passes before the rules are looked at */
+    __u32 pad[13];
+    struct firewall_bank banks[FIREWALL_CHAIN_MAX][2];
+};
+
+/* Why a packet is sent up: reason of the record. */
+enum firewall_slow {
+    FIREWALL_SLOW_REJECT, /* words: bytes from the IP header to the transport header (negative: there is none), protocol */
+};

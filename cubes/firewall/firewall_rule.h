@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A rule of the firewall as the compiler takes it. A packet matches if it
+ * matches every part that is given; what is all zero is not given, so an empty
+ * struct matches every IP packet. The rules of a chain are an array, first one
+ * first; the first that matches decides (LOG: is noted, and the search goes on).
+ *
+ * What a part means, beyond its name:
+ *   prefixes      of one family only: the rule matches packets of this family
+ *                 only. Negated: every address of the families that are named,
+ *                 but these. An empty list names both families.
+ *   ports         only TCP, UDP and SCTP have ports, and not in later fragments.
+ *                 Negated: the packet must have ports, other ones.
+ *   tcp_flags     only TCP, not later fragments.
+ *   icmp, icmpv6  ICMP in IPv4, ICMPv6 in IPv6, not later fragments. One given:
+ *                 only that protocol matches. Both: either.
+ * A rule with parts that exclude each other (ports and ICMP) matches nothing.
+ */
+#pragma once
+#include "firewall_maps.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct firewall_prefix {
+    union pcn_address address; /* network order; bits behind length are ignored */
+    uint8_t version;           /* 4 or 6 */
+    uint8_t length;
+};
+
+/* The items are the caller's. Rules with the same items (the same pointer) are compiled as one: named sets. */
+struct firewall_prefixes {
+    const struct firewall_prefix *items;
+    uint32_t n;
+    bool given;
+    bool negate;
+};
+
+struct firewall_range {
+    uint16_t low; /* host order; ICMP: type << 8 | code */
+    uint16_t high;
+};
+
+struct firewall_ranges {
+    const struct firewall_range *items;
+    uint32_t n;
+    bool given;
+    bool negate;
+};
+
+/* firewall_rule.given: the bitmaps that count. */
+#define FIREWALL_GIVEN_PROTOCOL (1u << 0)
+#define FIREWALL_GIVEN_TCP_FLAGS (1u << 1)
+#define FIREWALL_GIVEN_DSCP (1u << 2)
+#define FIREWALL_GIVEN_STATE (1u << 3)
+#define FIREWALL_GIVEN_FRAGMENT (1u << 4)
+
+struct firewall_rule {
+    struct firewall_prefixes source;
+    struct firewall_prefixes destination;
+    struct firewall_ranges source_ports;
+    struct firewall_ranges destination_ports;
+    struct firewall_ranges icmp;
+    struct firewall_ranges icmpv6;
+    uint32_t given;        /* FIREWALL_GIVEN_* */
+    uint8_t state;         /* a bit for each value of pcn_packet.ct_state, 0..7 */
+    uint8_t fragment;      /* a bit for each enum pcn_fragment */
+    uint8_t action;        /* enum firewall_action */
+    uint8_t flags;         /* handed through to struct firewall_verdict */
+    uint64_t protocol[4];  /* a bit for each protocol number */
+    uint64_t tcp_flags[4]; /* a bit for each value of byte 13 of the TCP header: mask and negation are folded in */
+    uint64_t dscp;         /* a bit for each code point */
+    uint32_t id;           /* handed through */
+    uint32_t counter;      /* slot of its counters: the control plane gives them out */
+    uint32_t rate;         /* slot of its rate limit, handed through; 0: none */
+};
+
+static inline void firewall_bit_set(uint64_t *bitmap, unsigned int bit)
+{
+    bitmap[bit / 64] |= 1ull << bit % 64;
+}
+
+static inline bool firewall_bit(const uint64_t *bitmap, unsigned int bit)
+{
+    return bitmap[bit / 64] >> bit % 64 & 1;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "firewall_compile.h"
+#include "firewall_probe.h"
+#include "test_firewall_oracle.h"
+#include <arpa/inet.h>
+#include <harness/suite.h>
+#include <harness/testrun.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define PAGES 16384 /* 64 MB */
+#define COUNTERS 16400
+#define N_RULESETS 300
+#define N_PACKETS 100
+
+static const struct firewall_rule accept_all = {.action = FIREWALL_ACCEPT, .id = 7};
+
+/* ---- the loaded classifier ---- */
+
+struct probe {
+    struct pcn_fast fast;
+    struct firewall_memory memory;
+    struct firewall_counter *counters;
+    struct probe_data *data;
+    struct pcn_packet *packets;
+};
+
+static uint32_t opening_used;
+
+static void probe_configure(struct bpf_object *object)
+{
+    struct firewall_settings settings = firewall_settings_for(opening_used, COUNTERS);
+
+    pcn_run_set(object, "firewall_settings", &settings, sizeof(settings));
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, FIREWALL_ARENA), PAGES);
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, FIREWALL_COUNTERS),
+                                   (uint32_t)libbpf_num_possible_cpus() * COUNTERS);
+}
+
+static size_t whole_pages(size_t size)
+{
+    return (size + 4095) & ~(size_t)4095;
+}
+
+static void *probe_map(const struct probe *probe, const char *name, size_t size)
+{
+    void *memory =
+        mmap(NULL, whole_pages(size), PROT_READ | PROT_WRITE, MAP_SHARED, pcn_fast_map(&probe->fast, name), 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static size_t counters_size(void)
+{
+    return (size_t)libbpf_num_possible_cpus() * COUNTERS * sizeof(struct firewall_counter);
+}
+
+static int probe_open(bool xdp, uint32_t used, struct probe *ret_probe)
+{
+    const struct pcn_fast_spec spec = {
+        .object = xdp ? PCN_BUILD_DIR "/cubes/firewall/firewall_probe_xdp.o"
+                      : PCN_BUILD_DIR "/cubes/firewall/firewall_probe_tc.o",
+        .xdp = xdp,
+        .transparent = true,
+        .configure = probe_configure,
+    };
+    int r;
+
+    opening_used = used;
+    r = pcn_fast_open(&spec, &ret_probe->fast);
+    if (r < 0)
+        return r;
+    ret_probe->memory = (struct firewall_memory){.n_pages = PAGES, .used = used, .counters = COUNTERS};
+    ret_probe->memory.pages = probe_map(ret_probe, FIREWALL_ARENA, (size_t)PAGES * LBVS_PAGE);
+    ret_probe->memory.data = probe_map(ret_probe, FIREWALL_DATA, sizeof(struct firewall_data));
+    ret_probe->counters = probe_map(ret_probe, FIREWALL_COUNTERS, counters_size());
+    ret_probe->data = probe_map(ret_probe, PROBE_DATA, sizeof(struct probe_data));
+    ret_probe->packets = probe_map(ret_probe, "probe_packets", PROBE_PACKETS * sizeof(struct pcn_packet));
+    return ret_probe->memory.pages && ret_probe->memory.data && ret_probe->counters && ret_probe->data &&
+                   ret_probe->packets
+               ? 0
+               : -ENOMEM;
+}
+
+static void probe_close(struct probe *probe)
+{
+    if (probe->memory.pages)
+        (void)munmap(probe->memory.pages, (size_t)PAGES * LBVS_PAGE);
+    if (probe->memory.data)
+        (void)munmap(probe->memory.data, whole_pages(sizeof(struct firewall_data)));
+    if (probe->counters)
+        (void)munmap(probe->counters, whole_pages(counters_size()));
+    if (probe->data)
+        (void)munmap(probe->data, whole_pages(sizeof(struct probe_data)));
+    if (probe->packets)
+        (void)munmap(probe->packets, whole_pages(PROBE_PACKETS * sizeof(struct pcn_packet)));
+    pcn_fast_close(&probe->fast);
+}
+
+static int probe_write(struct probe *probe, enum firewall_direction chain, const struct firewall_rule *rules, size_t n)
+{
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    int r;
+
+    r = firewall_plan_new(rules, n, &accept_all, &plan);
+    return r < 0 ? r : firewall_plan_write(plan, chain, &probe->memory);
+}
+
+/* The rule that the program finds. */
+static uint32_t probe_find(struct probe *probe, enum firewall_direction chain, uint32_t from,
+                           const struct oracle_packet *packet, uint32_t *ret_id)
+{
+    const struct pcn_packet context = {.ct_state = packet->state, .words = {12345}};
+    static struct pcn_frame frame;
+    static struct pcn_fast_run run;
+
+    oracle_frame(packet, &frame);
+    probe->data->from = from;
+    if (pcn_fast_run_with(&probe->fast, chain == FIREWALL_INGRESS ? PCN_INGRESS : PCN_EGRESS, &context, NULL, &frame,
+                          &run) < 0)
+        return 12345;
+    if (ret_id)
+        *ret_id = run.packet.words[1];
+    return run.packet.words[0];
+}
+
+/* Random packets, against the oracle. Differences, each printed. */
+static unsigned int compare(struct probe *probe, enum firewall_direction chain, const struct oracle_rules *rules,
+                            unsigned int n, uint64_t seed)
+{
+    unsigned int differences = 0;
+    uint64_t random = seed;
+
+    for (unsigned int i = 0; i < n; i++) {
+        struct oracle_packet packet = oracle_packet_random(&random);
+        uint32_t from = i % 8 ? 0 : oracle_random(&random, (uint32_t)rules->n + 1);
+        uint32_t right = oracle_find(rules->rules, rules->n, from, &packet), id = 0;
+        uint32_t found = probe_find(probe, chain, from, &packet, &id);
+
+        if (found == right && id == (right == FIREWALL_NONE ? accept_all.id : rules->rules[right].id))
+            continue;
+        printf("    seed %llu, packet %u, from %u: rule %d (id %u), not %d\n", (unsigned long long)seed, i, from,
+               (int)found, id, (int)right);
+        oracle_print(&packet);
+        differences++;
+    }
+    return differences;
+}
+
+/* ---- tests ---- */
+
+static void differential(bool xdp, uint32_t used, unsigned int n_rulesets, uint64_t seed)
+{
+    static const uint32_t sizes[] = {0, 1, 3, 10, 30, 100, 300};
+    _cleanup_(probe_close) struct probe probe = {};
+    unsigned int differences = 0;
+
+    PCN_REQUIRE_OK(probe_open(xdp, used, &probe));
+    for (unsigned int i = 0; i < n_rulesets; i++) {
+        _cleanup_(oracle_rules_done) struct oracle_rules rules = {};
+        size_t n = i % 50 == 49 ? 2500 : sizes[i % PCN_ARRAY_SIZE(sizes)];
+        enum firewall_direction chain = i & 1 ? FIREWALL_EGRESS : FIREWALL_INGRESS;
+
+        PCN_REQUIRE_OK(oracle_rules_random(seed + i, n, used, &rules));
+        PCN_REQUIRE_OK(probe_write(&probe, chain, rules.rules, rules.n));
+        differences += compare(&probe, chain, &rules, N_PACKETS, seed + i);
+    }
+    PCN_CHECK_EQ(differences, 0);
+}
+
+static void test_differential_xdp(void)
+{
+    differential(true, FIREWALL_USES_ALL, N_RULESETS, 1000);
+}
+
+static void test_differential_tc(void)
+{
+    differential(false, FIREWALL_USES_ALL, 20, 5000);
+}
+
+/* Each field alone, and each left out: what the verifier removed must not be missed. */
+static void test_fields(void)
+{
+    for (uint32_t bit = 1; bit <= FIREWALL_USES_ALL; bit <<= 1) {
+        /* Ports, flags and ICMP want the protocol, too. */
+        uint32_t alone = bit & (FIREWALL_USES_SOURCE_PORT | FIREWALL_USES_DESTINATION_PORT | FIREWALL_USES_TCP_FLAGS |
+                                FIREWALL_USES_ICMP)
+                             ? bit | FIREWALL_USES_PROTOCOL
+                             : bit;
+
+        differential(true, alone, 7, 100 * bit);
+        if (bit != FIREWALL_USES_PROTOCOL)
+            differential(true, FIREWALL_USES_ALL & ~bit, 7, 100 * bit + 50);
+    }
+}
+
+/* ---- edges ---- */
+
+static struct firewall_prefix prefix4(const char *address, uint8_t length)
+{
+    struct firewall_prefix prefix = {.version = 4, .length = length};
+
+    inet_pton(AF_INET, address, &prefix.address);
+    return prefix;
+}
+
+static const struct oracle_packet udp_packet = {
+    .version = 4, .protocol = IPPROTO_UDP, .source_port = 1000, .destination_port = 53};
+
+static void test_limits(void)
+{
+    _cleanup_free_ struct firewall_rule *rules = calloc(FIREWALL_RULES_MAX + 1, sizeof(*rules));
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    const struct firewall_range backwards = {2, 1};
+    const struct firewall_prefix too_long = prefix4("10.0.0.0", 33);
+    struct firewall_rule bad = {};
+
+    PCN_REQUIRE(rules != NULL);
+    PCN_CHECK_EQ(firewall_plan_new(rules, FIREWALL_RULES_MAX + 1, &accept_all, &plan), -E2BIG);
+    bad.source_ports = (struct firewall_ranges){.items = &backwards, .n = 1, .given = true};
+    PCN_CHECK_EQ(firewall_plan_new(&bad, 1, &accept_all, &plan), -EINVAL);
+    bad = (struct firewall_rule){.source = {.items = &too_long, .n = 1, .given = true}};
+    PCN_CHECK_EQ(firewall_plan_new(&bad, 1, &accept_all, &plan), -EINVAL);
+    PCN_CHECK(plan == NULL);
+    PCN_CHECK_OK(firewall_plan_new(rules, FIREWALL_RULES_MAX, &accept_all, &plan));
+}
+
+/* What does not fit is refused, and what was in force stays so. */
+static void test_no_room(void)
+{
+    const struct firewall_range port = {53, 53};
+    const struct firewall_rule drop = {.action = FIREWALL_DROP, .id = 1, .counter = 1};
+    const struct firewall_rule ports = {.destination_ports = {.items = &port, .n = 1, .given = true}};
+    const struct firewall_rule counter = {.counter = COUNTERS};
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    _cleanup_(probe_close) struct probe probe = {};
+    struct firewall_memory small;
+    uint32_t id = 0;
+
+    PCN_REQUIRE_OK(probe_open(true, 0, &probe));
+    PCN_REQUIRE_OK(probe_write(&probe, FIREWALL_INGRESS, &drop, 1));
+    PCN_CHECK_EQ(probe_write(&probe, FIREWALL_INGRESS, &ports, 1), -EOPNOTSUPP);
+    PCN_CHECK_EQ(probe_write(&probe, FIREWALL_INGRESS, &counter, 1), -ENOSPC);
+    PCN_REQUIRE_OK(firewall_plan_new(&ports, 1, &accept_all, &plan));
+    PCN_CHECK_EQ(firewall_plan_sizes(plan).used, FIREWALL_USES_DESTINATION_PORT | FIREWALL_USES_PROTOCOL);
+    small = probe.memory;
+    small.used = FIREWALL_USES_ALL;
+    small.n_pages = firewall_plan_sizes(plan).pages - 1;
+    PCN_CHECK_EQ(firewall_plan_write(plan, FIREWALL_INGRESS, &small), -ENOSPC);
+    PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 0, &udp_packet, &id), 0);
+    PCN_CHECK_EQ(id, 1);
+}
+
+/* With the room that is asked for, plans of these sizes replace each other for ever. */
+static void test_room(void)
+{
+    _cleanup_(oracle_rules_done) struct oracle_rules large = {}, little = {};
+    _cleanup_(firewall_plan_freep) struct firewall_plan *big = NULL, *small = NULL;
+    const struct oracle_rules *in_force[FIREWALL_CHAIN_MAX] = {};
+    _cleanup_(probe_close) struct probe probe = {};
+    uint64_t random = 1;
+
+    PCN_REQUIRE_OK(probe_open(true, FIREWALL_USES_ALL, &probe));
+    PCN_REQUIRE_OK(oracle_rules_random(1, 200, FIREWALL_USES_ALL, &large));
+    PCN_REQUIRE_OK(oracle_rules_random(2, 3, FIREWALL_USES_ALL, &little));
+    PCN_REQUIRE_OK(firewall_plan_new(large.rules, large.n, &accept_all, &big));
+    PCN_REQUIRE_OK(firewall_plan_new(little.rules, little.n, &accept_all, &small));
+    probe.memory.n_pages = firewall_plan_room(firewall_plan_sizes(big).pages, firewall_plan_sizes(big).pages);
+    for (int i = 0; i < 200; i++) {
+        bool is_big = oracle_random(&random, 2);
+        enum firewall_direction chain = oracle_random(&random, 2) ? FIREWALL_EGRESS : FIREWALL_INGRESS;
+
+        PCN_REQUIRE_OK(firewall_plan_write(is_big ? big : small, chain, &probe.memory));
+        in_force[chain] = is_big ? &large : &little;
+        /* The other one's pages must not have been taken. */
+        for (int j = 0; j < FIREWALL_CHAIN_MAX; j++) {
+            if (in_force[j])
+                PCN_CHECK_EQ(compare(&probe, (enum firewall_direction)j, in_force[j], 5, (uint64_t)i), 0);
+        }
+    }
+}
+
+/* Counters of the rule, and of the default, in their slots; others stay 0. */
+static void test_counters(void)
+{
+    const struct firewall_range port = {53, 53};
+    const struct firewall_rule rules[] = {
+        {.destination_ports = {.items = &port, .n = 1, .given = true, .negate = true}, .counter = 5},
+        {.counter = 9, .id = 3},
+    };
+    struct firewall_counter sum[COUNTERS > 16 ? 16 : COUNTERS] = {};
+    _cleanup_(probe_close) struct probe probe = {};
+    struct pcn_frame frame;
+
+    PCN_REQUIRE_OK(probe_open(true, FIREWALL_USES_ALL, &probe));
+    PCN_REQUIRE_OK(probe_write(&probe, FIREWALL_INGRESS, rules, 2));
+    for (int i = 0; i < 3; i++)
+        PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 0, &udp_packet, NULL), 1);
+    PCN_CHECK_EQ(probe_find(&probe, FIREWALL_EGRESS, 0, &udp_packet, NULL), FIREWALL_NONE);
+    oracle_frame(&udp_packet, &frame);
+    for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++) {
+        for (size_t i = 0; i < PCN_ARRAY_SIZE(sum); i++) {
+            sum[i].packets += probe.counters[(size_t)cpu * COUNTERS + i].packets;
+            sum[i].bytes += probe.counters[(size_t)cpu * COUNTERS + i].bytes;
+        }
+    }
+    PCN_CHECK_EQ(sum[9].packets, 3);
+    PCN_CHECK_EQ(sum[9].bytes, 3 * frame.length);
+    PCN_CHECK_EQ(sum[0].packets, 1); /* the other chain has no plan: its default has slot 0 */
+    PCN_CHECK_EQ(sum[5].packets, 0);
+}
+
+/*
+ * One vector after the other says "maybe", and no rule matches: the search looks at every group, in
+ * several calls, and from any rule on.
+ */
+static void test_long_search(void)
+{
+    static const struct firewall_range even = {1000, 1000}, odd = {53, 53};
+    _cleanup_free_ struct firewall_rule *rules = calloc(FIREWALL_RULES_MAX, sizeof(*rules));
+    _cleanup_(probe_close) struct probe probe = {};
+    const uint32_t last = FIREWALL_RULES_MAX - 1;
+
+    PCN_REQUIRE(rules != NULL);
+    for (uint32_t i = 0; i < FIREWALL_RULES_MAX; i++) {
+        if (i & 1)
+            rules[i].destination_ports =
+                (struct firewall_ranges){.items = &odd, .n = 1, .given = true, .negate = i != last};
+        else
+            rules[i].destination_ports = (struct firewall_ranges){.items = &odd, .n = 1, .given = true};
+        rules[i].source_ports =
+            (struct firewall_ranges){.items = &even, .n = 1, .given = true, .negate = !(i & 1) && i != 5000};
+        rules[i].id = i;
+    }
+    PCN_REQUIRE_OK(probe_open(true, FIREWALL_USES_ALL, &probe));
+    PCN_REQUIRE_OK(probe_write(&probe, FIREWALL_INGRESS, rules, FIREWALL_RULES_MAX));
+    PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 0, &udp_packet, NULL), 5000);
+    PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 5000, &udp_packet, NULL), 5000);
+    PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 5001, &udp_packet, NULL), last);
+    PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, last + 1, &udp_packet, NULL), FIREWALL_NONE);
+}
+
+/* ---- time ---- */
+
+static double now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* ns a run, the least of some. */
+static double bench_run(const struct probe *probe, const char *program)
+{
+    static const uint8_t frame[64];
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 200000);
+    double least = 1e9;
+
+    for (int i = 0; i < 7; i++) {
+        if (bpf_prog_test_run_opts(pcn_run_program(probe->fast.object, program), &options) < 0)
+            return -1;
+        least = PCN_MIN(least, (double)options.duration);
+    }
+    return least;
+}
+
+/* Packets of random rules; mixed: fields of three of them, so that mostly none matches. */
+static double bench_packets(struct probe *probe, const struct oracle_rules *rules, bool mixed)
+{
+    uint64_t random = 42;
+
+    for (unsigned int i = 0; i < PROBE_PACKETS; i++) {
+        struct oracle_packet packets[3];
+
+        for (int j = 0; j < 3; j++)
+            packets[j] = oracle_packet_for(&rules->rules[oracle_random(&random, (uint32_t)rules->n)], &random);
+        if (mixed) {
+            packets[0].destination = packets[1].destination;
+            packets[0].destination_port = packets[2].destination_port;
+        }
+        oracle_context(&packets[0], &probe->packets[i]);
+    }
+    return bench_run(probe, "probe_bench") - bench_run(probe, "probe_base");
+}
+
+static void bench(const char *name, int (*make)(uint64_t, size_t, uint8_t, struct oracle_rules *), size_t n,
+                  uint8_t version, double compile_limit_ms)
+{
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    _cleanup_(oracle_rules_done) struct oracle_rules rules = {};
+    _cleanup_(probe_close) struct probe probe = {};
+    struct firewall_plan_sizes sizes;
+    double start, compiled, written, opened, some, none;
+
+    PCN_REQUIRE_OK(make(1, n, version, &rules));
+    start = now_ms();
+    PCN_REQUIRE_OK(firewall_plan_new(rules.rules, rules.n, &accept_all, &plan));
+    compiled = now_ms() - start;
+    sizes = firewall_plan_sizes(plan);
+    start = now_ms();
+    PCN_REQUIRE_OK(probe_open(true, sizes.used, &probe));
+    opened = now_ms() - start;
+    start = now_ms();
+    PCN_REQUIRE_OK(firewall_plan_write(plan, FIREWALL_INGRESS, &probe.memory));
+    written = now_ms() - start;
+    some = bench_packets(&probe, &rules, false);
+    none = bench_packets(&probe, &rules, true);
+    printf("    %s%u %5zu: compile %.1f ms, write %.2f, load %.0f; %u pages, %u vectors, %u chunks, %u lines; "
+           "%.0f ns a packet (rules), %.0f (mixed)\n",
+           name, version, n, compiled, written, opened, sizes.pages, sizes.vectors, sizes.chunks, sizes.nodes, some,
+           none);
+    PCN_CHECK(compiled <= compile_limit_ms);
+}
+
+static void test_time(void)
+{
+    for (uint8_t version = 4; version <= 6; version += 2) {
+        bench("acl", oracle_rules_acl, 100, version, 150);
+        bench("acl", oracle_rules_acl, 1000, version, 150);
+        bench("acl", oracle_rules_acl, 10000, version, 150);
+        bench("exact", oracle_rules_exact, 1000, version, 150);
+        bench("exact", oracle_rules_exact, 10000, version, 150);
+    }
+}
+
+static const struct pcn_test tests[] = {
+    {"300 random rulesets, 100 packets each, both chains: as a plain scan says (XDP)", test_differential_xdp},
+    {"so it is at TC", test_differential_tc},
+    {"so it is with one field alone, and with one left out", test_fields},
+    {"too many rules, ranges and prefixes that are none: refused", test_limits},
+    {"a plan that does not fit is refused, the one in force stays", test_no_room},
+    {"with the room asked for, plans replace each other without end", test_room},
+    {"packets and bytes are counted in the rule's slot", test_counters},
+    {"a search through all groups of 16,384 rules ends, and can begin anywhere", test_long_search},
+    {"10,000 rules compile within 150 ms", test_time},
+};
+
+int main(int argc, char **argv)
+{
+    return PCN_SUITE("firewall_compile", tests, .skip = pcn_skip_unless_root);
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A firewall between two hosts on a bridge: rules, their order, counters, what is refused, rules that change under traffic.
+. "$(dirname "$0")/expect.sh"
+
+fw() { pctl fw "$@"; }
+from_a() { in_host a ping -q -c 1 -W 1 "${1:-10.0.0.2}"; }
+pkts() { fw chain INGRESS stats show -json | jq ".[$1].pkts"; }
+ids() { fw chain INGRESS rule show -json | jq -c "map([.id, .${1:-description}])"; }
+blocked() { ! "$@"; }
+
+lab_up
+lab_host a 10.0.0.1/24
+lab_host b 10.0.0.2/24
+in_host a ip addr add fd00::1/64 dev eth0 nodad
+in_host b ip addr add fd00::2/64 dev eth0 nodad
+pctl simplebridge add br1 type="$type"
+pctl br1 ports add a peer=to.a
+pctl br1 ports add b peer=to.b
+expect "a firewall" pctl firewall add fw type="$type"
+expect "on the port of a" pctl attach fw br1:a
+expect_output "both chains are there" '\["INGRESS","EGRESS"\]' sh -c "'$build/bin/polycubectl' --url unix://$lab_dir/run/default/api.sock fw chain show -json | jq -c 'map(.name)'"
+expect "what no rule forbids goes through" from_a
+expect "and IPv6" from_a fd00::2
+
+# ---- rules ----
+expect "a rule against ICMP" fw chain INGRESS append l4proto=ICMP action=DROP description=icmp
+expect "ICMP is dropped" blocked from_a
+expect "ICMPv6 is not" from_a fd00::2
+expect_output "and counted" '^1$' pkts 0
+expect "one in front of it" fw chain INGRESS insert id=0 src=10.0.0.1 l4proto=ICMP icmp-type=8 action=ACCEPT description=ping
+expect "decides" from_a
+expect_output "the other one keeps its counters" '^1$' pkts 1
+expect_output "ids follow" '\[\[0,"ping"\],\[1,"icmp"\]\]' ids
+expect "the first is deleted" fw chain INGRESS delete id=0
+expect_output "ids follow" '\[\[0,"icmp"\]\]' ids
+expect "ICMP is dropped again" blocked from_a
+expect "several changes at once" sh -c "printf '%s' '{\"rules\": [
+    {\"operation\": \"DELETE\", \"id\": 0},
+    {\"operation\": \"APPEND\", \"dst\": \"10.0.0.0/24\", \"l4proto\": \"ICMP\", \"action\": \"ACCEPT\", \"description\": \"lan\"},
+    {\"operation\": \"INSERT\", \"id\": 0, \"src\": \"fd00::/16\", \"action\": \"DROP\", \"description\": \"six\"}]}' |
+    '$build/bin/polycubectl' --url unix://$lab_dir/run/default/api.sock fw chain INGRESS batch"
+expect_output "are all there" '\[\[0,"six"\],\[1,"lan"\]\]' ids
+expect "IPv6 is dropped" blocked from_a fd00::2
+expect "IPv4 is not" from_a
+expect "the default becomes DROP" fw chain INGRESS set default=DROP
+expect "a rule still lets through" from_a
+expect_output "the chain is replaced" "^20[014]$" rest PUT firewall/fw/chain/INGRESS/rule/ -d '[{"id": 0, "l4proto": "TCP", "dport": "5000-5010,80", "tcpflags": "SYN,!ACK"}]'
+expect_output "as it was given" '"5000-5010,80"' fw chain INGRESS rule show -json
+expect "what it does not have is dropped" blocked from_a
+expect "the default is ACCEPT again" fw chain INGRESS set default=ACCEPT
+expect "and all goes through" from_a
+
+# ---- TCP by port ----
+in_host b python3 -m http.server --bind 10.0.0.2 80 >/dev/null 2>&1 &
+server=$!
+in_host b python3 -m http.server --bind 10.0.0.2 8080 >/dev/null 2>&1 &
+server2=$!
+expect 'servers' eventually in_host a curl -sf -o /dev/null --max-time 1 http://10.0.0.2:8080/
+expect "a port that no rule names" in_host a curl -sf -o /dev/null --max-time 1 http://10.0.0.2:8080/
+refused "a port that one drops" 'timed out|Connection' in_host a curl -sSf -o /dev/null --max-time 1 http://10.0.0.2:80/
+
+expect_output "rejected" "^20[014]$" rest PUT firewall/fw/chain/INGRESS/rule/ -d '[
+    {"id": 0, "l4proto": "TCP", "dport": 80, "action": "REJECT"}, {"id": 1, "l4proto": "UDP", "action": "REJECT"},
+    {"id": 2, "l4proto": "ICMPV6", "icmpv6-type": 128, "action": "REJECT"}]'
+refused "its peer is told at once" 'after [0-9]{1,2} ms' in_host a curl -sSf -o /dev/null --max-time 2 http://10.0.0.2:80/
+refused "of UDP, too" 'refused' in_host a timeout 3 python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(('10.0.0.2', 9)); s.send(b'x'); s.recv(1)"
+expect_output "and of IPv6" 'Destination unreachable: Port unreachable' in_host a ping -c 1 -W 1 fd00::2
+expect "what is not rejected" in_host a curl -sf -o /dev/null --max-time 1 http://10.0.0.2:8080/
+fw chain INGRESS delete id=2
+fw chain INGRESS delete id=1
+
+# ---- bad rules ----
+refused "a port that is none" 'dport: "70000" is not accepted: give a port' fw chain INGRESS append l4proto=TCP dport=70000
+refused "a range that is none" 'sport: "9-8" is not accepted' fw chain INGRESS append sport=9-8
+refused "a prefix that is none" 'src: "10.0.0.0/33" is not accepted: give an address or prefix' fw chain INGRESS append src=10.0.0.0/33
+refused "a protocol that is none" 'l4proto: "TPC" is not accepted: give TCP' fw chain INGRESS append l4proto=TPC
+refused "a flag that is none" 'tcpflags: "SIN" is not accepted: give FIN' fw chain INGRESS append tcpflags=SIN
+refused "a state that is none" 'conntrack: "OLD" is not accepted: give NEW' fw chain INGRESS append conntrack=OLD
+refused "a field that is none" 'color' fw chain INGRESS append color=red
+refused "a gap" 'no gaps: chain INGRESS would have rule 5 and no rule 1' fw chain INGRESS rule add 5 action=DROP
+refused "a place behind the end" 'id 7 is not accepted: give 0 to 1' fw chain INGRESS insert id=7 action=DROP
+refused "a rule that is not there" 'there is no rule 3' fw chain INGRESS delete id=3
+refused "fields that no rule has" 'no rule has exactly these fields' fw chain INGRESS delete src=1.2.3.4
+refused "a chain cannot go" 'cannot be deleted' pctl fw del chain INGRESS
+refused "nor another come" 'INGRESS|EGRESS' pctl fw chain add FORWARD
+refused "the 10,001st rule" '9999' fw chain INGRESS rule add 10000 action=DROP
+expect_output "nothing has changed" '\[\[0,null\]\]' ids
+
+# ---- many rules, and changes of one ----
+python3 -c "
+import json
+print(json.dumps([{'id': i, 'src': f'10.{1 + i // 250}.{i % 250}.0/24', 'dport': 1 + i % 1000, 'l4proto': 'TCP', 'action': 'DROP'} for i in range(10000)]))" >"$lab_dir/rules.json"
+expect_output "10,000 rules" '^20[014]$' rest PUT firewall/fw/chain/INGRESS/rule/ -d "@$lab_dir/rules.json"
+expect_output "are there" '^10000$' sh -c "'$build/bin/polycubectl' --url unix://$lab_dir/run/default/api.sock fw chain INGRESS rule show -json | jq length"
+expect "and all goes through" from_a
+refused "one more" 'full|9999|10000' fw chain INGRESS append action=DROP
+expect_output "none again" "^20[014]$" rest PUT firewall/fw/chain/INGRESS/rule/ -d '[]'
+expect_output "the counters of a chain" 'true' fw chain INGRESS reset-counters
+expect_output "are 0" '^0$' pkts 0
+
+kill $server $server2
+finish
