@@ -93,25 +93,26 @@ PCN_INLINE __u32 lbvs_word(void *arena, __u32 first, __u32 index)
 }
 
 /* Follows a trie whose nodes branch: keys of up to 32 bits. */
-PCN_INLINE __u32 lbvs_walk(void *arena, __u32 first, __u32 word, __u32 key)
+PCN_INLINE __u32 lbvs_walk(void *arena, __u32 first, __u64 word, __u32 key)
 {
+#pragma clang loop unroll(disable)
     for (int i = 0; i < LBVS_STEPS_MAX && word & LBVS_WORD_NODE; i++) {
         __u32 mask = 15 | (0xf0 & -(word >> 29 & 1));
 
         word =
             lbvs_word(arena, first, (word & LBVS_WORD_LINE) * LBVS_LINE_WORDS + (key >> LBVS_WORD_SHIFT(word) & mask));
     }
+    PCN_FORGET(word, key);
     return word;
 }
 
 /* Follows a trie over 128 bits, host order: its nodes branch by 4, or compare. */
-PCN_INLINE __u32 lbvs_walk6(void *arena, __u32 first, __u32 word, __u64 high, __u64 low)
+PCN_INLINE __u32 lbvs_walk6(void *arena, __u32 first, __u64 word, __u64 high, __u64 low)
 {
 #pragma clang loop unroll(disable)
     for (int i = 0; i < LBVS_STEPS6_MAX && word & LBVS_WORD_NODE; i++) {
         __u32 line = word & LBVS_WORD_LINE;
         union lbvs_page *page = lbvs_page(arena, first + line / LBVS_PAGE_LINES);
-        __u64 bits = word & LBVS_WORD_SECOND ? low : high;
 
         if (!page)
             return 0;
@@ -121,9 +122,13 @@ PCN_INLINE __u32 lbvs_walk6(void *arena, __u32 first, __u32 word, __u64 high, __
             __u64 differ = ((high ^ skip->key[0]) & skip->mask[0]) | ((low ^ skip->key[1]) & skip->mask[1]);
 
             word = differ ? skip->miss : skip->hit;
-            continue;
+        } else {
+            __u64 bits = word & LBVS_WORD_SECOND ? low : high;
+
+            PCN_FORGET(word, high);
+            word = page->words[line * LBVS_LINE_WORDS + (bits >> LBVS_WORD_SHIFT(word) & 15)];
         }
-        word = page->words[line * LBVS_LINE_WORDS + (bits >> LBVS_WORD_SHIFT(word) & 15)];
+        PCN_FORGET(word, high);
     }
     return word;
 }

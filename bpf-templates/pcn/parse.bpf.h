@@ -66,14 +66,17 @@ PCN_INLINE bool pcn_is_tag(__u16 ethertype)
     return ethertype == bpf_htons(ETH_P_8021Q) || ethertype == bpf_htons(ETH_P_8021AD);
 }
 
-/* `size` bytes at `offset`, in the linear part; NULL: they are not. offset is below 2^16. */
+/* Headers begin before this: of six extension headers of 2,048 bytes, the last one does. */
+#define PCN_OFFSET_MAX 0x3fff
+
+/* `size` bytes at `offset`, in the linear part; NULL: they are not. offset is at most PCN_OFFSET_MAX. */
 PCN_INLINE const void *pcn_parse_at(struct pcn_ctx *ctx, __u32 offset, __u32 size)
 {
     const void *at;
 
-    offset &= 0xffff;
+    offset &= PCN_OFFSET_MAX;
     PCN_OPAQUE(offset);
-    at = pcn_data(ctx) + (offset & 0xffff);
+    at = pcn_data(ctx) + (offset & PCN_OFFSET_MAX);
     return at + size <= pcn_data_end(ctx) ? at : NULL;
 }
 
@@ -193,8 +196,9 @@ PCN_INLINE __u16 pcn_parse_ipv4(struct pcn_ctx *ctx, struct pcn_packet *packet, 
 }
 
 /* Behind the IPv6 header: finds the transport header, or the first one that is not known. */
-PCN_INLINE __u16 pcn_parse_extensions(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 offset, __u32 end)
+PCN_INLINE __u16 pcn_parse_extensions(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 offset, __u32 end)
 {
+#pragma clang loop unroll(disable)
     for (int i = 0; i < PCN_EXTENSIONS_MAX; i++) {
         const __u8 *header;
         __u32 size;
@@ -223,6 +227,7 @@ PCN_INLINE __u16 pcn_parse_extensions(struct pcn_ctx *ctx, struct pcn_packet *pa
         offset += size;
         if (offset > end)
             return PCN_DROP_MALFORMED;
+        PCN_FORGET(offset, packet->source.v6[0]);
         /* What follows is a piece of something. */
         if (packet->fragment == PCN_FRAGMENT_LATER)
             break;
@@ -254,7 +259,7 @@ PCN_INLINE __u16 pcn_parse_ipv6(struct pcn_ctx *ctx, struct pcn_packet *packet, 
 }
 
 /* Takes one tag at offset, if the ethertype in front of it says so. */
-PCN_INLINE __u16 pcn_parse_tag(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 *offset)
+PCN_INLINE __u16 pcn_parse_tag(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 *offset)
 {
     const __u16 *tag;
 
@@ -275,7 +280,7 @@ PCN_INLINE __u16 pcn_parse_tag(struct pcn_ctx *ctx, struct pcn_packet *packet, _
 PCN_INLINE __u16 pcn_parse_frame(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
     const struct ethhdr *eth = pcn_parse_at(ctx, 0, sizeof(*eth));
-    __u32 offset = sizeof(*eth);
+    __u64 offset = sizeof(*eth);
     __u16 bad;
 
     if (!eth)
@@ -293,6 +298,7 @@ PCN_INLINE __u16 pcn_parse_frame(struct pcn_ctx *ctx, struct pcn_packet *packet)
         bad = pcn_parse_tag(ctx, packet, &offset);
     if (bad)
         return bad;
+    PCN_FORGET(offset, packet->ethertype);
     packet->l3_offset = offset;
     packet->hash = 0;
     packet->segment_size = pcn_segment_size(ctx);
@@ -316,6 +322,7 @@ PCN_INLINE __u16 pcn_packet_parse(struct pcn_ctx *ctx, struct pcn_packet *packet
     if (packet->flags & PCN_PACKET_PARSED)
         return 0;
     packet->ct_state = 0;
+#pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 2; attempt++) {
         bad = pcn_parse_frame(ctx, packet);
         if (pcn_likely(!bad)) {

@@ -203,6 +203,7 @@ __noinline __u32 firewall_search(const struct firewall_query *query)
         __u64 bits;
         __u32 group;
 
+        PCN_FORGET(groups, first);
         if (!groups) {
             if (at + 1 >= n_blocks)
                 return FIREWALL_NONE;
@@ -212,6 +213,7 @@ __noinline __u32 firewall_search(const struct firewall_query *query)
             if (!groups)
                 continue;
         }
+        PCN_FORGET(groups, first);
         group = lbvs_lowest(groups);
         rule = at * LBVS_BLOCK_RULES + group * LBVS_GROUP_RULES;
         bits = firewall_from(firewall_group(&vectors, at, group), rule, query->from);

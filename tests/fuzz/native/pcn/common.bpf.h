@@ -18,6 +18,7 @@
 #define pcn_likely(x) __builtin_expect(!!(x), 1)
 #define pcn_unlikely(x) __builtin_expect(!!(x), 0)
 #define PCN_OPAQUE(x) asm volatile("" : "+r"(x))
+#define PCN_FORGET(x, unknown) PCN_OPAQUE(x)
 #define bpf_htons htobe16
 #define bpf_ntohs be16toh
 
