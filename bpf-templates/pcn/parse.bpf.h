@@ -80,11 +80,14 @@ PCN_INLINE const void *pcn_parse_at(struct pcn_ctx *ctx, __u32 offset, __u32 siz
     return at + size <= pcn_data_end(ctx) ? at : NULL;
 }
 
-/* The same; at TC they are made linear if they are not: pointers into the packet are lost then. */
+/* The same at any offset; at TC they are made linear if they are not: pointers into the packet are lost then. */
 PCN_INLINE void *pcn_header_at(struct pcn_ctx *ctx, __u32 offset, __u32 size)
 {
-    void *at = (void *)pcn_parse_at(ctx, offset, size);
+    void *at;
 
+    if (offset > PCN_OFFSET_MAX)
+        return NULL;
+    at = (void *)pcn_parse_at(ctx, offset, size);
 #ifndef PCN_XDP
     if (pcn_unlikely(!at)) {
         if (offset + size > ctx->len || bpf_skb_pull_data(ctx, offset + size))

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Connection tracking, part: the table of flows, as pcn/conntrack.h lays it out: a
+ * packet's key, its flow, a place for a new one.
+ */
+#pragma once
+#include <pcn/conntrack_state.bpf.h>
+#include <pcn/context.bpf.h>
+
+#define PCN_CT_ARRAY(name_, entries_, value_)                                                                          \
+    struct {                                                                                                           \
+        __uint(type, BPF_MAP_TYPE_ARRAY);                                                                              \
+        __uint(map_flags, BPF_F_MMAPABLE);                                                                             \
+        __uint(max_entries, entries_);                                                                                 \
+        __type(key, __u32);                                                                                            \
+        __type(value, value_);                                                                                         \
+    } name_ SEC(".maps")
+
+#define PCN_CT_BUCKETS_DEFAULT (2 * PCN_CT_SIZE_DEFAULT / PCN_CT_WAYS)
+
+PCN_CT_ARRAY(pcn_ct_buckets, PCN_CT_BUCKETS_DEFAULT, struct pcn_ct_bucket);
+PCN_CT_ARRAY(pcn_ct_entries, PCN_CT_BUCKETS_DEFAULT *PCN_CT_WAYS, struct pcn_ct_entry);
+PCN_CT_ARRAY(pcn_ct_traffic, 1, struct pcn_ct_traffic);
+PCN_CT_ARRAY(pcn_ct_fragments, PCN_CT_FRAGMENTS_MAX, struct pcn_ct_fragment);
+
+struct pcn_ct_settings pcn_ct_settings SEC(PCN_CT_SETTINGS) = {.bucket_mask = PCN_CT_BUCKETS_DEFAULT - 1};
+struct pcn_ct_statistics pcn_ct_statistics[PCN_CPUS_MAX] SEC(PCN_CT_STATISTICS) = {};
+
+/* Between lookup and commit. */
+struct pcn_ct {
+    __u64 hash;
+    __u64 word;      /* as it was found; 0: no flow */
+    __u64 slot;      /* PCN_CT_NO_SLOT: none */
+    __u64 direction; /* 0: as the flow's first packet; 1: the other one */
+    __u32 next;      /* enum pcn_ct_flow: what the packet makes of the flow; 0: nothing is to be done */
+    __u32 pad;
+};
+
+#define PCN_CT_COUNT(field_) pcn_ct_statistics[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)].field_++
+
+/* ---- the key of a packet ---- */
+
+PCN_INLINE bool pcn_ct_is_error(__u8 protocol, __u8 type)
+{
+    if (protocol == IPPROTO_ICMPV6)
+        return type >= 1 && type <= 4;
+    return protocol == IPPROTO_ICMP && (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
+}
+
+/* Of an echo the first port is the id, the second 0; of a reply it is the other way round. */
+PCN_INLINE enum pcn_ct_event pcn_ct_echo(__u8 protocol, __u8 type, __u16 id, __u32 *ret_ports)
+{
+    bool v4 = protocol == IPPROTO_ICMP;
+
+    if (type == (v4 ? 8 : 128)) {
+        *ret_ports = id;
+        return PCN_CT_EVENT_ECHO;
+    }
+    if (type == (v4 ? 0 : 129)) {
+        *ret_ports = (__u32)id << 16;
+        return PCN_CT_EVENT_ECHO_REPLY;
+    }
+    return PCN_CT_EVENT_UNTRACKED;
+}
+
+/* ports: those of the packet, source in the lower half; in network order each, as words[4] has them. */
+PCN_INLINE enum pcn_ct_event pcn_ct_event_of(const struct pcn_packet *packet, __u32 *ret_ports)
+{
+    __u32 ports = packet->source_port | (__u32)packet->destination_port << 16;
+
+    if (pcn_likely(packet->l4_protocol == IPPROTO_TCP)) {
+        *ret_ports = ports;
+        return pcn_ct_tcp_events[packet->tcp_flags & PCN_CT_TCP_FLAGS];
+    }
+    if (packet->l4_protocol == IPPROTO_UDP) {
+        *ret_ports = ports;
+        return PCN_CT_EVENT_UDP;
+    }
+    if (packet->l4_protocol == IPPROTO_ICMP || packet->l4_protocol == IPPROTO_ICMPV6)
+        return pcn_ct_echo(packet->l4_protocol, packet->icmp_type, packet->icmp_id, ret_ports);
+    /* SCTP has ports; of others they are 0. */
+    *ret_ports = ports;
+    return PCN_CT_EVENT_OTHER;
+}
+
+PCN_INLINE void pcn_ct_key_of(const struct pcn_packet *packet, __u32 ports, struct pcn_ct_key *ret_key)
+{
+    ret_key->words[0] = *(const __u64 *)&packet->source.v6[0];
+    ret_key->words[1] = *(const __u64 *)&packet->source.v6[2];
+    ret_key->words[2] = *(const __u64 *)&packet->destination.v6[0];
+    ret_key->words[3] = *(const __u64 *)&packet->destination.v6[2];
+    ret_key->words[4] = pcn_ct_tuple(ports, packet->l4_protocol, packet->ip_version, packet->zone);
+}
+
+/* ---- the table ---- */
+
+PCN_INLINE __u64 *pcn_ct_word_at(__u32 slot)
+{
+    __u32 index = slot / PCN_CT_WAYS;
+    struct pcn_ct_bucket *bucket = bpf_map_lookup_elem(&pcn_ct_buckets, &index);
+
+    slot &= PCN_CT_WAYS - 1;
+    PCN_OPAQUE(slot);
+    return bucket ? &bucket->words[slot & (PCN_CT_WAYS - 1)] : NULL;
+}
+
+PCN_INLINE bool pcn_ct_find_in(__u32 index, const struct pcn_ct_key *key, __u32 now, struct pcn_ct *ct)
+{
+    struct pcn_ct_bucket *bucket = bpf_map_lookup_elem(&pcn_ct_buckets, &index);
+    __u64 tag = pcn_ct_tag(ct->hash) << (PCN_CT_TAG_SHIFT - PCN_CT_BUSY_SHIFT), reverse = pcn_ct_reverse(key->words[4]);
+
+    if (!bucket)
+        return false;
+#pragma clang loop unroll(disable)
+    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
+        __u64 word = PCN_READ_ONCE(bucket->words[way]), same, other;
+        __u32 slot = index * PCN_CT_WAYS + way;
+        const struct pcn_ct_entry *entry;
+
+        if (word >> PCN_CT_BUSY_SHIFT != tag || pcn_ct_left(word, now) <= 0)
+            continue;
+        entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
+        if (!entry)
+            return false;
+        same = (entry->key.words[0] ^ key->words[0]) | (entry->key.words[1] ^ key->words[1]) |
+               (entry->key.words[2] ^ key->words[2]) | (entry->key.words[3] ^ key->words[3]) |
+               (entry->key.words[4] ^ key->words[4]);
+        other = (entry->key.words[0] ^ key->words[2]) | (entry->key.words[1] ^ key->words[3]) |
+                (entry->key.words[2] ^ key->words[0]) | (entry->key.words[3] ^ key->words[1]) |
+                (entry->key.words[4] ^ reverse);
+        if (same && other)
+            continue;
+        ct->word = word;
+        ct->slot = slot;
+        ct->direction = (same | -same) >> 63;
+        return true;
+    }
+    return false;
+}
+
+/* Sets all but .next. */
+PCN_INLINE void pcn_ct_find(struct pcn_ct_key *key, struct pcn_ct *ct)
+{
+    __u32 mask = pcn_ct_settings.bucket_mask, now = pcn_now();
+
+    PCN_FORGET(key->words[1], now);
+    PCN_FORGET(key->words[3], now);
+    PCN_FORGET(key->words[4], now);
+    ct->hash = pcn_ct_hash(key, pcn_ct_settings.seed);
+    ct->word = 0;
+    ct->slot = PCN_CT_NO_SLOT;
+    ct->direction = 0;
+    if (!pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, 0, mask), key, now, ct))
+        pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, 1, mask), key, now, ct);
+    PCN_FORGET(ct->word, ct->hash);
+    PCN_FORGET(ct->slot, ct->hash);
+    PCN_FORGET(ct->direction, ct->hash);
+}
+
+/* ---- a new flow ---- */
+
+enum pcn_ct_how {
+    PCN_CT_HOW_FREE,
+    PCN_CT_HOW_EXPIRED,
+    PCN_CT_HOW_EARLY,
+    PCN_CT_HOW_FULL,
+};
+
+/* How good a place is, less being better: enum pcn_ct_how, what is left of its flow's time, its slot. */
+#define PCN_CT_RANK(how_, left_, slot_) ((__u64)(how_) << 62 | (__u64)(left_) << 31 | (slot_))
+#define PCN_CT_RANK_SLOT 0x7fffffffu
+#define PCN_CT_RANK_HOW(rank_) ((enum pcn_ct_how)((rank_) >> 62))
+
+/* The best place of a bucket. */
+PCN_INLINE __u64 pcn_ct_room_in(__u64 hash, __u32 choice, __u32 now, __u64 *ret_n_free)
+{
+    __u32 index = pcn_ct_bucket_of(hash, choice, pcn_ct_settings.bucket_mask);
+    struct pcn_ct_bucket *bucket = bpf_map_lookup_elem(&pcn_ct_buckets, &index);
+    __u64 best = ~0ull;
+
+    *ret_n_free = 0;
+    PCN_FORGET(best, hash);
+    if (!bucket)
+        return best;
+#pragma clang loop unroll(disable)
+    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
+        __u64 word = PCN_READ_ONCE(bucket->words[way]), rank = ~0ull;
+        __u32 slot = index * PCN_CT_WAYS + way;
+        __s32 left = pcn_ct_left(word, now);
+
+        *ret_n_free += !word;
+        if (!word)
+            rank = PCN_CT_RANK(PCN_CT_HOW_FREE, 0, slot);
+        else if (word & PCN_CT_BUSY)
+            rank = ~0ull;
+        else if (left <= 0)
+            rank = PCN_CT_RANK(PCN_CT_HOW_EXPIRED, 0, slot);
+        else if (PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1)
+            rank = PCN_CT_RANK(PCN_CT_HOW_EARLY, left, slot);
+        PCN_FORGET(rank, hash);
+        PCN_FORGET(*ret_n_free, hash);
+        if (rank < best)
+            best = rank;
+        PCN_FORGET(best, hash);
+    }
+    return best;
+}
+
+/* A free place in the first bucket while that is not half full, then in the emptier one: most are found at first sight. */
+PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
+{
+    __u64 n_first, n_second, first = pcn_ct_room_in(hash, 0, now, &n_first), second;
+
+    if (n_first > PCN_CT_WAYS / 2)
+        return first;
+    second = pcn_ct_room_in(hash, 1, now, &n_second);
+    if (n_first || n_second)
+        return n_first >= n_second ? first : second;
+    return first < second ? first : second;
+}
+
+/* Whether what is in the way still may be taken: it may have changed since it was chosen. */
+PCN_INLINE bool pcn_ct_may_take(__u64 word, enum pcn_ct_how how, __u32 now)
+{
+    if (how == PCN_CT_HOW_FREE)
+        return !word;
+    if (!word || word & PCN_CT_BUSY)
+        return false;
+    if (how == PCN_CT_HOW_EXPIRED)
+        return pcn_ct_left(word, now) <= 0;
+    return PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1;
+}
+
+/* Takes a place: says busy in its word. */
+PCN_INLINE enum pcn_ct_how pcn_ct_claim(__u64 hash, __u32 now, __u32 *ret_slot)
+{
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 4; attempt++) {
+        __u64 rank = pcn_ct_room(hash, now), *place, word;
+
+        if (PCN_CT_RANK_HOW(rank) == PCN_CT_HOW_FULL)
+            break;
+        *ret_slot = rank & PCN_CT_RANK_SLOT;
+        place = pcn_ct_word_at(*ret_slot);
+        if (!place)
+            break;
+        word = PCN_READ_ONCE(*place);
+        if (pcn_ct_may_take(word, PCN_CT_RANK_HOW(rank), now) &&
+            __sync_val_compare_and_swap(place, word, pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | PCN_CT_BUSY) == word)
+            return PCN_CT_RANK_HOW(rank);
+    }
+    return PCN_CT_HOW_FULL;
+}
+
+/* Fills in a place that is busy, and makes it found. */
+PCN_INLINE void pcn_ct_publish(const struct pcn_packet *packet, __u64 hash, __u32 slot, __u32 flow, __u32 now)
+{
+    struct pcn_ct_entry *entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
+    struct pcn_ct_traffic *traffic = bpf_map_lookup_elem(&pcn_ct_traffic, &slot);
+    __u64 *place = pcn_ct_word_at(slot);
+    struct pcn_ct_key key;
+    __u32 ports = 0;
+
+    if (!entry || !place)
+        return;
+    pcn_ct_event_of(packet, &ports);
+    pcn_ct_key_of(packet, ports, &key);
+    *entry = (struct pcn_ct_entry){.key = key};
+    if (traffic)
+        *traffic = (struct pcn_ct_traffic){};
+    /* Orders the entry before the word. */
+    __sync_lock_test_and_set(
+        place, pcn_ct_word(hash, flow, now + PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)])));
+}
+
+/* Its slot, or PCN_CT_NO_SLOT. Global, so that the verifier looks at it once. */
+__noinline __u32 pcn_ct_create(const struct pcn_packet *packet, __u64 hash, __u32 flow)
+{
+    __u32 now = pcn_now(), slot;
+    enum pcn_ct_how how;
+
+    if (!packet)
+        return PCN_CT_NO_SLOT;
+    how = pcn_ct_claim(hash, now, &slot);
+    if (how == PCN_CT_HOW_FULL) {
+        PCN_CT_COUNT(full);
+        return PCN_CT_NO_SLOT;
+    }
+    pcn_ct_publish(packet, hash, slot, flow, now);
+    PCN_CT_COUNT(created);
+    if (how == PCN_CT_HOW_EXPIRED)
+        PCN_CT_COUNT(reused);
+    else if (how == PCN_CT_HOW_EARLY)
+        PCN_CT_COUNT(early_dropped);
+    return slot;
+}
+
+/* A SYN in the place of the flow that its ports had before. */
+__noinline __u32 pcn_ct_reopen(const struct pcn_packet *packet, __u64 hash, __u64 word, __u32 slot)
+{
+    __u64 *place = pcn_ct_word_at(slot);
+
+    if (!packet || !place)
+        return 0;
+    /* Another CPU was faster: it saw a SYN too. */
+    if (__sync_val_compare_and_swap(place, word, pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | PCN_CT_BUSY) != word)
+        return 0;
+    pcn_ct_publish(packet, hash, slot, PCN_CT_TCP_SYN_SENT, pcn_now());
+    PCN_CT_COUNT(created);
+    return 0;
+}
