@@ -3,10 +3,11 @@
  * The fast path at TC and at XDP, and the table that it shares with user space. A is
  * 10.0.0.1 and fd00::1, and sends first; B is .2 of both.
  */
-#include "conntrack.h"
+#include "conntrack_maps.h"
 #include <arpa/inet.h>
 #include <harness/suite.h>
 #include <harness/testrun.h>
+#include <pcn/flows.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -21,7 +22,7 @@ enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
 struct tracker {
     struct pcn_fast fast;
-    struct conntrack_table table;
+    struct pcn_flows table;
     struct pcn_fast_run run;
 };
 
@@ -57,7 +58,7 @@ static int tracker_open(bool xdp, uint32_t n_buckets, struct pcn_cube_identity i
 {
     const struct pcn_fast_spec spec = {
         .kind = "conntrack", .xdp = xdp, .transparent = true, .identity = identity, .configure = configure};
-    struct conntrack_table *table = &tracker->table;
+    struct pcn_flows *table = &tracker->table;
     uint32_t n;
     int r;
 
@@ -201,12 +202,12 @@ static void expire(struct tracker *tracker)
 
 static uint32_t n_flows(struct tracker *tracker)
 {
-    return conntrack_table_sweep(&tracker->table, 0, tracker->table.n_slots, pcn_clock_jiffies());
+    return pcn_flows_sweep(&tracker->table, 0, tracker->table.n_slots, pcn_clock_jiffies());
 }
 
 static struct pcn_ct_statistics statistics(struct tracker *tracker)
 {
-    return conntrack_table_statistics(&tracker->table);
+    return pcn_flows_statistics(&tracker->table);
 }
 
 /* ---- TCP ---- */
@@ -650,23 +651,23 @@ static void test_table(void)
 {
     FOR_BOTH(tracker, 64)
     {
-        struct conntrack_table *table = &tracker->table;
+        struct pcn_flows *table = &tracker->table;
         struct pcn_ct_key key = {
             {0, 0, 0, 0, pcn_ct_tuple(htons(80) | (uint32_t)htons(1000) << 16, IPPROTO_TCP, 4, 0)}};
-        struct conntrack_flow flow, again;
+        struct pcn_flow flow, again;
 
         handshake(tracker, false);
         inet_pton(AF_INET, B4, &key.words[0]);
         inet_pton(AF_INET, A4, &key.words[2]);
-        PCN_REQUIRE_OK(conntrack_table_find(table, &key, pcn_clock_jiffies(), &flow));
+        PCN_REQUIRE_OK(pcn_flows_find(table, &key, pcn_clock_jiffies(), &flow));
         PCN_CHECK_EQ(flow.slot, tracker->run.packet.ct_slot);
-        PCN_CHECK(conntrack_table_get(table, flow.slot, pcn_clock_jiffies(), &again));
+        PCN_CHECK(pcn_flows_get(table, flow.slot, pcn_clock_jiffies(), &again));
         PCN_CHECK_EQ(again.key.words[2], key.words[0]);
         /* Its state has moved on meanwhile. */
         PCN_CHECK_EQ(tcp(tracker, false, false, FIN | ACK), PCN_CT_ESTABLISHED);
-        PCN_CHECK(conntrack_table_remove(table, &flow));
-        PCN_CHECK(!conntrack_table_remove(table, &flow));
-        PCN_CHECK_EQ(conntrack_table_find(table, &key, pcn_clock_jiffies(), &flow), -ENOENT);
+        PCN_CHECK(pcn_flows_remove(table, &flow));
+        PCN_CHECK(!pcn_flows_remove(table, &flow));
+        PCN_CHECK_EQ(pcn_flows_find(table, &key, pcn_clock_jiffies(), &flow), -ENOENT);
         PCN_CHECK_EQ(tcp(tracker, false, false, ACK), PCN_CT_INVALID);
     }
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The session table as users see it, and what they take away from it. */
-#include "conntrack.h"
-#include "conntrack_model.h"
 #include <arpa/inet.h>
+#include <pcn/flows.h>
 #include <stdio.h>
 
 static const char *const flow_names[PCN_CT_FLOW_MAX] = {
@@ -26,6 +25,12 @@ static const struct {
 
 /* ---- keys as text ---- */
 
+/* What a flow must have to be meant. */
+struct filter {
+    struct pcn_ct_key key;
+    struct pcn_ct_key mask;
+};
+
 static int protocol_parse(const char *text)
 {
     for (size_t i = 0; i < PCN_ARRAY_SIZE(protocols); i++)
@@ -35,7 +40,7 @@ static int protocol_parse(const char *text)
 }
 
 /* -EINVAL: of another family than an address before it, whose version is *version; 0: there was none. */
-static int filter_address(const char *text, size_t word, int *version, struct conntrack_filter *filter)
+static int filter_address(const char *text, size_t word, int *version, struct filter *filter)
 {
     int found = strchr(text, ':') ? 6 : 4;
 
@@ -48,10 +53,11 @@ static int filter_address(const char *text, size_t word, int *version, struct co
     return 0;
 }
 
-int conntrack_filter_make(const char *src, const char *dst, const char *l4proto, int sport, int dport,
-                          struct conntrack_filter *ret_filter)
+/* A field that is NULL, or a port below 0, does not matter. -EINVAL: none can match (addresses of two families). */
+static int filter_make(const char *src, const char *dst, const char *l4proto, int sport, int dport,
+                       struct filter *ret_filter)
 {
-    struct conntrack_filter filter = {};
+    struct filter filter = {};
     int version = 0, protocol = l4proto ? protocol_parse(l4proto) : 0, r = 0;
 
     if (src)
@@ -69,7 +75,7 @@ int conntrack_filter_make(const char *src, const char *dst, const char *l4proto,
     return 0;
 }
 
-bool conntrack_filter_matches(const struct conntrack_filter *filter, const struct pcn_ct_key *key)
+static bool filter_matches(const struct filter *filter, const struct pcn_ct_key *key)
 {
     for (size_t i = 0; i < PCN_CT_KEY_WORDS; i++)
         if ((key->words[i] ^ filter->key.words[i]) & filter->mask.words[i])
@@ -78,10 +84,10 @@ bool conntrack_filter_matches(const struct conntrack_filter *filter, const struc
 }
 
 /* Those of a list entry, in the model's order, which are all given. */
-static int filter_of_keys(const char *const *keys, struct conntrack_filter *ret_filter)
+static int filter_of_keys(const char *const *keys, struct filter *ret_filter)
 {
-    return conntrack_filter_make(keys[0], keys[1], keys[2], (int)strtol(keys[3], NULL, 10),
-                                 (int)strtol(keys[4], NULL, 10), ret_filter);
+    return filter_make(keys[0], keys[1], keys[2], (int)strtol(keys[3], NULL, 10), (int)strtol(keys[4], NULL, 10),
+                       ret_filter);
 }
 
 /* ---- session-table ---- */
@@ -108,8 +114,8 @@ static void emit_protocol(struct pcn_emitter *emitter, uint8_t number)
     pcn_emit_string(emitter, "l4proto", text);
 }
 
-static void emit_flow(struct pcn_emitter *emitter, const struct conntrack_table *table,
-                      const struct conntrack_flow *flow, uint64_t now)
+static void emit_flow(struct pcn_emitter *emitter, const struct pcn_flows *flows, const struct pcn_flow *flow,
+                      uint64_t now)
 {
     uint64_t tuple = flow->key.words[4];
     unsigned int version = tuple >> PCN_CT_VERSION_SHIFT & 0xff;
@@ -124,8 +130,8 @@ static void emit_flow(struct pcn_emitter *emitter, const struct conntrack_table 
     pcn_emit_uint(emitter, "dport", ntohs((uint16_t)(tuple >> PCN_CT_DESTINATION_PORT_SHIFT)));
     pcn_emit_string(emitter, "state", name ?: "");
     pcn_emit_uint(emitter, "eta", (uint32_t)pcn_ct_left(flow->word, (uint32_t)now) / pcn_clock_hz());
-    if (table->traffic) {
-        const struct pcn_ct_traffic *traffic = &table->traffic[flow->slot];
+    if (flows->traffic) {
+        const struct pcn_ct_traffic *traffic = &flows->traffic[flow->slot];
 
         pcn_emit_uint(emitter, "packets", traffic->packets[0]);
         pcn_emit_uint(emitter, "bytes", traffic->bytes[0]);
@@ -135,108 +141,109 @@ static void emit_flow(struct pcn_emitter *emitter, const struct conntrack_table 
     pcn_emit_end(emitter);
 }
 
-static bool is_of_zone(const struct conntrack_table *table, const struct pcn_ct_key *key)
+static bool is_of_zone(const struct pcn_flows *flows, const struct pcn_ct_key *key)
 {
-    return key->words[4] >> PCN_CT_ZONE_SHIFT == table->settings->zone;
+    return key->words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone;
 }
 
 /* The flow of a whole key, of the cube's zone; as it was entered, not the other way round. -ENOENT. */
-static int flow_by_keys(const struct conntrack_table *table, const char *const *keys, uint64_t now,
-                        struct conntrack_flow *ret_flow)
+static int flow_by_keys(const struct pcn_flows *flows, const char *const *keys, uint64_t now, struct pcn_flow *ret_flow)
 {
-    struct conntrack_filter filter;
+    struct filter filter;
 
     if (filter_of_keys(keys, &filter) < 0)
         return -ENOENT;
-    filter.key.words[4] |= (uint64_t)table->settings->zone << PCN_CT_ZONE_SHIFT;
-    if (conntrack_table_find(table, &filter.key, now, ret_flow) < 0)
+    filter.key.words[4] |= (uint64_t)flows->settings->zone << PCN_CT_ZONE_SHIFT;
+    if (pcn_flows_find(flows, &filter.key, now, ret_flow) < 0)
         return -ENOENT;
-    return conntrack_filter_matches(&filter, &ret_flow->key) ? 0 : -ENOENT;
+    return filter_matches(&filter, &ret_flow->key) ? 0 : -ENOENT;
 }
 
-int conntrack_session_table_entries(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
-                                    struct pcn_emitter *emitter)
+int pcn_flows_emit_sessions(struct pcn_flows *flows, const char *const *keys, size_t n_keys,
+                            struct pcn_emitter *emitter)
 {
-    const struct conntrack *conntrack = pcn_cube_state(cube);
-    const struct conntrack_table *table = &conntrack->table;
     uint64_t now = pcn_clock_jiffies();
-    struct conntrack_flow flow;
+    struct pcn_flow flow;
 
     if (n_keys > 0) {
-        if (flow_by_keys(table, keys, now, &flow) < 0)
+        if (flow_by_keys(flows, keys, now, &flow) < 0)
             return -ENOENT;
-        emit_flow(emitter, table, &flow, now);
+        emit_flow(emitter, flows, &flow, now);
         return 0;
     }
-    for (uint32_t slot = 0; slot < table->n_slots; slot++)
-        if (conntrack_table_get(table, slot, now, &flow) && is_of_zone(table, &flow.key))
-            emit_flow(emitter, table, &flow, now);
+    for (uint32_t slot = 0; slot < flows->n_slots; slot++)
+        if (pcn_flows_get(flows, slot, now, &flow) && is_of_zone(flows, &flow.key))
+            emit_flow(emitter, flows, &flow, now);
     return 0;
 }
 
-static uint32_t flush(struct conntrack_table *table, const struct conntrack_filter *filter)
+static uint32_t flush(struct pcn_flows *flows, const struct filter *filter)
 {
     uint64_t now = pcn_clock_jiffies();
-    struct conntrack_flow flow;
+    struct pcn_flow flow;
     uint32_t n = 0;
 
-    for (uint32_t slot = 0; slot < table->n_slots; slot++)
-        if (conntrack_table_get(table, slot, now, &flow) && conntrack_filter_matches(filter, &flow.key))
-            n += conntrack_table_remove(table, &flow);
+    for (uint32_t slot = 0; slot < flows->n_slots; slot++)
+        if (pcn_flows_get(flows, slot, now, &flow) && filter_matches(filter, &flow.key))
+            n += pcn_flows_remove(flows, &flow);
     return n;
 }
 
-int conntrack_session_table_forget(struct pcn_cube *cube, const char *const *keys, size_t n_keys)
+int pcn_flows_forget(struct pcn_flows *flows, const char *const *keys, size_t n_keys)
 {
-    const struct conntrack_filter all = {};
-    struct conntrack *conntrack = pcn_cube_state(cube);
-    struct conntrack_flow flow;
+    const struct filter all = {};
+    struct pcn_flow flow;
 
     if (n_keys == 0 || !keys[0]) {
-        (void)flush(&conntrack->table, &all);
+        (void)flush(flows, &all);
         return 0;
     }
-    if (flow_by_keys(&conntrack->table, keys, pcn_clock_jiffies(), &flow) < 0)
+    if (flow_by_keys(flows, keys, pcn_clock_jiffies(), &flow) < 0)
         return -ENOENT;
-    return conntrack_table_remove(&conntrack->table, &flow) ? 0 : -ENOENT;
+    return pcn_flows_remove(flows, &flow) ? 0 : -ENOENT;
 }
 
 /* ---- actions ---- */
 
-int conntrack_flush_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys, const struct pcn_node *input,
-                           struct pcn_emitter *output, struct pcn_error *error)
+static int filter_of_input(const struct pcn_node *input, struct filter *ret_filter, struct pcn_error *error)
 {
-    struct conntrack *conntrack = pcn_cube_state(cube);
-    struct conntrack_flush_input filter_input = {};
-    struct conntrack_filter filter;
+    int r;
 
-    if (input)
-        conntrack_flush_input_read(input, &filter_input);
-    if (conntrack_filter_make(filter_input.src, filter_input.dst, filter_input.l4proto,
-                              filter_input.has_sport ? filter_input.sport : -1,
-                              filter_input.has_dport ? filter_input.dport : -1, &filter) < 0)
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "flush",
+    if (!input) {
+        *ret_filter = (struct filter){};
+        return 0;
+    }
+    r = filter_make(pcn_node_string(input, "src"), pcn_node_string(input, "dst"), pcn_node_string(input, "l4proto"),
+                    (int)pcn_node_int(input, "sport", -1), (int)pcn_node_int(input, "dport", -1), ret_filter);
+    if (r < 0)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "",
                              "no flow can be meant: the addresses are of two families, or the protocol is above 255");
-    pcn_emit_uint(output, "flushed", flush(&conntrack->table, &filter));
     return 0;
 }
 
-int conntrack_delete_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys, const struct pcn_node *input,
-                            struct pcn_emitter *output, struct pcn_error *error)
+int pcn_flows_flush(struct pcn_flows *flows, const struct pcn_node *input, struct pcn_emitter *output,
+                    struct pcn_error *error)
 {
-    struct conntrack *conntrack = pcn_cube_state(cube);
-    struct conntrack_table *table = &conntrack->table;
-    struct conntrack_delete_input key;
-    struct conntrack_filter filter;
-    struct conntrack_flow flow;
+    struct filter filter;
+    int r = filter_of_input(input, &filter, error);
 
-    conntrack_delete_input_read(input, &key);
-    if (conntrack_filter_make(key.src, key.dst, key.l4proto, key.sport, key.dport, &filter) < 0)
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "delete",
-                             "no flow can be meant: the addresses are of two families, or the protocol is above 255");
-    filter.key.words[4] |= (uint64_t)table->settings->zone << PCN_CT_ZONE_SHIFT;
+    if (r >= 0)
+        pcn_emit_uint(output, "flushed", flush(flows, &filter));
+    return r;
+}
+
+int pcn_flows_delete(struct pcn_flows *flows, const struct pcn_node *input, struct pcn_emitter *output,
+                     struct pcn_error *error)
+{
+    struct filter filter;
+    struct pcn_flow flow;
+    int r = filter_of_input(input, &filter, error);
+
+    if (r < 0)
+        return r;
+    filter.key.words[4] |= (uint64_t)flows->settings->zone << PCN_CT_ZONE_SHIFT;
     pcn_emit_bool(output, "deleted",
-                  conntrack_table_find(table, &filter.key, pcn_clock_jiffies(), &flow) == 0 &&
-                      conntrack_table_remove(table, &flow));
+                  pcn_flows_find(flows, &filter.key, pcn_clock_jiffies(), &flow) == 0 &&
+                      pcn_flows_remove(flows, &flow));
     return 0;
 }

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the model to the table: sizes, settings, timeouts; what it says of itself. */
+#include <pcn/flows.h>
+#include <sys/random.h>
+
+/* Words looked at in a tick, of 8 bytes: the whole default table, and one of the largest in 16 s. */
+#define SWEEP_MAX 131072u
+
+int pcn_flows_configure(struct pcn_object *object, const struct pcn_node *config, uint32_t flows)
+{
+    uint32_t n_buckets = pcn_ct_buckets_for(flows), n_slots = n_buckets * PCN_CT_WAYS;
+    int r;
+
+    r = pcn_object_resize(object, PCN_CT_BUCKETS, n_buckets);
+    if (r >= 0)
+        r = pcn_object_resize(object, PCN_CT_ENTRIES, n_slots);
+    if (r < 0)
+        return r;
+    return pcn_object_resize(object, PCN_CT_TRAFFIC, flows && pcn_node_bool(config, "counting", false) ? n_slots : 1);
+}
+
+int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
+{
+    struct pcn_flows flows = {};
+    size_t traffic_size = 0, size;
+    void *traffic, *statistics;
+    int r;
+
+    r = pcn_map_memory(cube, PCN_CT_BUCKETS, (void **)&flows.buckets, &size);
+    if (r < 0)
+        return r;
+    flows.n_slots = (uint32_t)(size / sizeof(struct pcn_ct_bucket)) * PCN_CT_WAYS;
+    r = pcn_map_memory(cube, PCN_CT_ENTRIES, (void **)&flows.entries, &size);
+    if (r >= 0)
+        r = pcn_map_memory(cube, PCN_CT_TRAFFIC, &traffic, &traffic_size);
+    if (r >= 0)
+        r = pcn_map_memory(cube, PCN_CT_SETTINGS, (void **)&flows.settings, &size);
+    if (r >= 0)
+        r = pcn_map_memory(cube, PCN_CT_STATISTICS, &statistics, &size);
+    if (r < 0)
+        return r;
+    flows.traffic = traffic_size / sizeof(struct pcn_ct_traffic) >= flows.n_slots ? traffic : NULL;
+    flows.statistics = statistics;
+    flows.settings->bucket_mask = flows.n_slots / PCN_CT_WAYS - 1;
+    flows.settings->refresh = pcn_clock_hz();
+    /* A table that was taken over keeps its seed. */
+    if (!flows.settings->seed && getrandom(&flows.settings->seed, sizeof(flows.settings->seed), GRND_NONBLOCK) < 0)
+        return -errno;
+    *ret_flows = flows;
+    return 0;
+}
+
+void pcn_flows_tick(struct pcn_flows *flows)
+{
+    uint32_t n = PCN_MIN(flows->n_slots, SWEEP_MAX);
+
+    (void)pcn_flows_sweep(flows, flows->cursor, n, pcn_clock_jiffies());
+    flows->cursor = (flows->cursor + n) & (flows->n_slots - 1);
+}
+
+/* ---- the groupings ---- */
+
+void pcn_flows_apply(struct pcn_flows *flows, const struct pcn_node *config, uint16_t zone)
+{
+    struct pcn_ct_settings *settings = flows->settings;
+    bool drop = pcn_streq(pcn_node_string(config, "when-full"), "drop");
+
+    __atomic_store_n(&settings->zone, zone, __ATOMIC_RELAXED);
+    __atomic_store_n(&settings->window_check, pcn_node_bool(config, "window-check", false), __ATOMIC_RELAXED);
+    __atomic_store_n(&settings->drop_when_full, drop, __ATOMIC_RELAXED);
+    __atomic_store_n(&settings->counting, flows->traffic != NULL, __ATOMIC_RELAXED);
+}
+
+static const struct {
+    const char *leaf;
+    enum pcn_ct_flow flow;
+} timeouts[] = {
+    {"tcp-syn-sent", PCN_CT_TCP_SYN_SENT},
+    {"tcp-syn-sent", PCN_CT_TCP_SYN_SENT2},
+    {"tcp-syn-recv", PCN_CT_TCP_SYN_RECV},
+    {"tcp-established", PCN_CT_TCP_ESTABLISHED},
+    {"tcp-fin-wait", PCN_CT_TCP_FIN_WAIT},
+    {"tcp-close-wait", PCN_CT_TCP_CLOSE_WAIT},
+    {"tcp-last-ack", PCN_CT_TCP_LAST_ACK},
+    {"tcp-time-wait", PCN_CT_TCP_TIME_WAIT},
+    {"tcp-closed", PCN_CT_TCP_CLOSED},
+    {"udp-new", PCN_CT_UDP_NEW},
+    {"udp-replied", PCN_CT_UDP_REPLIED},
+    {"udp-assured", PCN_CT_UDP_ASSURED},
+    {"icmp", PCN_CT_ICMP_NEW},
+    {"icmp", PCN_CT_ICMP_REPLIED},
+    {"other", PCN_CT_OTHER_NEW},
+    {"other", PCN_CT_OTHER_REPLIED},
+};
+
+void pcn_flows_apply_timeouts(struct pcn_flows *flows, const struct pcn_node *node)
+{
+    struct pcn_ct_settings *settings = flows->settings;
+    uint32_t hz = pcn_clock_hz();
+
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(timeouts); i++)
+        __atomic_store_n(&settings->timeouts[timeouts[i].flow], (uint32_t)pcn_node_uint(node, timeouts[i].leaf, 0) * hz,
+                         __ATOMIC_RELAXED);
+    __atomic_store_n(&settings->fragment_timeout, (uint32_t)pcn_node_uint(node, "fragment", 0) * hz, __ATOMIC_RELAXED);
+}
+
+int pcn_flows_emit_statistics(struct pcn_flows *flows, struct pcn_emitter *emitter)
+{
+    const struct pcn_ct_statistics statistics = pcn_flows_statistics(flows);
+
+    pcn_emit_uint(emitter, "flows", pcn_flows_sweep(flows, 0, flows->n_slots, pcn_clock_jiffies()));
+    pcn_emit_uint(emitter, "places", flows->n_slots);
+    pcn_emit_uint(emitter, "created", statistics.created);
+    pcn_emit_uint(emitter, "reused", statistics.reused);
+    pcn_emit_uint(emitter, "early-dropped", statistics.early_dropped);
+    pcn_emit_uint(emitter, "table-full", statistics.full);
+    pcn_emit_uint(emitter, "invalid", statistics.invalid);
+    return 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control path of a cube that tracks connections: pcn/conntrack.bpf.h is its
+ * fast path, pcn/conntrack.h the table between them, polycube-flows-base.yang
+ * the part of its model.
+ *
+ * configure calls pcn_flows_configure(), create pcn_flows_open(), tick
+ * pcn_flows_tick(); the handlers of the groupings call the function of the same name.
+ */
+#pragma once
+#include <pcn/conntrack.h>
+#include <pcn/cube.h>
+#include <pcn/node.h>
+
+/* The fast path's memory: words are taken away by compare-and-swap. */
+struct pcn_flows {
+    struct pcn_ct_bucket *buckets;
+    struct pcn_ct_entry *entries;
+    const struct pcn_ct_traffic *traffic; /* NULL: nothing is counted */
+    struct pcn_ct_settings *settings;
+    const struct pcn_ct_statistics *statistics; /* PCN_CPUS_MAX */
+    uint32_t n_slots;
+    uint32_t cursor; /* of the sweep */
+};
+
+/* A flow, copied. */
+struct pcn_flow {
+    uint32_t slot;
+    uint64_t word;
+    struct pcn_ct_key key;
+};
+
+/* ---- the table ---- */
+
+/* Sizes the maps for so many flows; 0: the smallest, where nothing is tracked. config: of the grouping table. */
+PCN_EXPORT int pcn_flows_configure(struct pcn_object *object, const struct pcn_node *config, uint32_t flows);
+/* The maps of a loaded cube; a table that is new gets its seed. */
+PCN_EXPORT int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows);
+/* The next part of the table: what has expired is taken away. */
+PCN_EXPORT void pcn_flows_tick(struct pcn_flows *flows);
+/* The flow in a place: false where there is none, or it has expired. now: jiffies. */
+PCN_EXPORT bool pcn_flows_get(const struct pcn_flows *flows, uint32_t slot, uint64_t now, struct pcn_flow *ret_flow);
+/* The flow of a packet, of either direction. -ENOENT. */
+PCN_EXPORT int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, uint64_t now,
+                              struct pcn_flow *ret_flow);
+/* Whatever its state has become meanwhile; false: it was gone already. */
+PCN_EXPORT bool pcn_flows_remove(struct pcn_flows *flows, const struct pcn_flow *flow);
+/* Takes away what has expired, of slots [first, first + n). Returns how many other flows there are. */
+PCN_EXPORT uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, uint64_t now);
+/* Sum over the CPUs. */
+PCN_EXPORT struct pcn_ct_statistics pcn_flows_statistics(const struct pcn_flows *flows);
+
+/* ---- the groupings of the model ---- */
+
+/* table: leaves of the cube itself. zone: of all its flows. */
+PCN_EXPORT void pcn_flows_apply(struct pcn_flows *flows, const struct pcn_node *config, uint16_t zone);
+PCN_EXPORT void pcn_flows_apply_timeouts(struct pcn_flows *flows, const struct pcn_node *timeouts);
+PCN_EXPORT int pcn_flows_emit_statistics(struct pcn_flows *flows, struct pcn_emitter *emitter);
+/* session-table. -ENOENT. */
+PCN_EXPORT int pcn_flows_emit_sessions(struct pcn_flows *flows, const char *const *keys, size_t n_keys,
+                                       struct pcn_emitter *emitter);
+PCN_EXPORT int pcn_flows_forget(struct pcn_flows *flows, const char *const *keys, size_t n_keys);
+/* The actions. -EINVAL, with the error set. */
+PCN_EXPORT int pcn_flows_flush(struct pcn_flows *flows, const struct pcn_node *input, struct pcn_emitter *output,
+                               struct pcn_error *error);
+PCN_EXPORT int pcn_flows_delete(struct pcn_flows *flows, const struct pcn_node *input, struct pcn_emitter *output,
+                                struct pcn_error *error);
