@@ -55,11 +55,7 @@ PCN_INLINE void pcn_ct_lookup_other(struct pcn_ctx *ctx, struct pcn_packet *pack
         pcn_ct_invalid(packet, ct);
 }
 
-/*
- * The packet is parsed, and its zone set. Sets packet->ct_state, and ct_slot if it is of a flow. At TC,
- * pointers into the packet may be lost.
- */
-PCN_INLINE void pcn_ct_lookup(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
+PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
 {
     __u64 event = PCN_CT_EVENT_UNTRACKED;
     struct pcn_ct_key key;
@@ -89,6 +85,22 @@ PCN_INLINE void pcn_ct_lookup(struct pcn_ctx *ctx, struct pcn_packet *packet, st
     packet->ct_state = PCN_CT_ESTABLISHED;
     if ((!ct->direction && PCN_CT_UNANSWERED >> flow & 1) || ct->next == PCN_CT_REOPEN)
         packet->ct_state = PCN_CT_NEW;
+}
+
+/*
+ * The packet is parsed, and its zone set. Sets packet->ct_state, and ct_slot if it is of a flow. At TC,
+ * pointers into the packet may be lost.
+ */
+PCN_INLINE void pcn_ct_lookup(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
+{
+    __u64 unknown = packet->ct_slot;
+
+    pcn_ct_judge(ctx, packet, ct);
+    PCN_FORGET(ct->hash, unknown);
+    PCN_FORGET(ct->word, unknown);
+    PCN_FORGET(ct->slot, unknown);
+    PCN_FORGET(ct->direction, unknown);
+    PCN_FORGET(ct->next, unknown);
 }
 
 /* Moves a flow on: its state, or its expiry. Another CPU may have done so meanwhile. */

@@ -32,8 +32,7 @@ struct pcn_ct {
     __u64 word;      /* as it was found; 0: no flow */
     __u64 slot;      /* PCN_CT_NO_SLOT: none */
     __u64 direction; /* 0: as the flow's first packet; 1: the other one */
-    __u32 next;      /* enum pcn_ct_flow: what the packet makes of the flow; 0: nothing is to be done */
-    __u32 pad;
+    __u64 next;      /* enum pcn_ct_flow: what the packet makes of the flow; 0: nothing is to be done */
 };
 
 #define PCN_CT_COUNT(field_) pcn_ct_statistics[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)].field_++

@@ -200,6 +200,15 @@ PCN_INLINE int pcn_standard_egress(struct pcn_ctx *ctx, pcn_handler *egress)
     return pcn_standard_leave(ctx, packet, packet->port, egress);
 }
 
+/* A twin's packet comes from nowhere, and goes nowhere: the verdict is the answer. */
+PCN_INLINE int pcn_dry_run(struct pcn_ctx *ctx, pcn_handler *handler)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+
+    *packet = (struct pcn_packet){};
+    return handler(ctx, packet);
+}
+
 PCN_INLINE int pcn_transparent(struct pcn_ctx *ctx, pcn_handler *handler, __u8 direction)
 {
     __u32 cpu = bpf_get_smp_processor_id();
@@ -207,6 +216,8 @@ PCN_INLINE int pcn_transparent(struct pcn_ctx *ctx, pcn_handler *handler, __u8 d
     __u32 next = direction == PCN_INGRESS ? PCN_NEXT_INGRESS : PCN_NEXT_EGRESS;
     enum pcn_verdict verdict;
 
+    if (pcn_identity.dry_run)
+        return pcn_dry_run(ctx, handler);
     if (pcn_unlikely(packet->flags & PCN_PACKET_FORWARD)) {
         packet->flags &= ~PCN_PACKET_FORWARD;
         return pcn_hop_take(ctx, packet, next);

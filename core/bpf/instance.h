@@ -54,9 +54,9 @@ void pcn_instance_switch(struct pcn_instance *instance);
 void pcn_instance_discard(struct pcn_instance *instance);
 /* Between reload and switch: memory of the map that the new programs have. */
 int pcn_instance_next_memory(struct pcn_instance *instance, const char *name, void **ret_memory, size_t *ret_size);
-/* A descriptor of one more program on the same maps, which nothing leads to: for BPF_PROG_TEST_RUN. */
-int pcn_instance_twin(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
-                      enum pcn_direction direction, struct pcn_error *error);
+/* See pcn_cube_dry_run(). */
+int pcn_instance_dry_run(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
+                         enum pcn_direction direction, const uint8_t *frame, size_t size, struct pcn_error *error);
 
 /* Live data, mapped. */
 struct pcn_cube_data *pcn_instance_data(const struct pcn_instance *instance);

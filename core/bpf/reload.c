@@ -77,9 +77,10 @@ int pcn_instance_next_memory(struct pcn_instance *instance, const char *name, vo
     return pcn_instance_memory(instance, name, ret_memory, ret_size);
 }
 
-int pcn_instance_twin(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
-                      enum pcn_direction direction, struct pcn_error *error)
+int pcn_instance_dry_run(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
+                         enum pcn_direction direction, const uint8_t *frame, size_t size, struct pcn_error *error)
 {
+    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = (uint32_t)size, .repeat = 1);
     enum pcn_flavour flavour = spec->type != PCN_TYPE_TC ? PCN_FLAVOUR_XDP : PCN_FLAVOUR_TC;
     _cleanup_(pcn_object_done) struct pcn_object object = {.twin = true};
     const struct bpf_program *program;
@@ -95,6 +96,6 @@ int pcn_instance_twin(struct pcn_bpf *bpf, struct pcn_instance *instance, const 
     program = bpf_object__find_program_by_name(object.bpf, direction == PCN_EGRESS ? "pcn_egress" : "pcn_ingress");
     if (!program)
         return -ENOENT;
-    r = dup(bpf_program__fd(program));
-    return r < 0 ? -errno : r;
+    r = bpf_prog_test_run_opts(bpf_program__fd(program), &run);
+    return r < 0 ? r : (int)run.retval;
 }

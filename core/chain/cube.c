@@ -281,7 +281,8 @@ void pcn_cube_discard(struct pcn_cube *cube)
     pcn_instance_discard(cube->patch.instance);
 }
 
-int pcn_cube_twin(struct pcn_cube *cube, enum pcn_direction direction, struct pcn_error *error)
+int pcn_cube_dry_run(struct pcn_cube *cube, enum pcn_direction direction, const uint8_t *frame, size_t size,
+                     struct pcn_error *error)
 {
     struct pcn_instance_spec spec;
 
@@ -289,7 +290,7 @@ int pcn_cube_twin(struct pcn_cube *cube, enum pcn_direction direction, struct pc
     spec.identity.dry_run = true;
     spec.configure = cube_reconfigure;
     spec.data = cube;
-    return pcn_instance_twin(cube->chain->config.bpf, cube->patch.instance, &spec, direction, error);
+    return pcn_instance_dry_run(cube->chain->config.bpf, cube->patch.instance, &spec, direction, frame, size, error);
 }
 
 /* ---- looking ---- */

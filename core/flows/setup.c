@@ -6,7 +6,7 @@
 /* Words looked at in a tick, of 8 bytes: the whole default table, and one of the largest in 16 s. */
 #define SWEEP_MAX 131072u
 
-int pcn_flows_configure(struct pcn_object *object, const struct pcn_node *config, uint32_t flows)
+int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting)
 {
     uint32_t n_buckets = pcn_ct_buckets_for(flows), n_slots = n_buckets * PCN_CT_WAYS;
     int r;
@@ -16,7 +16,7 @@ int pcn_flows_configure(struct pcn_object *object, const struct pcn_node *config
         r = pcn_object_resize(object, PCN_CT_ENTRIES, n_slots);
     if (r < 0)
         return r;
-    return pcn_object_resize(object, PCN_CT_TRAFFIC, flows && pcn_node_bool(config, "counting", false) ? n_slots : 1);
+    return pcn_object_resize(object, PCN_CT_TRAFFIC, counting ? n_slots : 1);
 }
 
 int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
@@ -26,23 +26,24 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
     void *traffic, *statistics;
     int r;
 
-    r = pcn_map_memory(cube, PCN_CT_BUCKETS, (void **)&flows.buckets, &size);
+    r = pcn_cube_next_memory(cube, PCN_CT_BUCKETS, (void **)&flows.buckets, &size);
     if (r < 0)
         return r;
     flows.n_slots = (uint32_t)(size / sizeof(struct pcn_ct_bucket)) * PCN_CT_WAYS;
-    r = pcn_map_memory(cube, PCN_CT_ENTRIES, (void **)&flows.entries, &size);
+    r = pcn_cube_next_memory(cube, PCN_CT_ENTRIES, (void **)&flows.entries, &size);
     if (r >= 0)
-        r = pcn_map_memory(cube, PCN_CT_TRAFFIC, &traffic, &traffic_size);
+        r = pcn_cube_next_memory(cube, PCN_CT_TRAFFIC, &traffic, &traffic_size);
     if (r >= 0)
-        r = pcn_map_memory(cube, PCN_CT_SETTINGS, (void **)&flows.settings, &size);
+        r = pcn_cube_next_memory(cube, PCN_CT_SETTINGS, (void **)&flows.settings, &size);
     if (r >= 0)
-        r = pcn_map_memory(cube, PCN_CT_STATISTICS, &statistics, &size);
+        r = pcn_cube_next_memory(cube, PCN_CT_STATISTICS, &statistics, &size);
     if (r < 0)
         return r;
     flows.traffic = traffic_size / sizeof(struct pcn_ct_traffic) >= flows.n_slots ? traffic : NULL;
     flows.statistics = statistics;
     flows.settings->bucket_mask = flows.n_slots / PCN_CT_WAYS - 1;
     flows.settings->refresh = pcn_clock_hz();
+    flows.settings->counting = flows.traffic != NULL;
     /* A table that was taken over keeps its seed. */
     if (!flows.settings->seed && getrandom(&flows.settings->seed, sizeof(flows.settings->seed), GRND_NONBLOCK) < 0)
         return -errno;
@@ -68,7 +69,6 @@ void pcn_flows_apply(struct pcn_flows *flows, const struct pcn_node *config, uin
     __atomic_store_n(&settings->zone, zone, __ATOMIC_RELAXED);
     __atomic_store_n(&settings->window_check, pcn_node_bool(config, "window-check", false), __ATOMIC_RELAXED);
     __atomic_store_n(&settings->drop_when_full, drop, __ATOMIC_RELAXED);
-    __atomic_store_n(&settings->counting, flows->traffic != NULL, __ATOMIC_RELAXED);
 }
 
 static const struct {

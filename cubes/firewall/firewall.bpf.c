@@ -5,9 +5,10 @@
  *  - What contradicts itself or is cut short is dropped as malformed.
  *  - A later fragment has no ports: rules with ports do not match it, those without do.
  *  - VLAN tags, up to two, are looked behind.
+ *  - A flow is entered by the packet that is let through, not by one that is dropped.
  */
 #include "firewall_classify.bpf.h"
-#include <pcn/conntrack.h>
+#include <pcn/conntrack.bpf.h>
 
 PCN_INLINE enum pcn_verdict firewall_reject(struct pcn_packet *packet)
 {
@@ -17,26 +18,52 @@ PCN_INLINE enum pcn_verdict firewall_reject(struct pcn_packet *packet)
     return pcn_slow_path(packet, FIREWALL_SLOW_REJECT, packet->l4_offset - packet->l3_offset, packet->l4_protocol, 0);
 }
 
+PCN_INLINE enum pcn_verdict firewall_pass(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
+{
+    if (firewall_settings.tracking && pcn_unlikely(pcn_ct_commit(ctx, packet, ct)))
+        return pcn_drop(packet, FIREWALL_TABLE_FULL);
+    return PCN_PASS;
+}
+
+/* What a twin is asked for. */
+PCN_INLINE void firewall_explain(const struct pcn_packet *packet, const struct firewall_match *match, bool established)
+{
+    if (pcn_identity.dry_run)
+        firewall_data.explained = (struct firewall_explained){.rule = match->rule,
+                                                              .action = match->verdict.action,
+                                                              .ct_state = packet->ct_state,
+                                                              .established = established,
+                                                              .parsed = 1};
+}
+
 PCN_INLINE enum pcn_verdict firewall_handle(struct pcn_ctx *ctx, struct pcn_packet *packet,
                                             enum firewall_direction chain)
 {
-    struct firewall_match match;
+    struct firewall_match match = {.rule = FIREWALL_NONE};
     __u16 bad = pcn_packet_parse(ctx, packet);
+    struct pcn_ct ct = {};
 
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
     if (!packet->ip_version)
         return PCN_PASS;
+    if (firewall_settings.tracking) {
+        packet->zone = 0;
+        pcn_ct_lookup(ctx, packet, &ct);
+    }
     if ((packet->ct_state == PCN_CT_ESTABLISHED || packet->ct_state == PCN_CT_RELATED) &&
-        PCN_READ_ONCE(firewall_data.accept_established))
-        return PCN_PASS;
+        PCN_READ_ONCE(firewall_data.accept_established)) {
+        firewall_explain(packet, &match, true);
+        return firewall_pass(ctx, packet, &ct);
+    }
     (void)firewall_classify(ctx, packet, chain, 0, &match);
+    firewall_explain(packet, &match, false);
     firewall_count(ctx, &match);
     if (match.verdict.action == FIREWALL_ACCEPT)
-        return PCN_PASS;
+        return firewall_pass(ctx, packet, &ct);
     if (match.verdict.action == FIREWALL_REJECT)
         return firewall_reject(packet);
-    return pcn_drop(packet, PCN_DROP_POLICY);
+    return pcn_drop(packet, match.verdict.action == FIREWALL_LOG ? FIREWALL_TOO_MANY : PCN_DROP_POLICY);
 }
 
 PCN_INLINE enum pcn_verdict firewall_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)

@@ -3,6 +3,11 @@
 #include "firewall_embed.h"
 #include "firewall_reject.h"
 
+static const struct pcn_reason reasons[] = {
+    {"table-full", "it opens a flow, and there is no room: see when-full"},
+    {"too-many-continue", "32 rules in a row only log, or their rates are spent"},
+};
+
 static int firewall_create(struct pcn_cube *cube, const struct pcn_node *config, struct pcn_error *error)
 {
     struct firewall *firewall = calloc(1, sizeof(*firewall));
@@ -10,17 +15,24 @@ static int firewall_create(struct pcn_cube *cube, const struct pcn_node *config,
     if (!firewall)
         return -ENOMEM;
     firewall->cube = cube;
+    firewall->options = firewall_options_of(config);
     pcn_cube_set_state(cube, firewall);
     return firewall_load_new(firewall);
 }
 
 static void firewall_packet_in(struct pcn_cube *cube, const struct pcn_packet_in *packet)
 {
+    struct firewall *firewall = pcn_cube_state(cube);
     enum pcn_direction back = packet->record.direction == PCN_INGRESS ? PCN_EGRESS : PCN_INGRESS;
     uint8_t answer[FIREWALL_REJECT_MAX];
-    size_t size = firewall_reject(packet->frame, packet->record.captured, packet->record.words[0],
-                                  (uint8_t)packet->record.words[1], answer);
+    size_t size;
 
+    if (packet->record.reason == FIREWALL_SLOW_LOG) {
+        firewall_log_note(firewall, packet);
+        return;
+    }
+    size = firewall_reject(packet->frame, packet->record.captured, packet->record.words[0],
+                           (uint8_t)packet->record.words[1], answer);
     if (size)
         (void)pcn_cube_send(cube, 0, back, answer, size);
 }
@@ -35,8 +47,16 @@ static void firewall_destroy(struct pcn_cube *cube)
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++)
         firewall_rules_done(&firewall->chains[i].now);
     free(firewall->slots);
+    free(firewall->log);
     free(firewall);
     pcn_cube_set_state(cube, NULL);
+}
+
+static void firewall_tick(struct pcn_cube *cube)
+{
+    struct firewall *firewall = pcn_cube_state(cube);
+
+    pcn_flows_tick(&firewall->flows);
 }
 
 PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
@@ -52,6 +72,8 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .tc_object_end = firewall_tc_end,
     .xdp_object = firewall_xdp,
     .xdp_object_end = firewall_xdp_end,
+    .reasons = reasons,
+    .n_reasons = PCN_ARRAY_SIZE(reasons),
     .handlers = firewall_handlers,
     .n_handlers = PCN_ARRAY_SIZE(firewall_handlers),
     .initial = "{\"chain\": [{\"name\": \"INGRESS\"}, {\"name\": \"EGRESS\"}]}",
@@ -60,6 +82,7 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .create = firewall_create,
     .destroy = firewall_destroy,
     .packet_in = firewall_packet_in,
+    .tick = firewall_tick,
     .prepared = firewall_prepared,
     .applied = firewall_applied,
 };

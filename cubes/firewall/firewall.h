@@ -8,6 +8,8 @@
 #include "firewall_compile.h"
 #include "firewall_model.h"
 #include <pcn/cube.h>
+#include <pcn/flows.h>
+#include <time.h>
 #include <uthash.h>
 
 /* A configured rule. Its lists are its own. Shared by the array in force and the next one. */
@@ -41,15 +43,37 @@ struct firewall_chain_state {
     struct firewall_entry *by_fields; /* of now, while changing: a rule that only moves keeps its counters */
 };
 
+/* Leaves of the firewall itself. */
+struct firewall_options {
+    bool accept_established;
+    bool conntrack;
+    uint32_t table_size;
+    bool counting;
+};
+
+#define FIREWALL_LOG_SIZE 256 /* lines; a power of two */
+
+struct firewall_log_line {
+    struct timespec time;
+    enum firewall_direction chain;
+    uint32_t rule;
+    char packet[112];
+};
+
 struct firewall {
     struct pcn_cube *cube;
+    struct firewall_options options, next_options;
+    bool options_changing; /* next_options is valid */
+    struct pcn_flows flows;
+    struct firewall_log_line *log; /* FIREWALL_LOG_SIZE; NULL: nothing was noted */
+    uint64_t n_logged;
     struct firewall_chain_state chains[FIREWALL_CHAIN_MAX];
     struct firewall_memory memory;
     struct firewall_counter *counters;
     uint32_t used, n_pages, n_counters; /* of the programs that reconfigure is to load */
-    bool accept_established;
-    bool reloaded;   /* they wait to be switched to */
-    uint64_t *slots; /* bitmap of the counters in use */
+    bool reloading;                     /* reconfigure is for new programs, not for a twin */
+    bool reloaded;                      /* they wait to be switched to */
+    uint64_t *slots;                    /* bitmap of the counters in use */
     uint32_t n_slots;
 };
 
@@ -63,15 +87,23 @@ enum firewall_direction firewall_chain_of(const char *name);
 
 /* ---- firewall_load.c: plans to maps ---- */
 
+struct firewall_options firewall_options_of(const struct pcn_node *config);
 int firewall_configure(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error);
 int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struct pcn_error *error);
 int firewall_load_new(struct firewall *firewall);
 int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void firewall_applied(struct pcn_cube *cube);
 void firewall_abandon(struct firewall *firewall);
+/* What the loaded program would do with a frame: the verdict. */
+int firewall_dry_run(struct firewall *firewall, enum firewall_direction chain, const uint8_t *frame, size_t size,
+                     struct firewall_explained *ret_explained, struct pcn_error *error);
 /* Over the CPUs. */
 void firewall_counter_read(const struct firewall *firewall, uint32_t counter, struct firewall_counter *ret_sum);
 void firewall_counter_reset(struct firewall *firewall, uint32_t counter);
+
+/* ---- firewall_log.c: what rules with LOG have matched ---- */
+
+void firewall_log_note(struct firewall *firewall, const struct pcn_packet_in *packet);
 
 /* ---- firewall_chain.c: configuration ---- */
 

@@ -159,52 +159,38 @@ void firewall_chain_abort(struct pcn_cube *cube, struct pcn_change *change)
     firewall_abandon(pcn_cube_state(cube));
 }
 
-int firewall_root_apply(struct pcn_cube *cube, struct pcn_change *change)
+/* ---- the firewall itself ---- */
+
+int firewall_root_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     struct firewall *firewall = pcn_cube_state(cube);
 
     if (!change->after)
         return 0;
-    firewall->accept_established = pcn_streq(pcn_node_string(change->after, "accept-established"), "ON");
-    __atomic_store_n(&firewall->memory.data->accept_established, firewall->accept_established, __ATOMIC_RELAXED);
+    firewall->next_options = firewall_options_of(change->after);
+    firewall->options_changing = true;
     return 0;
 }
 
-/* ---- what is shown ---- */
-
-static void emit_counter(const struct firewall *firewall, uint32_t counter, struct pcn_emitter *emitter)
+void firewall_root_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    struct firewall_counter sum;
-
-    firewall_counter_read(firewall, counter, &sum);
-    pcn_emit_uint(emitter, "pkts", sum.packets);
-    pcn_emit_uint(emitter, "bytes", sum.bytes);
+    firewall_abandon(pcn_cube_state(cube));
 }
 
-int firewall_chain_stats_entries(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
-                                 struct pcn_emitter *emitter)
+int firewall_root_apply(struct pcn_cube *cube, struct pcn_change *change)
 {
-    const struct firewall *firewall = pcn_cube_state(cube);
-    enum firewall_direction number = firewall_chain_of(keys[0]);
-    const struct firewall_rules *rules = &firewall->chains[number].now;
-    size_t first = 0, end = rules->n + 1;
+    struct firewall *firewall = pcn_cube_state(cube);
 
-    if (n_keys > 1) {
-        first = strtoul(keys[1], NULL, 10);
-        if (first >= end)
-            return -ENOENT;
-        end = first + 1;
-    }
-    for (size_t i = first; i < end; i++) {
-        const struct firewall_entry *entry = i < rules->n ? rules->entries[i] : NULL;
+    if (change->after)
+        pcn_flows_apply(&firewall->flows, change->after, 0);
+    return 0;
+}
 
-        pcn_emit_entry(emitter);
-        pcn_emit_uint(emitter, "id", i);
-        emit_counter(firewall, entry ? entry->rule.counter : (uint32_t)number, emitter);
-        if (!entry || entry->description)
-            pcn_emit_string(emitter, "description", entry ? entry->description : "Default Policy");
-        pcn_emit_string(emitter, "action", firewall_action_names[entry ? entry->rule.action : rules->fallback]);
-        pcn_emit_end(emitter);
-    }
+int firewall_timeouts_apply(struct pcn_cube *cube, struct pcn_change *change)
+{
+    struct firewall *firewall = pcn_cube_state(cube);
+
+    if (change->after)
+        pcn_flows_apply_timeouts(&firewall->flows, change->after);
     return 0;
 }

@@ -172,6 +172,8 @@ PCN_INLINE __u64 firewall_group(const struct firewall_vectors *vectors, __u32 at
     return bits;
 }
 
+#define FIREWALL_LOST (FIREWALL_NONE - 1) /* as a rule: FIREWALL_CONTINUES_MAX rules let the search go on */
+
 /* Blocks and groups that one call of firewall_search() looks at; and calls, so that all can be. */
 #define FIREWALL_SEARCH_STEPS 18
 #define FIREWALL_SEARCH_CALLS ((LBVS_BLOCKS_MAX * (1 + LBVS_BLOCK_GROUPS)) / (FIREWALL_SEARCH_STEPS - 1) + 2)
@@ -245,11 +247,103 @@ PCN_INLINE void firewall_decide(const struct firewall_bank *bank, __u32 rule, st
 
     match->rule = rule;
     match->verdict = bank->fallback;
-    if (rule == FIREWALL_NONE)
+    if (rule >= FIREWALL_LOST) {
+        if (rule == FIREWALL_LOST)
+            match->verdict.action = FIREWALL_LOG;
         return;
+    }
     page = lbvs_page(&firewall_arena, number);
     if (page)
         match->verdict = *(const struct firewall_verdict *)&page->blocks[index % LBVS_PAGE_BLOCKS];
+}
+
+/* Counts a packet in its rule's slot, or the default's. */
+PCN_INLINE void firewall_count(struct pcn_ctx *ctx, const struct firewall_match *match)
+{
+    __u32 index = bpf_get_smp_processor_id() * firewall_settings.counters_stride + match->verdict.counter;
+    struct firewall_counter *counter = bpf_map_lookup_elem(&firewall_counters, &index);
+
+    if (!counter || pcn_identity.dry_run)
+        return;
+    counter->packets++;
+    counter->bytes += pcn_length(ctx);
+    counter->last = pcn_now();
+}
+
+/*
+ * Whether the rule's rate has room for one more packet (the generic cell rate algorithm, ITU-T I.371): each
+ * takes its share of a second, and what is taken may be ahead of the clock by the burst.
+ */
+PCN_INLINE bool firewall_take(const struct firewall_verdict *verdict)
+{
+    __u64 now = pcn_now() << FIREWALL_DUE_SHIFT, share, due;
+    __u32 index = verdict->counter;
+    struct firewall_counter *counter = bpf_map_lookup_elem(&firewall_counters, &index);
+
+    if (!counter || !verdict->rate)
+        return true;
+    share = ((__u64)firewall_settings.hz << FIREWALL_DUE_SHIFT) / verdict->rate;
+    due = PCN_READ_ONCE(counter->due);
+    if (due < now)
+        __sync_val_compare_and_swap(&counter->due, due, now);
+    due = PCN_READ_ONCE(counter->due);
+    if (due > now && due - now > share * verdict->burst - share)
+        return false;
+    if (!pcn_identity.dry_run)
+        __sync_fetch_and_add(&counter->due, share);
+    return true;
+}
+
+/* A copy to user space, for the log. */
+__noinline int firewall_log(struct pcn_ctx *ctx, __u32 id, __u32 chain)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+
+    if (pcn_identity.dry_run)
+        return 0;
+    packet->direction = chain;
+    (void)pcn_slow_path(packet, FIREWALL_SLOW_LOG, id, chain, 0);
+    return pcn_to_user(ctx);
+}
+
+/* The rule as it decides: whether the search goes on behind it, as its rate is spent, or it only logs. */
+PCN_INLINE bool firewall_goes_on(struct pcn_ctx *ctx, enum firewall_direction chain, const struct firewall_match *match)
+{
+    if (!firewall_take(&match->verdict))
+        return true;
+    if (match->verdict.action != FIREWALL_LOG)
+        return false;
+    firewall_count(ctx, match);
+    (void)firewall_log(ctx, match->verdict.id, chain);
+    return true;
+}
+
+/* firewall_find(), for what is seldom run: the verifier looks at it once. */
+__noinline __u32 firewall_find_next(struct firewall_query *query, __u32 from)
+{
+    if (!query)
+        return FIREWALL_NONE;
+    query->from = from;
+    return firewall_find(query);
+}
+
+/* The rule that decides, where `rule` was found and may let the search go on. bank: chain * 2 + generation's. */
+__noinline __u32 firewall_go_on(struct pcn_ctx *ctx, struct firewall_query *query, __u32 rule, __u32 bank)
+{
+    enum firewall_direction chain = bank >> 1 & 1;
+    const struct firewall_bank *tables = &firewall_data.banks[chain][bank & 1];
+    struct firewall_match match;
+    __u64 next = rule;
+
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < FIREWALL_CONTINUES_MAX; i++) {
+        firewall_decide(tables, next, &match);
+        if (next == FIREWALL_NONE || !firewall_goes_on(ctx, chain, &match))
+            return next;
+        next = firewall_find_next(query, next + 1);
+        PCN_FORGET(next, rule);
+    }
+    return FIREWALL_LOST;
 }
 
 /*
@@ -268,22 +362,11 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
 
         firewall_look_up(bank, packet, &query);
         firewall_decide(bank, firewall_find(&query), match);
+        if (firewall_settings.go_on && pcn_unlikely(match->verdict.action == FIREWALL_LOG || match->verdict.rate))
+            firewall_decide(bank, firewall_go_on(ctx, &query, match->rule, chain << 1 | (generation & 1)), match);
         if (pcn_likely(PCN_READ_ONCE(firewall_data.generation[chain]) == generation))
             return match->rule;
     }
     match->verdict = (struct firewall_verdict){.action = FIREWALL_DROP};
     return match->rule = FIREWALL_NONE;
-}
-
-/* Counts a packet in its rule's slot, or the default's. */
-PCN_INLINE void firewall_count(struct pcn_ctx *ctx, const struct firewall_match *match)
-{
-    __u32 index = bpf_get_smp_processor_id() * firewall_settings.counters_stride + match->verdict.counter;
-    struct firewall_counter *counter = bpf_map_lookup_elem(&firewall_counters, &index);
-
-    if (!counter)
-        return;
-    counter->packets++;
-    counter->bytes += pcn_length(ctx);
-    counter->last = pcn_now();
 }

@@ -83,7 +83,7 @@ static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind,
 static struct firewall_verdict verdict_of(const struct firewall_rule *rule)
 {
     return (struct firewall_verdict){
-        .id = rule->id, .counter = rule->counter, .rate = rule->rate, .action = rule->action, .flags = rule->flags};
+        .id = rule->id, .counter = rule->counter, .rate = rule->rate, .action = rule->action, .burst = rule->burst};
 }
 
 static int plan_verdicts(struct firewall_plan *plan, const struct firewall_rule *rules, uint32_t n,
@@ -100,6 +100,8 @@ static int plan_verdicts(struct firewall_plan *plan, const struct firewall_rule 
     for (uint32_t i = 0; i < n; i++) {
         verdicts[i] = verdict_of(&rules[i]);
         plan->sizes.counters = PCN_MAX(plan->sizes.counters, rules[i].counter + 1);
+        if (rules[i].rate || rules[i].action == FIREWALL_LOG)
+            plan->sizes.used |= FIREWALL_USES_CONTINUE;
     }
     plan->bank.verdicts = page * LBVS_PAGE_BLOCKS;
     plan->bank.fallback = verdict_of(fallback);
@@ -224,7 +226,7 @@ uint32_t firewall_plan_room(uint32_t ingress_pages, uint32_t egress_pages)
     return ingress_pages + egress_pages + 3 * PCN_MAX(ingress_pages, egress_pages);
 }
 
-struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters)
+struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters, uint32_t hz)
 {
     return (struct firewall_settings){
         .source = !!(used & FIREWALL_USES_SOURCE),
@@ -236,6 +238,9 @@ struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters)
         .icmp = !!(used & FIREWALL_USES_ICMP),
         .dscp = !!(used & FIREWALL_USES_DSCP),
         .state = !!(used & FIREWALL_USES_STATE),
+        .go_on = !!(used & FIREWALL_USES_CONTINUE),
+        .tracking = !!(used & FIREWALL_USES_TRACKING),
         .counters_stride = counters,
+        .hz = hz,
     };
 }

@@ -32,7 +32,7 @@ struct firewall_memory {
 };
 
 /*
- * Of fallback counter, action, id and flags are taken: the chain's default. Rules and lists are not needed afterwards.
+ * Of fallback counter, action and id are taken: the chain's default. Rules and lists are not needed afterwards.
  * -E2BIG: more than FIREWALL_RULES_MAX rules; -ENOSPC: more than FIREWALL_PAGES_MAX pages; -EINVAL: a prefix
  * that is too long, or a range that ends before it begins; -ENOMEM.
  */
@@ -51,7 +51,7 @@ int firewall_plan_write(const struct firewall_plan *plan, enum firewall_directio
 /* Pages an arena must have, at least, to take these plans one after the other, and then replace each by one of its size. */
 uint32_t firewall_plan_room(uint32_t ingress_pages, uint32_t egress_pages);
 
-/* The variable of .rodata for these fields. */
-struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters);
+/* The variable of .rodata for these fields. hz: jiffies in a second. */
+struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters, uint32_t hz);
 
 #define FIREWALL_PAGES_MAX 65536 /* 256 MB */

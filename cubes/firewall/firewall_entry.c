@@ -6,7 +6,7 @@
 
 static const char *const leaves[] = {"src",      "dst",       "l4proto",     "sport",     "dport",
                                      "tcpflags", "icmp-type", "icmpv6-type", "conntrack", "dscp",
-                                     "fragment", "action",    "description"};
+                                     "fragment", "action",    "rate",        "burst",     "description"};
 
 const char *const firewall_action_names[FIREWALL_ACTION_MAX] = {"ACCEPT", "DROP", "REJECT", "LOG"};
 
@@ -68,6 +68,20 @@ static uint8_t read_fragment(const char *text)
     return 1 << PCN_FRAGMENT_FIRST | 1 << PCN_FRAGMENT_LATER;
 }
 
+#define LOG_RATE 10
+#define LOG_BURST 20
+#define BURST_MIN 5u
+
+static void read_rate(struct firewall_rule *rule, const struct pcn_node *node)
+{
+    bool log = rule->action == FIREWALL_LOG;
+    uint32_t burst;
+
+    rule->rate = (uint32_t)pcn_node_uint(node, "rate", log ? LOG_RATE : 0);
+    burst = pcn_node_string(node, "rate") || !log ? PCN_MAX(rule->rate / 10, BURST_MIN) : LOG_BURST;
+    rule->burst = (uint16_t)pcn_node_uint(node, "burst", PCN_MIN(burst, UINT16_MAX));
+}
+
 typedef int read_leaf(struct firewall_rule *rule, const char *text, const char *path, struct pcn_error *error);
 
 #define LIST(name_, read_, member_)                                                                                    \
@@ -125,6 +139,7 @@ static int entry_read(struct firewall_entry *entry, const struct pcn_node *node,
         entry->rule.fragment = read_fragment(text);
     }
     entry->rule.action = (uint8_t)read_action(pcn_node_string(node, "action"));
+    read_rate(&entry->rule, node);
     text = pcn_node_string(node, "description");
     entry->description = text ? strdup(text) : NULL;
     return text && !entry->description ? -ENOMEM : firewall_entry_fields(node, &entry->fields);

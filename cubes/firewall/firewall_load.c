@@ -14,7 +14,7 @@
 
 static int object_size(struct pcn_object *object, uint32_t used, uint32_t n_pages, uint32_t n_counters)
 {
-    struct firewall_settings settings = firewall_settings_for(used, n_counters);
+    struct firewall_settings settings = firewall_settings_for(used, n_counters, pcn_clock_hz());
     int r;
 
     r = pcn_object_set(object, "firewall_settings", &settings, sizeof(settings));
@@ -23,20 +23,38 @@ static int object_size(struct pcn_object *object, uint32_t used, uint32_t n_page
     return r < 0 ? r : pcn_object_resize(object, FIREWALL_COUNTERS, pcn_cpus() * n_counters);
 }
 
+struct firewall_options firewall_options_of(const struct pcn_node *config)
+{
+    return (struct firewall_options){
+        .accept_established = pcn_streq(pcn_node_string(config, "accept-established"), "ON"),
+        .conntrack = pcn_streq(pcn_node_string(config, "conntrack"), "ON"),
+        .table_size = (uint32_t)pcn_node_uint(config, "table-size", PCN_CT_SIZE_DEFAULT),
+        .counting = pcn_node_bool(config, "counting", false),
+    };
+}
+
 int firewall_configure(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error)
 {
-    return object_size(object, 0, FIREWALL_ARENA_DEFAULT, COUNTERS_MIN);
+    int r;
+
+    r = object_size(object, 0, FIREWALL_ARENA_DEFAULT, COUNTERS_MIN);
+    return r < 0 ? r : pcn_flows_configure(object, 0, false);
 }
 
 int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struct pcn_error *error)
 {
     const struct firewall *firewall = pcn_cube_state(cube);
+    const struct firewall_options *options = &firewall->options;
+    bool tracks = firewall->used & FIREWALL_USES_TRACKING;
     int r;
 
     r = object_size(object, firewall->used, firewall->n_pages, firewall->n_counters);
-    /* The old programs go on reading the old ones. */
     if (r >= 0)
-        r = pcn_object_renew(object, FIREWALL_ARENA);
+        r = pcn_flows_configure(object, tracks ? options->table_size : 0, tracks && options->counting);
+    if (r < 0 || !firewall->reloading)
+        return r;
+    /* The old programs go on reading the old ones. */
+    r = pcn_object_renew(object, FIREWALL_ARENA);
     return r < 0 ? r : pcn_object_renew(object, FIREWALL_DATA);
 }
 
@@ -58,7 +76,7 @@ static int memory_map(struct firewall *firewall, struct firewall_memory *ret_mem
         return r;
     memory.pages = pages;
     memory.data = data;
-    memory.data->accept_established = firewall->accept_established;
+    memory.data->accept_established = firewall->options.accept_established;
     *ret_memory = memory;
     *ret_counters = counters;
     return 0;
@@ -160,21 +178,45 @@ static const struct firewall_rules *chain_soon(const struct firewall_chain_state
     return chain->changing ? &chain->next : &chain->now;
 }
 
+static const struct firewall_options *options_soon(const struct firewall *firewall)
+{
+    return firewall->options_changing ? &firewall->next_options : &firewall->options;
+}
+
+/* used: FIREWALL_USES_* of the rules. Whether what becomes of a packet depends on its connection. */
+static bool firewall_tracks(const struct firewall *firewall, uint32_t used)
+{
+    const struct firewall_options *options = options_soon(firewall);
+    bool decides = used & FIREWALL_USES_STATE;
+
+    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
+        const struct firewall_rules *rules = chain_soon(&firewall->chains[i]);
+
+        decides = decides || (options->accept_established && (rules->n || rules->fallback != FIREWALL_ACCEPT));
+    }
+    return options->conntrack && decides;
+}
+
 /* Whether the loaded programs take the plans; or else, what the new ones are to be like. */
 static bool firewall_fits(struct firewall *firewall)
 {
     struct firewall_plan_sizes sizes[FIREWALL_CHAIN_MAX];
-    uint32_t used = 0, counters = 0, room;
+    uint32_t used = 0, counters = 0, room, unwanted;
 
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         sizes[i] = firewall_plan_sizes(chain_soon(&firewall->chains[i])->plan);
         used |= sizes[i].used;
         counters = PCN_MAX(counters, sizes[i].counters);
     }
+    if (firewall_tracks(firewall, used))
+        used |= FIREWALL_USES_TRACKING;
     room = firewall_plan_room(sizes[FIREWALL_INGRESS].pages, sizes[FIREWALL_EGRESS].pages);
-    if (!(used & ~firewall->memory.used) && counters <= firewall->memory.counters && room <= firewall->memory.n_pages)
+    /* Connections that another cube tracks are not to be tracked here, too. */
+    unwanted = options_soon(firewall)->conntrack ? 0 : FIREWALL_USES_TRACKING;
+    if (!(used & ~firewall->memory.used) && !(unwanted & firewall->memory.used) &&
+        counters <= firewall->memory.counters && room <= firewall->memory.n_pages)
         return true;
-    firewall->used = firewall->memory.used | used;
+    firewall->used = (firewall->memory.used | used) & ~unwanted;
     firewall->n_pages = PCN_MAX(firewall->memory.n_pages, room > firewall->memory.n_pages ? room * 2 : 0);
     firewall->n_counters = PCN_MAX(firewall->memory.counters, counters > firewall->memory.counters ? counters * 2 : 0);
     return false;
@@ -203,6 +245,8 @@ int firewall_load_new(struct firewall *firewall)
         r = rules_compile(&firewall->chains[i].now, (enum firewall_direction)i, &firewall->chains[i].now.plan);
     if (r >= 0)
         r = memory_map(firewall, &firewall->memory, &firewall->counters);
+    if (r >= 0)
+        r = pcn_flows_open(firewall->cube, &firewall->flows);
     return r < 0 ? r : plans_write(firewall, &firewall->memory, true);
 }
 
@@ -212,7 +256,9 @@ static int firewall_reload(struct firewall *firewall, struct pcn_error *error)
     struct firewall_memory memory;
     int r;
 
+    firewall->reloading = true;
     r = pcn_cube_reload(firewall->cube, error);
+    firewall->reloading = false;
     if (r < 0)
         return r;
     firewall->reloaded = true;
@@ -223,7 +269,7 @@ static int firewall_reload(struct firewall *firewall, struct pcn_error *error)
 int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
 {
     struct firewall *firewall = pcn_cube_state(cube);
-    bool changing = false;
+    bool changing = firewall->options_changing;
     int r = 0;
 
     for (int i = 0; i < FIREWALL_CHAIN_MAX && r >= 0; i++) {
@@ -260,7 +306,7 @@ static void firewall_switch(struct firewall *firewall)
     struct firewall_counter *counters;
     struct firewall_memory memory;
 
-    if (memory_map(firewall, &memory, &counters) >= 0) {
+    if (memory_map(firewall, &memory, &counters) >= 0 && pcn_flows_open(firewall->cube, &firewall->flows) >= 0) {
         counters_move(firewall, counters, memory.counters);
         firewall->memory = memory;
         firewall->counters = counters;
@@ -274,6 +320,11 @@ void firewall_applied(struct pcn_cube *cube)
     struct firewall *firewall = pcn_cube_state(cube);
     int r = 0;
 
+    if (firewall->options_changing)
+        firewall->options = firewall->next_options;
+    firewall->options_changing = false;
+    __atomic_store_n(&firewall->memory.data->accept_established, firewall->options.accept_established,
+                     __ATOMIC_RELAXED);
     if (firewall->reloaded)
         firewall_switch(firewall);
     else
@@ -301,6 +352,7 @@ void firewall_abandon(struct firewall *firewall)
     if (firewall->reloaded)
         pcn_cube_discard(firewall->cube);
     firewall->reloaded = false;
+    firewall->options_changing = false;
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         struct firewall_chain_state *chain = &firewall->chains[i];
 
@@ -311,4 +363,20 @@ void firewall_abandon(struct firewall *firewall)
         firewall_rules_done(&chain->next);
         chain->changing = false;
     }
+}
+
+int firewall_dry_run(struct firewall *firewall, enum firewall_direction chain, const uint8_t *frame, size_t size,
+                     struct firewall_explained *ret_explained, struct pcn_error *error)
+{
+    struct firewall_data *data = firewall->memory.data;
+    int r;
+
+    firewall->used = firewall->memory.used;
+    firewall->n_pages = firewall->memory.n_pages;
+    firewall->n_counters = firewall->memory.counters;
+    data->explained = (struct firewall_explained){};
+    r = pcn_cube_dry_run(firewall->cube, chain == FIREWALL_EGRESS ? PCN_EGRESS : PCN_INGRESS, frame, size, error);
+    if (r >= 0)
+        *ret_explained = data->explained;
+    return r;
 }

@@ -52,6 +52,9 @@ enum firewall_action {
 #define FIREWALL_USES_DSCP (1u << 7)
 #define FIREWALL_USES_STATE (1u << 8) /* or fragment */
 #define FIREWALL_USES_ALL ((1u << 9) - 1)
+/* And what else is loaded only where it is needed. */
+#define FIREWALL_USES_CONTINUE (1u << 9) /* a rule may let the search go on: LOG, a rate */
+#define FIREWALL_USES_TRACKING (1u << 10)
 
 /*
  * Variable of .rodata, set before load: the verifier removes what is not used.
@@ -67,19 +70,22 @@ struct firewall_settings {
     __u8 icmp;
     __u8 dscp;
     __u8 state;
-    __u8 pad[3];
+    __u8 go_on;
+    __u8 tracking;
+    __u8 pad;
     __u32 counters_stride; /* slots of a CPU */
+    __u32 hz;              /* jiffies in a second */
 };
-_Static_assert(sizeof(struct firewall_settings) == 16, "the same on both sides");
+_Static_assert(sizeof(struct firewall_settings) == 20, "the same on both sides");
 
 /* What a rule says is to be done, and the default: an array in the arena, by number of the rule. */
 struct firewall_verdict {
     __u32 id;
     __u32 counter;
-    __u32 rate;
+    __u32 rate;  /* packets a second; 0: any */
     __u8 action; /* enum firewall_action */
-    __u8 flags;
-    __u16 pad;
+    __u8 pad;
+    __u16 burst; /* packets that may come at once */
 };
 _Static_assert(sizeof(struct firewall_verdict) == 16, "the same on both sides");
 
@@ -88,8 +94,9 @@ struct firewall_counter {
     __u64 packets;
     __u64 bytes;
     __u64 last; /* jiffies of the last hit */
-    __u64 pad;
+    __u64 due;  /* of CPU 0: when the rate is all there again; jiffies << FIREWALL_DUE_SHIFT */
 };
+#define FIREWALL_DUE_SHIFT 20
 
 /* Indices of the small tables. */
 #define FIREWALL_PROTOCOL_LATER 256u /* a later fragment */
@@ -128,14 +135,32 @@ struct firewall_bank {
 };
 _Static_assert(sizeof(struct firewall_bank) % 8 == 0, "the same on both sides");
 
+/* What a dry run found. */
+struct firewall_explained {
+    __u32 rule; /* or FIREWALL_NONE */
+    __u8 action;
+    __u8 ct_state;
+    __u8 established; /* accepted before the rules */
+    __u8 parsed;      /* it is IP, and not malformed */
+};
+
 struct firewall_data {
     __u32 generation[FIREWALL_CHAIN_MAX];
     __u32 accept_established; /* what is of a connection passes before the rules are looked at */
-    __u32 pad[13];
+    struct firewall_explained explained;
+    __u32 pad[11];
     struct firewall_bank banks[FIREWALL_CHAIN_MAX][2];
 };
 
 /* Why a packet is sent up: reason of the record. */
 enum firewall_slow {
     FIREWALL_SLOW_REJECT, /* words: bytes from the IP header to the transport header (negative: there is none), protocol */
+    FIREWALL_SLOW_LOG,    /* words: id of the rule, chain. A copy: the packet goes on */
 };
+
+/* Drop reasons. */
+enum firewall_reason {
+    FIREWALL_TABLE_FULL = PCN_DROP_KIND_FIRST,
+    FIREWALL_TOO_MANY, /* FIREWALL_CONTINUES_MAX rules let the search go on */
+};
+#define FIREWALL_CONTINUES_MAX 32

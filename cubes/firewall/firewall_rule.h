@@ -66,13 +66,13 @@ struct firewall_rule {
     uint8_t state;         /* a bit for each value of pcn_packet.ct_state, 0..7 */
     uint8_t fragment;      /* a bit for each enum pcn_fragment */
     uint8_t action;        /* enum firewall_action */
-    uint8_t flags;         /* handed through to struct firewall_verdict */
+    uint16_t burst;        /* handed through to struct firewall_verdict */
     uint64_t protocol[4];  /* a bit for each protocol number */
     uint64_t tcp_flags[4]; /* a bit for each value of byte 13 of the TCP header: mask and negation are folded in */
     uint64_t dscp;         /* a bit for each code point */
     uint32_t id;           /* handed through */
     uint32_t counter;      /* slot of its counters: the control plane gives them out */
-    uint32_t rate;         /* slot of its rate limit, handed through; 0: none */
+    uint32_t rate;         /* packets a second, beyond which it does not match; 0: any. Handed through */
 };
 
 static inline void firewall_bit_set(uint64_t *bitmap, unsigned int bit)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The peer of the REST benchmark: libmicrohttpd with nothing around it, one epoll thread, the same
- * response to every request. usage: bare_http [port [body]]; prints the port, ends with standard input.
+ * response to every request. usage: bare_http [port [body]]; prints the port, runs until it is ended.
  */
 #include <microhttpd.h>
 #include <stdio.h>
@@ -27,7 +27,6 @@ int main(int argc, char **argv)
     const char *body = argc > 2 ? argv[2] : "\"INFO\"";
     struct MHD_Response *response = MHD_create_response_from_buffer(strlen(body), (void *)body, MHD_RESPMEM_PERSISTENT);
     struct MHD_Daemon *daemon;
-    char ignored[64];
 
     if (!response || MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                                              "application/yang.data+json; charset=utf-8") != MHD_YES)
@@ -40,8 +39,7 @@ int main(int argc, char **argv)
     }
     printf("%u\n", MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
     (void)fflush(stdout);
-    while (read(STDIN_FILENO, ignored, sizeof(ignored)) > 0)
-        ;
+    (void)pause();
     MHD_stop_daemon(daemon);
     MHD_destroy_response(response);
     return EXIT_SUCCESS;

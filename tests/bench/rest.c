@@ -63,9 +63,7 @@ static bool rest_answers(const struct pcn_netns *netns)
 int bench_rest(void)
 {
     const struct pcn_testd_spec spec = {.loglevel = "warning", .port = PORT};
-    /* It ends with its standard input. */
-    char *const bare[] = {(char *)"sh", (char *)"-c",
-                          (char *)"sleep 600 | exec " PCN_BUILD_DIR "/bin/bare_http " BARE_PORT, NULL};
+    char *const bare[] = {(char *)PCN_BUILD_DIR "/bin/bare_http", (char *)BARE_PORT, NULL};
     _cleanup_(pcn_testd_freep) struct pcn_testd *daemon = NULL;
     struct pcn_process process;
     int r;

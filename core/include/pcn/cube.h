@@ -208,10 +208,12 @@ PCN_EXPORT int pcn_cube_next_memory(struct pcn_cube *cube, const char *map, void
 PCN_EXPORT void pcn_cube_switch(struct pcn_cube *cube);
 PCN_EXPORT void pcn_cube_discard(struct pcn_cube *cube);
 /*
- * Descriptor of a twin of the cube's program, on the same maps, with dry_run set in its identity: no packet
- * reaches it but by BPF_PROG_TEST_RUN. The caller closes it.
+ * Gives a frame to a twin of a transparent cube's program, loaded for this with what reconfigure says: on the
+ * same maps, with dry_run set in its identity, so that it writes nothing but what it is to tell. The verdict,
+ * enum pcn_verdict; -EINVAL: reconfigure asks for a map of another size.
  */
-PCN_EXPORT int pcn_cube_twin(struct pcn_cube *cube, enum pcn_direction direction, struct pcn_error *error);
+PCN_EXPORT int pcn_cube_dry_run(struct pcn_cube *cube, enum pcn_direction direction, const uint8_t *frame, size_t size,
+                                struct pcn_error *error);
 
 /* ---- its configuration ---- */
 

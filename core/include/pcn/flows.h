@@ -32,9 +32,9 @@ struct pcn_flow {
 
 /* ---- the table ---- */
 
-/* Sizes the maps for so many flows; 0: the smallest, where nothing is tracked. config: of the grouping table. */
-PCN_EXPORT int pcn_flows_configure(struct pcn_object *object, const struct pcn_node *config, uint32_t flows);
-/* The maps of a loaded cube; a table that is new gets its seed. */
+/* Sizes the maps for so many flows; 0: the smallest, where nothing is tracked. */
+PCN_EXPORT int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting);
+/* The maps of a loaded cube, or between reload and switch those of the next programs; a new table gets its seed. */
 PCN_EXPORT int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows);
 /* The next part of the table: what has expired is taken away. */
 PCN_EXPORT void pcn_flows_tick(struct pcn_flows *flows);
