@@ -29,7 +29,7 @@ PCN_INLINE enum pcn_verdict firewall_pass(struct pcn_ctx *ctx, struct pcn_packet
 PCN_INLINE void firewall_explain(const struct pcn_packet *packet, const struct firewall_match *match, bool established)
 {
     if (pcn_identity.dry_run)
-        firewall_data.explained = (struct firewall_explained){.rule = match->rule,
+        firewall_data.explained = (struct firewall_explained){.rule = established ? FIREWALL_NONE : match->verdict.id,
                                                               .action = match->verdict.action,
                                                               .ct_state = packet->ct_state,
                                                               .established = established,

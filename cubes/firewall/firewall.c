@@ -46,6 +46,7 @@ static void firewall_destroy(struct pcn_cube *cube)
     firewall_abandon(firewall);
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++)
         firewall_rules_done(&firewall->chains[i].now);
+    firewall_sets_done(&firewall->sets);
     free(firewall->slots);
     free(firewall->log);
     free(firewall);

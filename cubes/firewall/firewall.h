@@ -7,16 +7,28 @@
 #pragma once
 #include "firewall_compile.h"
 #include "firewall_model.h"
+#include "firewall_set.h"
 #include <pcn/cube.h>
 #include <pcn/flows.h>
 #include <time.h>
 #include <uthash.h>
+
+/* Fields that may refer to a set. */
+enum firewall_set_field {
+    FIREWALL_BY_SOURCE,
+    FIREWALL_BY_DESTINATION,
+    FIREWALL_BY_SOURCE_PORT,
+    FIREWALL_BY_DESTINATION_PORT,
+    FIREWALL_BY_TUPLE,
+    FIREWALL_BY_MAX,
+};
 
 /* A configured rule. Its lists are its own. Shared by the array in force and the next one. */
 struct firewall_entry {
     struct firewall_rule rule;
     char *fields; /* members of its JSON object but the id, as configured */
     char *description;
+    char *sets[FIREWALL_BY_MAX]; /* names; NULL: the field is in the rule */
     unsigned int references;
     bool kept; /* it is in the next array, too */
     UT_hash_handle hh;
@@ -64,6 +76,8 @@ struct firewall {
     struct pcn_cube *cube;
     struct firewall_options options, next_options;
     bool options_changing; /* next_options is valid */
+    struct firewall_set *sets;
+    bool sets_changing; /* some are marked */
     struct pcn_flows flows;
     struct firewall_log_line *log; /* FIREWALL_LOG_SIZE; NULL: nothing was noted */
     uint64_t n_logged;
@@ -94,6 +108,9 @@ int firewall_load_new(struct firewall *firewall);
 int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void firewall_applied(struct pcn_cube *cube);
 void firewall_abandon(struct firewall *firewall);
+/* The rules that an entry stands for, with its sets in force; the lists are theirs. The caller frees the array. */
+int firewall_entry_rules(struct firewall *firewall, const struct firewall_entry *entry,
+                         struct firewall_rule **ret_rules, size_t *ret_n);
 /* What the loaded program would do with a frame: the verdict. */
 int firewall_dry_run(struct firewall *firewall, enum firewall_direction chain, const uint8_t *frame, size_t size,
                      struct firewall_explained *ret_explained, struct pcn_error *error);

@@ -4,9 +4,9 @@
 #include "firewall_text.h"
 #include <stdio.h>
 
-static const char *const leaves[] = {"src",      "dst",       "l4proto",     "sport",     "dport",
-                                     "tcpflags", "icmp-type", "icmpv6-type", "conntrack", "dscp",
-                                     "fragment", "action",    "rate",        "burst",     "description"};
+static const char *const leaves[] = {"src",      "dst",       "l4proto",     "sport",      "dport", "dst-tuple",
+                                     "tcpflags", "icmp-type", "icmpv6-type", "conntrack",  "dscp",  "fragment",
+                                     "action",   "rate",      "burst",       "description"};
 
 const char *const firewall_action_names[FIREWALL_ACTION_MAX] = {"ACCEPT", "DROP", "REJECT", "LOG"};
 
@@ -107,14 +107,44 @@ BITS(read_tcp_flags, firewall_text_tcp_flags, rule->tcp_flags, FIREWALL_GIVEN_TC
 BITS(read_states, firewall_text_states, &rule->state, FIREWALL_GIVEN_STATE)
 BITS(read_dscp, firewall_text_dscp, &rule->dscp, FIREWALL_GIVEN_DSCP)
 
+/* By enum firewall_set_field. */
+static const char *const set_leaves[FIREWALL_BY_MAX] = {"src", "dst", "sport", "dport", "dst-tuple"};
+
+/* @name, !@name: to be found when the rules are compiled. 0: it is none; 1: it was taken. */
+static int read_set(struct firewall_entry *entry, const char *leaf, const char *text)
+{
+    bool negate = text[0] == '!';
+
+    if (text[negate] != '@')
+        return 0;
+    for (size_t i = 0; i < FIREWALL_BY_MAX; i++) {
+        if (!pcn_streq(leaf, set_leaves[i]))
+            continue;
+        entry->rule.source.negate |= negate && i == FIREWALL_BY_SOURCE;
+        entry->rule.destination.negate |= negate && i == FIREWALL_BY_DESTINATION;
+        entry->rule.source_ports.negate |= negate && i == FIREWALL_BY_SOURCE_PORT;
+        entry->rule.destination_ports.negate |= negate && i == FIREWALL_BY_DESTINATION_PORT;
+        entry->sets[i] = strdup(text + negate + 1);
+        return entry->sets[i] ? 1 : -ENOMEM;
+    }
+    return 0;
+}
+
 static const struct {
     const char *leaf;
-    read_leaf *read;
+    read_leaf *read; /* NULL: a set alone */
 } fields[] = {
-    {"src", read_source},         {"dst", read_destination},         {"l4proto", read_protocols},
-    {"sport", read_source_ports}, {"dport", read_destination_ports}, {"tcpflags", read_tcp_flags},
-    {"icmp-type", read_icmp},     {"icmpv6-type", read_icmpv6},      {"conntrack", read_states},
+    {"src", read_source},
+    {"dst", read_destination},
+    {"l4proto", read_protocols},
+    {"sport", read_source_ports},
+    {"dport", read_destination_ports},
+    {"tcpflags", read_tcp_flags},
+    {"icmp-type", read_icmp},
+    {"icmpv6-type", read_icmpv6},
+    {"conntrack", read_states},
     {"dscp", read_dscp},
+    {"dst-tuple", NULL},
 };
 
 static int entry_read(struct firewall_entry *entry, const struct pcn_node *node, const char *base,
@@ -128,6 +158,11 @@ static int entry_read(struct firewall_entry *entry, const struct pcn_node *node,
         char path[256];
 
         if (!value)
+            continue;
+        r = read_set(entry, fields[i].leaf, value);
+        if (r < 0)
+            return r;
+        if (r > 0)
             continue;
         (void)snprintf(path, sizeof(path), "%s%s%s", base, base[0] ? "/" : "", fields[i].leaf);
         r = fields[i].read(&entry->rule, value, path, error);
@@ -157,6 +192,8 @@ void firewall_entry_unrefp(struct firewall_entry **ptr)
     free((void *)entry->rule.destination_ports.items);
     free((void *)entry->rule.icmp.items);
     free((void *)entry->rule.icmpv6.items);
+    for (size_t i = 0; i < FIREWALL_BY_MAX; i++)
+        free(entry->sets[i]);
     free(entry->fields);
     free(entry->description);
     free(entry);

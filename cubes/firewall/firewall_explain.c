@@ -220,6 +220,24 @@ static const char *rule_differs(const struct firewall_rule *rule, const struct p
     return NULL;
 }
 
+/* The same for all rules that an entry stands for: those by tuples differ there. */
+static const char *entry_differs(struct firewall *firewall, const struct firewall_entry *entry,
+                                 const struct packet *packet)
+{
+    _cleanup_free_ struct firewall_rule *rules = NULL;
+    const char *differs = "dst-tuple";
+    size_t n;
+
+    if (firewall_entry_rules(firewall, entry, &rules, &n) < 0)
+        return "src";
+    for (size_t i = 0; i < n && differs; i++)
+        differs = rule_differs(&rules[i], packet);
+    if (differs && entry->sets[FIREWALL_BY_TUPLE] &&
+        (pcn_streq(differs, "dst") || pcn_streq(differs, "l4proto") || pcn_streq(differs, "dport")))
+        return "dst-tuple";
+    return differs;
+}
+
 /* A member of the rule as it was configured: `"name": "value"`; the value, or "". */
 static void field_text(const struct firewall_entry *entry, const char *name, char *text, size_t size)
 {
@@ -232,13 +250,13 @@ static void field_text(const struct firewall_entry *entry, const char *name, cha
     (void)snprintf(text, size, "%.*s", (int)strcspn(at, "\""), at);
 }
 
-static void emit_earlier(const struct firewall_rules *rules, size_t end, const struct packet *packet,
-                         struct pcn_emitter *output)
+static void emit_earlier(struct firewall *firewall, const struct firewall_rules *rules, size_t end,
+                         const struct packet *packet, struct pcn_emitter *output)
 {
     pcn_emit_list(output, "earlier");
     for (size_t i = end > EARLIER_MAX ? end - EARLIER_MAX : 0; i < end; i++) {
         const struct firewall_entry *entry = rules->entries[i];
-        const char *differs = rule_differs(&entry->rule, packet);
+        const char *differs = entry_differs(firewall, entry, packet);
         char text[128] = "";
 
         if (differs)
@@ -254,7 +272,7 @@ static void emit_earlier(const struct firewall_rules *rules, size_t end, const s
 
 /* ---- the action ---- */
 
-static void emit_answer(const struct firewall_rules *rules, enum pcn_verdict verdict,
+static void emit_answer(struct firewall *firewall, const struct firewall_rules *rules, enum pcn_verdict verdict,
                         const struct firewall_explained *explained, struct packet *packet, struct pcn_emitter *output)
 {
     static const char *const states[PCN_CT_STATE_MAX] = {"NONE", "NEW", "ESTABLISHED", "RELATED", "INVALID"};
@@ -279,7 +297,7 @@ static void emit_answer(const struct firewall_rules *rules, enum pcn_verdict ver
         pcn_emit_string(output, "reason", "the default: no rule matches");
     pcn_emit_string(output, "state", states[explained->ct_state % PCN_CT_STATE_MAX]);
     if (explained->parsed && !explained->established)
-        emit_earlier(rules, decided ? explained->rule : rules->n, packet, output);
+        emit_earlier(firewall, rules, decided ? explained->rule : rules->n, packet, output);
 }
 
 int firewall_explain_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys, const struct pcn_node *input,
@@ -298,6 +316,6 @@ int firewall_explain_action(struct pcn_cube *cube, const char *const *keys, size
     r = firewall_dry_run(firewall, chain, frame, frame_make(&packet, frame), &explained, error);
     if (r < 0)
         return r;
-    emit_answer(&firewall->chains[chain].now, (enum pcn_verdict)r, &explained, &packet, output);
+    emit_answer(firewall, &firewall->chains[chain].now, (enum pcn_verdict)r, &explained, &packet, output);
     return 0;
 }

@@ -157,20 +157,161 @@ static int slots_give(struct firewall *firewall, const struct firewall_rules *ru
 
 /* ---- plans ---- */
 
-static int rules_compile(const struct firewall_rules *rules, enum firewall_direction number,
-                         struct firewall_plan **ret_plan)
-{
-    const struct firewall_rule fallback = {.action = (uint8_t)rules->fallback, .counter = number, .id = UINT32_MAX};
-    _cleanup_free_ struct firewall_rule *array = NULL;
+/* The rules as the compiler takes them. */
+struct rule_array {
+    struct firewall_rule *rules;
+    size_t n, size;
+};
 
-    array = calloc(rules->n + 1, sizeof(*array));
-    if (!array)
-        return -ENOMEM;
-    for (size_t i = 0; i < rules->n; i++) {
-        array[i] = rules->entries[i]->rule;
-        array[i].id = (uint32_t)i;
+static int array_add(struct rule_array *array, const struct firewall_rule *rule)
+{
+    if (array->n == array->size) {
+        size_t size = PCN_MAX(array->size * 2, (size_t)64);
+        struct firewall_rule *rules = realloc(array->rules, size * sizeof(*rules));
+
+        if (!rules)
+            return -ENOMEM;
+        array->rules = rules;
+        array->size = size;
     }
-    return firewall_plan_new(array, rules->n, &fallback, ret_plan);
+    array->rules[array->n++] = *rule;
+    return 0;
+}
+
+static int set_of(struct firewall *firewall, const struct firewall_entry *entry, enum firewall_set_field field,
+                  struct firewall_set **ret_set, struct pcn_error *error)
+{
+    static const struct {
+        const char *leaf;
+        enum firewall_set_kind kind;
+    } fields[FIREWALL_BY_MAX] = {{"src", FIREWALL_SET_PREFIXES},
+                                 {"dst", FIREWALL_SET_PREFIXES},
+                                 {"sport", FIREWALL_SET_PORTS},
+                                 {"dport", FIREWALL_SET_PORTS},
+                                 {"dst-tuple", FIREWALL_SET_TUPLES}};
+    struct firewall_set *set = firewall_set_find(firewall->sets, entry->sets[field]);
+
+    if (!set)
+        return pcn_error_set(error, PCN_ERROR_DATA_MISSING, fields[field].leaf,
+                             "%s: there is no set %s, which a rule refers to: add it to sets, or change the rule first",
+                             fields[field].leaf, entry->sets[field]);
+    if (set->kind != fields[field].kind)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, fields[field].leaf,
+                             "%s: the set %s holds %s: a set of %s is accepted", fields[field].leaf, set->name,
+                             firewall_set_kinds[set->kind], firewall_set_kinds[fields[field].kind]);
+    *ret_set = set;
+    return firewall_set_fill(set);
+}
+
+/* A rule by tuples is one for each protocol and port range that occur, with the same id and counter. */
+static int array_add_tuples(struct rule_array *array, const struct firewall_rule *rule, const struct firewall_set *set)
+{
+    int r = 0;
+
+    for (uint32_t i = 0; i < set->n_groups && r >= 0; i++) {
+        const struct firewall_set_group *group = &set->groups[i];
+        struct firewall_rule part = *rule;
+
+        part.destination = group->prefixes;
+        part.destination_ports = (struct firewall_ranges){.items = &group->ports, .n = 1, .given = true};
+        part.given |= FIREWALL_GIVEN_PROTOCOL;
+        memset(part.protocol, 0, sizeof(part.protocol));
+        firewall_bit_set(part.protocol, group->protocol);
+        r = array_add(array, &part);
+    }
+    return r;
+}
+
+static void rule_take_set(struct firewall_rule *rule, enum firewall_set_field field, const struct firewall_set *set)
+{
+    struct firewall_prefixes *prefixes = field == FIREWALL_BY_SOURCE ? &rule->source : &rule->destination;
+    struct firewall_ranges *ranges = field == FIREWALL_BY_SOURCE_PORT ? &rule->source_ports : &rule->destination_ports;
+
+    if (set->kind == FIREWALL_SET_PORTS) {
+        *ranges = (struct firewall_ranges){.items = set->ranges, .n = set->n, .given = true, .negate = ranges->negate};
+        return;
+    }
+    *prefixes =
+        (struct firewall_prefixes){.items = set->prefixes, .n = set->n, .given = true, .negate = prefixes->negate};
+}
+
+/* The rule with the sets that it refers to; but for that of its tuples: *ret_tuples, NULL where there is none. */
+static int rule_resolve(struct firewall *firewall, const struct firewall_entry *entry, struct firewall_rule *ret_rule,
+                        const struct firewall_set **ret_tuples, struct pcn_error *error)
+{
+    struct firewall_rule rule = entry->rule;
+    struct firewall_set *set = NULL;
+    int r;
+
+    *ret_tuples = NULL;
+    for (int i = 0; i < FIREWALL_BY_TUPLE; i++) {
+        if (!entry->sets[i])
+            continue;
+        r = set_of(firewall, entry, (enum firewall_set_field)i, &set, error);
+        if (r < 0)
+            return r;
+        rule_take_set(&rule, (enum firewall_set_field)i, set);
+    }
+    *ret_rule = rule;
+    if (!entry->sets[FIREWALL_BY_TUPLE])
+        return 0;
+    if (rule.destination.given || rule.destination_ports.given || rule.given & FIREWALL_GIVEN_PROTOCOL)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "dst-tuple",
+                             "dst-tuple is instead of dst, l4proto and dport: give the one or the others");
+    r = set_of(firewall, entry, FIREWALL_BY_TUPLE, &set, error);
+    *ret_tuples = set;
+    return r;
+}
+
+/* The rule, or where it is one by tuples, those that it stands for. */
+static int array_add_entry(struct firewall *firewall, struct rule_array *array, const struct firewall_entry *entry,
+                           struct pcn_error *error)
+{
+    const struct firewall_set *tuples;
+    struct firewall_rule rule;
+    int r;
+
+    r = rule_resolve(firewall, entry, &rule, &tuples, error);
+    if (r < 0)
+        return r;
+    return tuples ? array_add_tuples(array, &rule, tuples) : array_add(array, &rule);
+}
+
+int firewall_entry_rules(struct firewall *firewall, const struct firewall_entry *entry,
+                         struct firewall_rule **ret_rules, size_t *ret_n)
+{
+    struct rule_array array = {};
+    int r;
+
+    r = array_add_entry(firewall, &array, entry, NULL);
+    *ret_rules = array.rules;
+    *ret_n = array.n;
+    return r;
+}
+
+static int rules_compile(struct firewall *firewall, const struct firewall_rules *rules, enum firewall_direction number,
+                         struct firewall_plan **ret_plan, struct pcn_error *error)
+{
+    const struct firewall_rule fallback = {.action = (uint8_t)rules->fallback, .counter = number, .id = FIREWALL_NONE};
+    _cleanup_free_ struct firewall_rule *memory = NULL;
+    struct rule_array array = {};
+    int r = 0;
+
+    for (size_t i = 0; i < rules->n && r >= 0; i++) {
+        size_t first = array.n;
+
+        r = array_add_entry(firewall, &array, rules->entries[i], error);
+        for (size_t j = first; j < array.n; j++)
+            array.rules[j].id = (uint32_t)i;
+    }
+    memory = array.rules;
+    if (r >= 0)
+        r = firewall_plan_new(array.rules, array.n, &fallback, ret_plan);
+    if (r == -E2BIG)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "chain/rule",
+                             "chain %s has more than %d rules, those by tuples counted once a protocol and port",
+                             firewall_chain_names[number], FIREWALL_RULES_MAX);
+    return r;
 }
 
 static const struct firewall_rules *chain_soon(const struct firewall_chain_state *chain)
@@ -242,7 +383,8 @@ int firewall_load_new(struct firewall *firewall)
     firewall->n_pages = FIREWALL_ARENA_DEFAULT;
     firewall->n_counters = COUNTERS_MIN;
     for (int i = 0; i < FIREWALL_CHAIN_MAX && r >= 0; i++)
-        r = rules_compile(&firewall->chains[i].now, (enum firewall_direction)i, &firewall->chains[i].now.plan);
+        r = rules_compile(firewall, &firewall->chains[i].now, (enum firewall_direction)i, &firewall->chains[i].now.plan,
+                          NULL);
     if (r >= 0)
         r = memory_map(firewall, &firewall->memory, &firewall->counters);
     if (r >= 0)
@@ -272,6 +414,8 @@ int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
     bool changing = firewall->options_changing;
     int r = 0;
 
+    if (firewall->sets_changing)
+        r = firewall_sets_check(firewall->sets, error);
     for (int i = 0; i < FIREWALL_CHAIN_MAX && r >= 0; i++) {
         struct firewall_chain_state *chain = &firewall->chains[i];
 
@@ -282,7 +426,7 @@ int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
         if (r >= 0)
             r = slots_give(firewall, &chain->next);
         if (r >= 0)
-            r = rules_compile(&chain->next, (enum firewall_direction)i, &chain->next.plan);
+            r = rules_compile(firewall, &chain->next, (enum firewall_direction)i, &chain->next.plan, error);
     }
     if (r >= 0 && changing && !firewall_fits(firewall))
         r = firewall_reload(firewall, error);
@@ -323,6 +467,9 @@ void firewall_applied(struct pcn_cube *cube)
     if (firewall->options_changing)
         firewall->options = firewall->next_options;
     firewall->options_changing = false;
+    if (firewall->sets_changing)
+        firewall_sets_settle(&firewall->sets, true);
+    firewall->sets_changing = false;
     __atomic_store_n(&firewall->memory.data->accept_established, firewall->options.accept_established,
                      __ATOMIC_RELAXED);
     if (firewall->reloaded)
@@ -353,6 +500,9 @@ void firewall_abandon(struct firewall *firewall)
         pcn_cube_discard(firewall->cube);
     firewall->reloaded = false;
     firewall->options_changing = false;
+    if (firewall->sets_changing)
+        firewall_sets_settle(&firewall->sets, false);
+    firewall->sets_changing = false;
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         struct firewall_chain_state *chain = &firewall->chains[i];
 

@@ -38,11 +38,15 @@ struct bench_packet bench_packets[BENCH_PACKETS_MAX] SEC(".data.packets") = {};
 /* The next packet of the list, written over the frame. 0: the frame is too short. */
 static __always_inline int bench_write(void *data, void *end)
 {
+    const struct bench_flows *flows = &bench_state.flows;
     struct bench_packet *packet;
+    __u64 next, flow;
 
-    if (data + BENCH_FRAME > end)
+    if (data + BENCH_FRAME_SHORT > end)
         return 0;
-    packet = &bench_packets[bench_state.next++ & bench_state.mask & (BENCH_PACKETS_MAX - 1)];
+    next = bench_state.next++;
+    packet = &bench_packets[next & bench_state.mask & (BENCH_PACKETS_MAX - 1)];
+    flow = (next >> (flows->shift & 31)) & flows->mask;
     /*
      * No store crosses the end of the Ethernet header: a load that spans two recent stores would wait for
      * both, which never happens to what a network card has written.
@@ -51,10 +55,14 @@ static __always_inline int bench_write(void *data, void *end)
     BENCH_STORE(data, 6, packet->words[1]);
     BENCH_STORE(data, 14, packet->words[2]);
     BENCH_STORE(data, 22, packet->words[3]);
-    BENCH_STORE(data, 30, packet->words[4]);
+    BENCH_STORE(data, 30, packet->words[BENCH_FLOW_WORD_A] ^ flow * flows->factor_a);
     BENCH_STORE(data, 38, packet->words[5]);
-    BENCH_STORE(data, 46, packet->words[6]);
+    BENCH_STORE(data, 46, packet->words[BENCH_FLOW_WORD_B] ^ flow * flows->factor_b);
     BENCH_STORE(data, 54, packet->words[7]);
+    if (data + BENCH_FRAME <= end) {
+        BENCH_STORE(data, 62, packet->words[8]);
+        BENCH_STORE(data, 70, packet->words[9]);
+    }
     return 1;
 }
 

@@ -54,5 +54,7 @@ int bench_chain(void);
 int bench_router(void);
 int bench_routes(void);
 int bench_kernel(void);
+int bench_firewall(void);
+int bench_conntrack(void);
 int bench_control(void);
 int bench_rest(void);

@@ -90,6 +90,38 @@ refused "nor another come" 'INGRESS|EGRESS' pctl fw chain add FORWARD
 refused "the 10,001st rule" '9999' fw chain INGRESS rule add 10000 action=DROP
 expect_output "nothing has changed" '\[\[0,null\]\]' ids
 
+# ---- sets ----
+expect_output "no rule" "^20[014]$" rest PUT firewall/fw/chain/INGRESS/rule/ -d '[]'
+expect "a set" fw sets add bad
+refused "a set that does not exist" 'src: there is no set none' fw chain INGRESS append src=@none
+refused "one of another kind" 'dport: the set bad holds prefixes' fw chain INGRESS append dport=@bad
+expect "a rule by it" fw chain INGRESS append src=@bad action=DROP
+expect "which is empty" from_a
+expect "an entry" fw sets bad entry add 10.0.0.0/31
+expect "is dropped" blocked from_a
+refused "a set in use stays" 'there is no set bad, which a rule refers to' fw sets del bad
+refused "an entry that is none" 'is not accepted: give an address or prefix' fw sets bad entry add foo
+expect "the entry goes" fw sets bad entry del 10.0.0.0/31
+expect "and nothing is dropped" from_a
+python3 -c "
+import json
+print(json.dumps([{'value': f'10.{i // 65536}.{i // 256 % 256}.{i % 256}'} for i in range(100000)]))" >"$lab_dir/set.json"
+expect_output "100,000 entries" '^20[014]$' rest PUT firewall/fw/sets/bad/entry/ -d "@$lab_dir/set.json"
+refused "one more" 'would hold 100001 entries' fw sets bad entry add 11.0.0.0/8
+expect "are dropped" blocked from_a
+expect "all others" fw chain INGRESS rule 0 set src=!@bad
+expect "are not" from_a
+expect "tuples" fw sets add services kind=tuples
+expect "of TCP" fw sets services entry add 10.0.0.0/24,TCP,80
+expect "of UDP, two ports" fw sets services entry add 10.0.0.0/24,UDP,53-54
+refused "half a tuple" 'give prefix,protocol,port' fw sets services entry add 10.0.0.0/24,UDP
+expect "a rule by them" fw chain INGRESS append dst-tuple=@services action=REJECT
+expect_output "has UDP" 'REJECT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=54
+expect_output "and TCP" 'REJECT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=TCP dport=80
+expect_output "not another port" 'ACCEPT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=55
+expect_output "as explain says" '1 +dst-tuple +@services' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=55
+refused "two destinations" 'instead of dst' fw chain INGRESS append dst-tuple=@services dport=80
+
 # ---- many rules, and changes of one ----
 python3 -c "
 import json
