@@ -35,7 +35,7 @@ done
 
 need_root
 if [ -z "${BUILD:-}" ]; then
-    "$top/scripts/setup.sh" run build test bench
+    "$top/scripts/setup.sh" run build test
     configure_and_build release
     BUILD=$top/build/release
 fi
