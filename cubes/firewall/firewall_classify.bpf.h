@@ -4,7 +4,7 @@
  * tables, pcn/lbvs.bpf.h for the search.
  */
 #pragma once
-#include "firewall_maps.h"
+#include "firewall_lead.bpf.h"
 #include <pcn/cube.bpf.h>
 #include <pcn/parse.bpf.h>
 
@@ -247,7 +247,9 @@ PCN_INLINE void firewall_decide(const struct firewall_bank *bank, __u32 rule, st
 
     match->rule = rule;
     match->verdict = bank->fallback;
-    if (rule >= FIREWALL_LOST) {
+    /* Where rules name nothing, no vector says where they end. */
+    if (rule >= bank->n_rules) {
+        match->rule = FIREWALL_NONE;
         if (rule == FIREWALL_LOST)
             match->verdict.action = FIREWALL_LOG;
         return;
@@ -338,16 +340,19 @@ __noinline __u32 firewall_go_on(struct pcn_ctx *ctx, struct firewall_query *quer
 #pragma clang loop unroll(disable)
     for (int i = 0; i < FIREWALL_CONTINUES_MAX; i++) {
         firewall_decide(tables, next, &match);
-        if (next == FIREWALL_NONE || !firewall_goes_on(ctx, chain, &match))
+        if (next >= tables->n_rules || !firewall_goes_on(ctx, chain, &match))
             return next;
-        next = firewall_find_next(query, next + 1);
+        next = firewall_find_next(query, next + 1 - tables->lead.n);
+        if (next < FIREWALL_LOST)
+            next += tables->lead.n;
         PCN_FORGET(next, rule);
     }
     return FIREWALL_LOST;
 }
 
 /*
- * The first rule of the chain, from number `from` on, that matches the packet, which is IP and parsed;
+ * The first rule of the chain, from number `from` on, that matches the packet, which is IP and parsed. from: 0, or behind
+ * the rules that are found by hash;
  * FIREWALL_NONE: none, the default decides. A packet that meets two changes of
  * its chain, within the microsecond it takes, is dropped.
  */
@@ -359,9 +364,23 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
         __u32 generation = PCN_READ_ONCE(firewall_data.generation[chain]);
         const struct firewall_bank *bank = &firewall_data.banks[chain][generation & 1];
         struct firewall_query query = {.first = bank->first, .n_blocks = bank->n_blocks, .from = from};
+        __u64 rule = FIREWALL_NONE;
 
-        firewall_look_up(bank, packet, &query);
-        firewall_decide(bank, firewall_find(&query), match);
+        if (firewall_settings.lead && bank->lead.n) {
+            query.from = 0;
+            if (!from)
+                rule = firewall_lead(&firewall_arena, bank, packet);
+            else if (from > bank->lead.n)
+                query.from = from - bank->lead.n;
+        }
+        if (rule == FIREWALL_NONE && bank->n_blocks) {
+            firewall_look_up(bank, packet, &query);
+            rule = firewall_find(&query);
+            if (firewall_settings.lead && rule < FIREWALL_LOST)
+                rule += bank->lead.n;
+        }
+        PCN_FORGET(rule, generation);
+        firewall_decide(bank, rule, match);
         if (firewall_settings.go_on && pcn_unlikely(match->verdict.action == FIREWALL_LOG || match->verdict.rate))
             firewall_decide(bank, firewall_go_on(ctx, &query, match->rule, chain << 1 | (generation & 1)), match);
         if (pcn_likely(PCN_READ_ONCE(firewall_data.generation[chain]) == generation))

@@ -126,29 +126,53 @@ static int plan_all(struct firewall_plan *plan, uint32_t n)
     return firewall_store_vector(&plan->store, blocks, &plan->bank.all);
 }
 
+static int plan_build(const struct firewall_rule *rules, uint32_t n, const struct firewall_rule *fallback,
+                      struct firewall_lead lead, struct firewall_plan **ret_plan)
+{
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    uint32_t rest = n - lead.n;
+    int r;
+
+    plan = calloc(1, sizeof(*plan));
+    if (!plan)
+        return -ENOMEM;
+    r = firewall_store_init(&plan->store, rest);
+    if (r >= 0)
+        r = plan_verdicts(plan, rules, n, fallback);
+    if (r >= 0 && lead.n)
+        r = firewall_lead_build(&plan->store, rules, &lead);
+    if (r >= 0)
+        r = plan_all(plan, rest);
+    for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
+        r = plan_field(plan, (enum firewall_field_kind)kind, rules + lead.n, rest);
+    if (r < 0)
+        return r;
+    plan->bank.lead = lead;
+    if (lead.n)
+        plan->sizes.used |= FIREWALL_USES_LEAD;
+    *ret_plan = TAKE_PTR(plan);
+    return 0;
+}
+
 int firewall_plan_new(const struct firewall_rule *rules, size_t n, const struct firewall_rule *fallback,
                       struct firewall_plan **ret_plan)
 {
     _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    struct firewall_lead lead;
     int r;
 
     if (n > FIREWALL_RULES_MAX)
         return -E2BIG;
-    plan = calloc(1, sizeof(*plan));
-    if (!plan)
-        return -ENOMEM;
-    r = firewall_store_init(&plan->store, (uint32_t)n);
-    if (r >= 0)
-        r = plan_verdicts(plan, rules, (uint32_t)n, fallback);
-    if (r >= 0)
-        r = plan_all(plan, (uint32_t)n);
-    for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
-        r = plan_field(plan, (enum firewall_field_kind)kind, rules, (uint32_t)n);
+    lead = firewall_lead_find(rules, (uint32_t)n);
+    r = plan_build(rules, (uint32_t)n, fallback, lead, &plan);
+    if (r == -EAGAIN)
+        r = plan_build(rules, (uint32_t)n, fallback, (struct firewall_lead){}, &plan);
     if (r < 0)
         return r;
     plan->bank.n_rules = plan->sizes.rules = (uint32_t)n;
     plan->bank.n_blocks = plan->store.n_blocks;
     plan->bank.n_pages = plan->sizes.pages = plan->store.n_pages;
+    plan->sizes.lead = plan->bank.lead.n;
     plan->sizes.vectors = plan->store.vectors.n;
     plan->sizes.chunks = plan->store.chunks.n;
     plan->sizes.nodes = plan->store.n_lines;
@@ -240,6 +264,7 @@ struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters,
         .state = !!(used & FIREWALL_USES_STATE),
         .go_on = !!(used & FIREWALL_USES_CONTINUE),
         .tracking = !!(used & FIREWALL_USES_TRACKING),
+        .lead = !!(used & FIREWALL_USES_LEAD),
         .counters_stride = counters,
         .hz = hz,
     };

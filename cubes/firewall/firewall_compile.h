@@ -16,6 +16,7 @@ struct firewall_plan_sizes {
     uint32_t pages; /* of the arena */
     uint32_t used;  /* FIREWALL_USES_* */
     uint32_t rules;
+    uint32_t lead;    /* of these, found by hash */
     uint32_t vectors; /* different ones */
     uint32_t chunks;
     uint32_t nodes;    /* lines of the tries */

@@ -60,6 +60,13 @@ uint32_t *firewall_store_words(const struct firewall_store *store, uint32_t line
 int firewall_store_chunk(struct firewall_store *store, const uint64_t *bits, struct lbvs_block *ret_block);
 int firewall_store_vector(struct firewall_store *store, const struct lbvs_block *blocks, uint32_t *ret_word);
 
+/* ---- head ---- */
+
+/* Which rules they are, by .n; 0: those at the head are not alike. */
+struct firewall_lead firewall_lead_find(const struct firewall_rule *rules, uint32_t n);
+/* Their hash table. -EAGAIN: they do not go into one. */
+int firewall_lead_build(struct firewall_store *store, const struct firewall_rule *rules, struct firewall_lead *lead);
+
 /* ---- sets ---- */
 
 struct firewall_interval {
@@ -69,7 +76,7 @@ struct firewall_interval {
 
 #define FIREWALL_KEY_WORDS 5
 
-struct firewall_set {
+struct firewall_values {
     uint64_t key[FIREWALL_KEY_WORDS];
     uint32_t first; /* interval */
     uint32_t n;
@@ -83,7 +90,7 @@ struct firewall_field {
     uint32_t n_given;
     uint64_t any[LBVS_RULES_MAX / 64]; /* rules that match every value */
     uint32_t *next;                    /* by rule */
-    struct firewall_set *sets;
+    struct firewall_values *sets;
     uint32_t n_sets;
     struct firewall_intern index;
     struct firewall_interval *intervals;

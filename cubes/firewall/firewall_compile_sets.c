@@ -317,18 +317,18 @@ static firewall_value field_max(enum firewall_field_kind kind)
 /* ---- sets ---- */
 
 /* The set of this key; a new one has no intervals yet. */
-static struct firewall_set *field_set(struct firewall_field *field, const uint64_t *key, bool *ret_new)
+static struct firewall_values *field_set(struct firewall_field *field, const uint64_t *key, bool *ret_new)
 {
     uint32_t i = (uint32_t)firewall_hash(key, FIREWALL_KEY_WORDS) & field->index.mask;
 
     *ret_new = false;
     for (; field->index.slots[i]; i = (i + 1) & field->index.mask) {
-        struct firewall_set *set = &field->sets[field->index.slots[i] - 1];
+        struct firewall_values *set = &field->sets[field->index.slots[i] - 1];
 
         if (memcmp(set->key, key, sizeof(set->key)) == 0)
             return set;
     }
-    field->sets[field->n_sets] = (struct firewall_set){.rule = FIREWALL_END, .first = field->n_intervals};
+    field->sets[field->n_sets] = (struct firewall_values){.rule = FIREWALL_END, .first = field->n_intervals};
     memcpy(field->sets[field->n_sets].key, key, sizeof(field->sets->key));
     field->index.slots[i] = ++field->n_sets;
     *ret_new = true;
@@ -339,7 +339,7 @@ static int field_add(struct firewall_field *field, enum firewall_field_kind kind
                      uint32_t number)
 {
     uint64_t key[FIREWALL_KEY_WORDS] = {};
-    struct firewall_set *set;
+    struct firewall_values *set;
     bool fresh;
     int r;
 

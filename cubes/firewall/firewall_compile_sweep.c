@@ -32,7 +32,7 @@ static int sweep_events(const struct firewall_field *field, struct event **ret_e
     if (!events)
         return -ENOMEM;
     for (uint32_t i = 0; i < field->n_sets; i++) {
-        const struct firewall_set *set = &field->sets[i];
+        const struct firewall_values *set = &field->sets[i];
 
         for (uint32_t j = set->first; j < set->first + set->n; j++) {
             events[n++] = (struct event){field->intervals[j].low, i};

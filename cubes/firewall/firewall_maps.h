@@ -51,10 +51,11 @@ enum firewall_action {
 #define FIREWALL_USES_ICMP (1u << 6)
 #define FIREWALL_USES_DSCP (1u << 7)
 #define FIREWALL_USES_STATE (1u << 8) /* or fragment */
-#define FIREWALL_USES_ALL ((1u << 9) - 1)
+#define FIREWALL_USES_LEAD (1u << 9)  /* rules at the head are found by hash */
+#define FIREWALL_USES_ALL ((1u << 10) - 1)
 /* And what else is loaded only where it is needed. */
-#define FIREWALL_USES_CONTINUE (1u << 9) /* a rule may let the search go on: LOG, a rate */
-#define FIREWALL_USES_TRACKING (1u << 10)
+#define FIREWALL_USES_CONTINUE (1u << 10) /* a rule may let the search go on: LOG, a rate */
+#define FIREWALL_USES_TRACKING (1u << 11)
 
 /*
  * Variable of .rodata, set before load: the verifier removes what is not used.
@@ -72,7 +73,7 @@ struct firewall_settings {
     __u8 state;
     __u8 go_on;
     __u8 tracking;
-    __u8 pad;
+    __u8 lead;
     __u32 counters_stride; /* slots of a CPU */
     __u32 hz;              /* jiffies in a second */
 };
@@ -111,6 +112,55 @@ struct firewall_table {
     __u32 mask;
 };
 
+/* The head of a chain: n rules that are found by hash, before all others. Masks: of the fields that they name. */
+struct firewall_lead {
+    __u64 source; /* of both halves */
+    __u64 destination;
+    __u32 ports;
+    __u32 rule; /* FIREWALL_LEAD_USED, and the protocol's */
+    __u32 n;    /* 0: there is none */
+    __u32 line; /* the table's first */
+    __u32 mask; /* lines - 1 */
+    __u32 version;
+};
+
+/* .rule: USED | protocol << SHIFT | number of the rule; 0: free. Network order as in a packet; source port in the lower half. */
+struct firewall_lead4_entry {
+    __u32 source;
+    __u32 destination;
+    __u32 ports;
+    __u32 rule;
+};
+struct firewall_lead6_entry {
+    __u64 source[2];
+    __u64 destination[2];
+    __u32 ports;
+    __u32 rule;
+};
+#define FIREWALL_LEAD_PROTOCOL_SHIFT 24
+#define FIREWALL_LEAD_USED (1u << 23)
+#define FIREWALL_LEAD_RULE (FIREWALL_LEAD_USED - 1)
+#define FIREWALL_LEAD_COMPARED (~FIREWALL_LEAD_RULE)
+#define FIREWALL_LEAD_PROBES 4 /* lines that are looked at, at most */
+#define FIREWALL_LEAD4_ENTRIES 4
+
+union firewall_lead_line {
+    struct firewall_lead4_entry entries4[FIREWALL_LEAD4_ENTRIES];
+    struct firewall_lead6_entry entry6;
+    __u8 bytes[64];
+};
+_Static_assert(sizeof(union firewall_lead_line) == 64, "a line of the arena");
+
+static inline __attribute__((always_inline)) __u64 firewall_lead_hash(const struct firewall_lead6_entry *key)
+{
+    __u64 hash = (key->source[0] ^ key->destination[0] << 32 ^ key->destination[0] >> 32) * 0x9e3779b97f4a7c15ull;
+
+    hash ^= (key->source[1] ^ key->destination[1] << 29 ^ key->destination[1] >> 35) * 0xd6e8feb86659fd93ull;
+    hash = (hash ^ hash >> 32 ^ key->ports ^ (__u64)(key->rule >> FIREWALL_LEAD_PROTOCOL_SHIFT) << 32) *
+           0x9e3779b97f4a7c15ull;
+    return hash >> 32;
+}
+
 struct firewall_bank {
     __u32 first; /* page */
     __u32 n_pages;
@@ -126,6 +176,7 @@ struct firewall_bank {
     __u32 destination6;
     __u32 icmp; /* words: by type << 8 | code */
     __u32 icmpv6;
+    struct firewall_lead lead;
     struct firewall_verdict fallback;
     __u32 protocol[FIREWALL_PROTOCOLS]; /* words, and below */
     __u32 tcp_flags[256];

@@ -63,7 +63,11 @@ int firewall_chain_plan_state(struct pcn_cube *cube, const char *const *keys, si
     if (fclose(file))
         return -ENOMEM;
     pcn_emit_uint(emitter, "rules", sizes.rules);
-    pcn_emit_string(emitter, "method", sizes.rules ? "lbvs" : "default");
+    if (!sizes.lead)
+        pcn_emit_string(emitter, "method", sizes.rules ? "lbvs" : "default");
+    else
+        pcn_emit_string(emitter, "method", sizes.lead < sizes.rules ? "hash, lbvs" : "hash");
+    pcn_emit_uint(emitter, "hashed", sizes.lead);
     pcn_emit_string(emitter, "fields", fields);
     pcn_emit_uint(emitter, "bytes", (uint64_t)sizes.pages * LBVS_PAGE);
     pcn_emit_uint(emitter, "vectors", sizes.vectors);

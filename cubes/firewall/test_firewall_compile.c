@@ -442,6 +442,58 @@ static void test_time(void)
     }
 }
 
+#define LEAD 400
+#define BEHIND 50
+
+/* Rules that name one value each, the last one what the first does; and others behind them. */
+static void lead_compare(bool xdp, uint8_t version)
+{
+    _cleanup_(oracle_rules_done) struct oracle_rules exact = {}, others = {};
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    _cleanup_(probe_close) struct probe probe = {};
+    struct firewall_rule rules[LEAD + BEHIND];
+    unsigned int hits = 0;
+    uint64_t random = version;
+
+    PCN_REQUIRE_OK(oracle_rules_exact(7, LEAD, version, &exact));
+    PCN_REQUIRE_OK(oracle_rules_random(8, BEHIND, FIREWALL_USES_ALL, &others));
+    memcpy(rules, exact.rules, LEAD * sizeof(*rules));
+    memcpy(rules + LEAD, others.rules, BEHIND * sizeof(*rules));
+    rules[LEAD - 1] = rules[0];
+    for (uint32_t i = 0; i < LEAD + BEHIND; i++)
+        rules[i].id = i;
+    PCN_REQUIRE_OK(firewall_plan_new(rules, LEAD + BEHIND, &accept_all, &plan));
+    PCN_CHECK_EQ(firewall_plan_sizes(plan).lead, LEAD);
+    PCN_REQUIRE_OK(probe_open(xdp, FIREWALL_USES_ALL, &probe));
+    PCN_REQUIRE_OK(firewall_plan_write(plan, FIREWALL_EGRESS, &probe.memory));
+    for (uint32_t i = 0; i < 4 * LEAD; i++) {
+        struct oracle_packet packet = oracle_packet_for(&rules[i % LEAD], &random);
+        uint32_t found, right, id;
+
+        if (i / LEAD == 1)
+            packet.destination_port ^= 1;
+        else if (i / LEAD == 2)
+            packet.fragment = PCN_FRAGMENT_LATER;
+        else if (i / LEAD == 3)
+            packet = oracle_packet_random(&random);
+        right = oracle_find(rules, LEAD + BEHIND, 0, &packet);
+        found = probe_find(&probe, FIREWALL_EGRESS, 0, &packet, &id);
+        hits += found < LEAD;
+        if (!PCN_CHECK_EQ(found, right))
+            oracle_print(&packet);
+        PCN_CHECK_EQ(probe_find(&probe, FIREWALL_EGRESS, LEAD + 10, &packet, NULL),
+                     oracle_find(rules, LEAD + BEHIND, LEAD + 10, &packet));
+    }
+    PCN_CHECK(hits >= LEAD);
+}
+
+static void test_lead(void)
+{
+    for (int xdp = 0; xdp < 2; xdp++)
+        for (uint8_t version = 4; version <= 6; version += 2)
+            lead_compare(xdp, version);
+}
+
 static const struct pcn_test tests[] = {
     {"random rulesets, 100 packets each, both chains: as a plain scan says (XDP)", test_differential_xdp},
     {"random rulesets: so it is at TC", test_differential_tc},
@@ -450,6 +502,7 @@ static const struct pcn_test tests[] = {
     {"a plan that does not fit is refused, the one in force stays", test_no_room},
     {"with the room asked for, plans replace each other without end", test_room},
     {"packets and bytes are counted in the rule's slot", test_counters},
+    {"rules at the head that name one value each are found by hash", test_lead},
     {"a search through all groups of 16,384 rules ends, and can begin anywhere", test_long_search},
     {"10,000 rules compile within 150 ms", test_time},
 };
