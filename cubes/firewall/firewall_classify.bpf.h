@@ -308,16 +308,21 @@ __noinline int firewall_log(struct pcn_ctx *ctx, __u32 id, __u32 chain)
     return pcn_to_user(ctx);
 }
 
-/* The rule as it decides: whether the search goes on behind it, as its rate is spent, or it only logs. */
-PCN_INLINE bool firewall_goes_on(struct pcn_ctx *ctx, enum firewall_direction chain, const struct firewall_match *match)
+/*
+ * Whether the search goes on behind the rule that was found: its rate is spent, or it only logs. A global
+ * function: seldom run, and the stack of the caller's has no room for more.
+ */
+__noinline int firewall_goes_on(struct pcn_ctx *ctx, const struct firewall_match *match, __u32 chain)
 {
+    if (!match)
+        return 0;
     if (!firewall_take(&match->verdict))
-        return true;
+        return 1;
     if (match->verdict.action != FIREWALL_LOG)
-        return false;
+        return 0;
     firewall_count(ctx, match);
     (void)firewall_log(ctx, match->verdict.id, chain);
-    return true;
+    return 1;
 }
 
 /* firewall_find(), for what is seldom run: the verifier looks at it once. */
@@ -329,25 +334,23 @@ __noinline __u32 firewall_find_next(struct firewall_query *query, __u32 from)
     return firewall_find(query);
 }
 
-/* The rule that decides, where `rule` was found and may let the search go on. bank: chain * 2 + generation's. */
-__noinline __u32 firewall_go_on(struct pcn_ctx *ctx, struct firewall_query *query, __u32 rule, __u32 bank)
+/* From the rule in *match, which may let the search go on, to the one that decides. */
+PCN_INLINE void firewall_go_on(struct pcn_ctx *ctx, struct firewall_query *query, const struct firewall_bank *bank,
+                               __u32 chain, struct firewall_match *match)
 {
-    enum firewall_direction chain = bank >> 1 & 1;
-    const struct firewall_bank *tables = &firewall_data.banks[chain][bank & 1];
-    struct firewall_match match;
-    __u64 next = rule;
-
 #pragma clang loop unroll(disable)
     for (int i = 0; i < FIREWALL_CONTINUES_MAX; i++) {
-        firewall_decide(tables, next, &match);
-        if (next >= tables->n_rules || !firewall_goes_on(ctx, chain, &match))
-            return next;
-        next = firewall_find_next(query, next + 1 - tables->lead.n);
+        __u64 next;
+
+        if (match->rule == FIREWALL_NONE || !firewall_goes_on(ctx, match, chain))
+            return;
+        next = firewall_find_next(query, match->rule + 1 - bank->lead.n);
         if (next < FIREWALL_LOST)
-            next += tables->lead.n;
-        PCN_FORGET(next, rule);
+            next += bank->lead.n;
+        PCN_FORGET(next, bank->n_rules);
+        firewall_decide(bank, next, match);
     }
-    return FIREWALL_LOST;
+    firewall_decide(bank, FIREWALL_LOST, match);
 }
 
 /*
@@ -372,6 +375,7 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
                 rule = firewall_lead(&firewall_arena, bank, packet);
             else if (from > bank->lead.n)
                 query.from = from - bank->lead.n;
+            PCN_FORGET(rule, bank->n_rules);
         }
         if (rule == FIREWALL_NONE && bank->n_blocks) {
             firewall_look_up(bank, packet, &query);
@@ -382,7 +386,7 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
         PCN_FORGET(rule, generation);
         firewall_decide(bank, rule, match);
         if (firewall_settings.go_on && pcn_unlikely(match->verdict.action == FIREWALL_LOG || match->verdict.rate))
-            firewall_decide(bank, firewall_go_on(ctx, &query, match->rule, chain << 1 | (generation & 1)), match);
+            firewall_go_on(ctx, &query, bank, chain, match);
         if (pcn_likely(PCN_READ_ONCE(firewall_data.generation[chain]) == generation))
             return match->rule;
     }
