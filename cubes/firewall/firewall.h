@@ -51,8 +51,8 @@ struct firewall_rules {
 struct firewall_chain_state {
     struct firewall_rules now;
     struct firewall_rules next;
-    bool changing;                    /* next is valid */
-    struct firewall_entry *by_fields; /* of now, while changing: a rule that only moves keeps its counters */
+    bool changing;               /* next is valid */
+    struct firewall_entry *gone; /* of now, while changing: one that only moves keeps its counters */
 };
 
 /* Leaves of the firewall itself. */

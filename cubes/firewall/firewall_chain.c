@@ -36,14 +36,11 @@ int firewall_chain_change(struct firewall_chain_state *chain)
     if (!next.entries)
         return -ENOMEM;
     for (size_t i = 0; i < next.n; i++) {
-        struct firewall_entry *entry = chain->now.entries[i], *same;
+        struct firewall_entry *entry = chain->now.entries[i];
 
         next.entries[i] = entry;
         entry->references++;
         entry->kept = true;
-        HASH_FIND_STR(chain->by_fields, entry->fields, same);
-        if (!same)
-            HASH_ADD_KEYPTR(hh, chain->by_fields, entry->fields, strlen(entry->fields), entry);
     }
     chain->next = next;
     chain->changing = true;
@@ -70,12 +67,26 @@ static int rules_set(struct firewall_rules *rules, size_t id, struct firewall_en
     return 0;
 }
 
+/* The rules that have gone from where they were, by what they say. */
+static void gone_collect(struct firewall_chain_state *chain)
+{
+    for (size_t i = 0; i < chain->now.n; i++) {
+        struct firewall_entry *entry = chain->now.entries[i], *same;
+
+        if (entry->kept)
+            continue;
+        HASH_FIND_STR(chain->gone, entry->fields, same);
+        if (!same)
+            HASH_ADD_KEYPTR(hh, chain->gone, entry->fields, strlen(entry->fields), entry);
+    }
+}
+
 /* A rule that has only moved is the one it was, with its counters. */
 static void entry_find_old(const struct firewall_chain_state *chain, struct firewall_entry **entry)
 {
     struct firewall_entry *same;
 
-    HASH_FIND_STR(chain->by_fields, (*entry)->fields, same);
+    HASH_FIND_STR(chain->gone, (*entry)->fields, same);
     if (!same || same->kept)
         return;
     firewall_entry_unrefp(entry);
@@ -90,6 +101,7 @@ int firewall_chain_settle(struct firewall_chain_state *chain, enum firewall_dire
 
     while (next->n && !next->entries[next->n - 1])
         next->n--;
+    gone_collect(chain);
     for (size_t i = 0; i < next->n; i++) {
         if (!next->entries[i])
             return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "chain/rule/id",

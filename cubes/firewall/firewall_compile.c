@@ -61,14 +61,14 @@ static int plan_table(struct firewall_plan *plan, enum firewall_field_kind kind,
 }
 
 static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind, const struct firewall_rule *rules,
-                      uint32_t n)
+                      uint32_t n, uint32_t named)
 {
     _cleanup_(firewall_field_done) struct firewall_field field = {};
     _cleanup_free_ struct firewall_segment *items = NULL;
     struct firewall_segments segments = {};
     int r;
 
-    r = firewall_field_init(&field, kind, rules, n);
+    r = firewall_field_init(&field, kind, rules, n, named);
     if (r < 0)
         return r;
     if (field.n_given)
@@ -130,7 +130,7 @@ static int plan_build(const struct firewall_rule *rules, uint32_t n, const struc
                       struct firewall_lead lead, struct firewall_plan **ret_plan)
 {
     _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
-    uint32_t rest = n - lead.n;
+    uint32_t rest = n - lead.n, named = 0;
     int r;
 
     plan = calloc(1, sizeof(*plan));
@@ -143,8 +143,10 @@ static int plan_build(const struct firewall_rule *rules, uint32_t n, const struc
         r = firewall_lead_build(&plan->store, rules, &lead);
     if (r >= 0)
         r = plan_all(plan, rest);
+    for (uint32_t i = lead.n; i < n; i++)
+        named |= firewall_rule_fields(&rules[i]);
     for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
-        r = plan_field(plan, (enum firewall_field_kind)kind, rules + lead.n, rest);
+        r = plan_field(plan, (enum firewall_field_kind)kind, rules + lead.n, rest, named);
     if (r < 0)
         return r;
     plan->bank.lead = lead;

@@ -115,8 +115,11 @@ enum firewall_field_kind {
     FIREWALL_FIELD_MAX,
 };
 
+/* Fields that the rule has something to say of: bits by enum firewall_field_kind. */
+uint32_t firewall_rule_fields(const struct firewall_rule *rule);
+/* named: fields that any of the rules names; of another one all rules match all values. */
 int firewall_field_init(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rules,
-                        uint32_t n_rules);
+                        uint32_t n_rules, uint32_t named);
 void firewall_field_done(struct firewall_field *field);
 
 /* ---- sweep ---- */

@@ -358,12 +358,43 @@ static int field_add(struct firewall_field *field, enum firewall_field_kind kind
     return r;
 }
 
+uint32_t firewall_rule_fields(const struct firewall_rule *rule)
+{
+    uint64_t key[FIREWALL_KEY_WORDS];
+    uint32_t fields = 0;
+
+    if (rule->source.given)
+        fields |= 1u << FIREWALL_SOURCE4 | 1u << FIREWALL_SOURCE6;
+    if (rule->destination.given)
+        fields |= 1u << FIREWALL_DESTINATION4 | 1u << FIREWALL_DESTINATION6;
+    if (rule->source_ports.given)
+        fields |= 1u << FIREWALL_SOURCE_PORT;
+    if (rule->destination_ports.given)
+        fields |= 1u << FIREWALL_DESTINATION_PORT;
+    if (rule->icmp.given || rule->icmpv6.given)
+        fields |= 1u << FIREWALL_ICMP | 1u << FIREWALL_ICMPV6;
+    if (rule->given & FIREWALL_GIVEN_TCP_FLAGS)
+        fields |= 1u << FIREWALL_TCP_FLAGS;
+    if (rule->given & FIREWALL_GIVEN_DSCP)
+        fields |= 1u << FIREWALL_DSCP;
+    if (rule->given & (FIREWALL_GIVEN_STATE | FIREWALL_GIVEN_FRAGMENT))
+        fields |= 1u << FIREWALL_STATE;
+    if (key_protocol(key, rule))
+        fields |= 1u << FIREWALL_PROTOCOL;
+    return fields;
+}
+
 int firewall_field_init(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rules,
-                        uint32_t n_rules)
+                        uint32_t n_rules, uint32_t named)
 {
     int r = 0;
 
     *field = (struct firewall_field){.max = field_max(kind), .n_rules = n_rules, .index.mask = 1};
+    if (!(named & 1u << kind)) {
+        for (uint32_t i = 0; i < n_rules; i++)
+            firewall_bit_set(field->any, i);
+        return 0;
+    }
     while (field->index.mask < 2 * n_rules)
         field->index.mask = field->index.mask * 2 + 1;
     field->next = calloc(n_rules + 1, sizeof(*field->next));

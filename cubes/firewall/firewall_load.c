@@ -483,7 +483,7 @@ void firewall_applied(struct pcn_cube *cube)
 
         if (!chain->changing)
             continue;
-        HASH_CLEAR(hh, chain->by_fields);
+        HASH_CLEAR(hh, chain->gone);
         slots_put(firewall, &chain->now);
         firewall_rules_done(&chain->now);
         chain->now = chain->next;
@@ -508,7 +508,7 @@ void firewall_abandon(struct firewall *firewall)
 
         if (!chain->changing)
             continue;
-        HASH_CLEAR(hh, chain->by_fields);
+        HASH_CLEAR(hh, chain->gone);
         slots_put(firewall, &chain->next);
         firewall_rules_done(&chain->next);
         chain->changing = false;
