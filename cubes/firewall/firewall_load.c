@@ -294,9 +294,12 @@ static int rules_compile(struct firewall *firewall, const struct firewall_rules 
 {
     const struct firewall_rule fallback = {.action = (uint8_t)rules->fallback, .counter = number, .id = FIREWALL_NONE};
     _cleanup_free_ struct firewall_rule *memory = NULL;
-    struct rule_array array = {};
+    struct rule_array array = {.size = rules->n + 1};
     int r = 0;
 
+    array.rules = malloc(array.size * sizeof(*array.rules));
+    if (!array.rules)
+        return -ENOMEM;
     for (size_t i = 0; i < rules->n && r >= 0; i++) {
         size_t first = array.n;
 
