@@ -138,9 +138,16 @@ static int help_parse(const char *value, enum pcn_help *ret_help, struct pcn_err
                          "query: help is '%.64s'; it must be SHOW, ADD, SET, DEL, NONE or NO_HELP", value);
 }
 
-enum parameter { PARAMETER_HELP, PARAMETER_COMPLETION, PARAMETER_OFFSET, PARAMETER_LIMIT, PARAMETER_MAX };
+enum parameter {
+    PARAMETER_HELP,
+    PARAMETER_COMPLETION,
+    PARAMETER_OFFSET,
+    PARAMETER_LIMIT,
+    PARAMETER_FILTER,
+    PARAMETER_MAX
+};
 
-static const char *const parameters[PARAMETER_MAX] = {"help", "completion", "offset", "limit"};
+static const char *const parameters[PARAMETER_MAX] = {"help", "completion", "offset", "limit", "filter"};
 
 static int parameter_parse(enum parameter parameter, const char *value, struct pcn_request *request,
                            struct pcn_error *error)
@@ -155,10 +162,13 @@ static int parameter_parse(enum parameter parameter, const char *value, struct p
                                  "query: completion is '%.64s'; it takes no value, or true or false", value);
         return 0;
     case PARAMETER_OFFSET:
-        return number_parse("offset", value, 0, &request->offset, error);
+        return number_parse("offset", value, 0, &request->page.offset, error);
+    case PARAMETER_FILTER:
+        request->page.filter = strdup(value);
+        return request->page.filter ? 0 : -ENOMEM;
     case PARAMETER_LIMIT:
     default:
-        return number_parse("limit", value, 1, &request->limit, error);
+        return number_parse("limit", value, 1, &request->page.limit, error);
     }
 }
 
@@ -186,7 +196,8 @@ static int query_parse(const char *query, struct pcn_request *request, struct pc
             parameter++;
         if (parameter == PARAMETER_MAX)
             return pcn_error_set(error, PCN_ERROR_BAD_ATTRIBUTE, "",
-                                 "query: '%.64s' is unknown; there are help, completion, offset and limit", pair);
+                                 "query: '%.64s' is unknown; there are help, completion, offset, limit and filter",
+                                 pair);
         if (seen & 1U << parameter)
             return pcn_error_set(error, PCN_ERROR_BAD_ATTRIBUTE, "", "query: %s is given twice", pair);
         seen |= 1U << parameter;

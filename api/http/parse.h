@@ -12,7 +12,7 @@
 #define PCN_HTTP_BODY_VALUES_MAX (8u << 20)     /* and up to 100 bytes a value: bounds memory to under 1.3 GB */
 
 /*
- * "/polycube/v1/router/r1/ports/p1/?help=SHOW": fills in segments, help, completion, offset and limit.
+ * "/polycube/v1/router/r1/ports/p1/?help=SHOW": fills in segments, help, completion and page.
  * Each segment is decoded by itself, so that %2F stays within a key; '+' is a space, as in Polycube.
  * -ENOENT, error untouched: not below the base path. -EINVAL: error says what is wrong. -ENOMEM.
  * On failure the segments parsed so far are in request: pcn_request_done() frees them.

@@ -123,7 +123,7 @@ struct pcn_state_hooks pcn_member_hooks(const struct pcn_member *member, const c
 }
 
 int pcn_member_show(struct pcn_daemon *daemon, const struct pcn_member *member, const char *base_url,
-                    const char *const *segments, size_t n_segments, uint32_t offset, uint32_t limit, char **ret_text,
+                    const char *const *segments, size_t n_segments, const struct pcn_page *page, char **ret_text,
                     size_t *ret_length, bool *ret_cacheable, struct pcn_error *error)
 {
     struct pcn_state_hooks hooks;
@@ -131,8 +131,8 @@ int pcn_member_show(struct pcn_daemon *daemon, const struct pcn_member *member, 
 
     the_daemon = daemon;
     hooks = pcn_member_hooks(member, base_url, links);
-    hooks.offset = offset;
-    hooks.limit = limit;
+    if (page)
+        hooks.page = *page;
     return pcn_tree_get(member->tree, segments, n_segments, &hooks, ret_text, ret_length, ret_cacheable, error);
 }
 
@@ -151,7 +151,7 @@ static void show_service(struct pcn_daemon *daemon, const struct pcn_service *se
 
         if (cube->kind != service->kind)
             continue;
-        if (pcn_member_show(daemon, pcn_member_of(cube), request->base_url, NULL, 0, 0, 0, &text, &length, &cacheable,
+        if (pcn_member_show(daemon, pcn_member_of(cube), request->base_url, NULL, 0, NULL, &text, &length, &cacheable,
                             NULL) == 0)
             json_array_append_new(cubes, json_loadb(text, length, 0, NULL));
     }
@@ -189,12 +189,13 @@ static bool precondition_failed(struct pcn_answer *answer, const char *why)
 
 static bool target_exists(struct pcn_daemon *daemon, const struct target *target)
 {
+    const struct pcn_page first = {.limit = 1};
     _cleanup_free_ char *text = NULL;
     struct pcn_error error = {};
     bool cacheable;
     size_t length;
 
-    return target->member && pcn_member_show(daemon, target->member, NULL, target->path, target->n, 0, 1, &text,
+    return target->member && pcn_member_show(daemon, target->member, NULL, target->path, target->n, &first, &text,
                                              &length, &cacheable, &error) == 0;
 }
 
@@ -288,8 +289,8 @@ static void get(struct pcn_daemon *daemon, const struct pcn_request *request, co
     char *text = NULL;
     size_t length = 0;
 
-    if (pcn_member_show(daemon, target->member, request->base_url, target->path, target->n, request->offset,
-                        request->limit, &text, &length, &cacheable, &error) < 0) {
+    if (pcn_member_show(daemon, target->member, request->base_url, target->path, target->n, &request->page, &text,
+                        &length, &cacheable, &error) < 0) {
         pcn_answer_error(answer, &error);
         return;
     }
@@ -431,6 +432,16 @@ static void missing_route(struct pcn_daemon *daemon, const struct pcn_request *r
     pcn_answer_error(answer, &error);
 }
 
+static void write_encoded(FILE *stream, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') || strchr("-_.~:", *p))
+            (void)fputc(*p, stream);
+        else
+            (void)fprintf(stream, "%%%02X", *p);
+    }
+}
+
 /* The query, from what was understood of it. */
 static void redirect_query(FILE *stream, const struct pcn_request *request)
 {
@@ -449,12 +460,18 @@ static void redirect_query(FILE *stream, const struct pcn_request *request)
         (void)fprintf(stream, "%ccompletion", separator);
         separator = '&';
     }
-    if (request->offset) {
-        (void)fprintf(stream, "%coffset=%u", separator, request->offset);
+    if (request->page.offset) {
+        (void)fprintf(stream, "%coffset=%u", separator, request->page.offset);
         separator = '&';
     }
-    if (request->limit)
-        (void)fprintf(stream, "%climit=%u", separator, request->limit);
+    if (request->page.limit) {
+        (void)fprintf(stream, "%climit=%u", separator, request->page.limit);
+        separator = '&';
+    }
+    if (request->page.filter) {
+        (void)fprintf(stream, "%cfilter=", separator);
+        write_encoded(stream, request->page.filter);
+    }
 }
 
 static void redirect(const struct pcn_request *request, const struct pcn_cube *cube, struct pcn_answer *answer)
@@ -469,12 +486,7 @@ static void redirect(const struct pcn_request *request, const struct pcn_cube *c
     }
     (void)fprintf(stream, "/polycube/v1/%s/", cube->kind->name);
     for (size_t i = 0; i < request->n_segments; i++) {
-        for (const unsigned char *p = (const unsigned char *)request->segments[i]; *p; p++) {
-            if ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') || strchr("-_.~:", *p))
-                (void)fputc(*p, stream);
-            else
-                (void)fprintf(stream, "%%%02X", *p);
-        }
+        write_encoded(stream, request->segments[i]);
         (void)fputc('/', stream);
     }
     redirect_query(stream, request);

@@ -87,7 +87,7 @@ bool pcn_route_framework(struct pcn_daemon *daemon, const struct pcn_request *re
 void pcn_route_cube(struct pcn_daemon *daemon, const struct pcn_request *request, struct pcn_answer *answer);
 /* The JSON object of a cube, as GET shows it. links_base NULL: without _links. Caller frees. */
 int pcn_member_show(struct pcn_daemon *daemon, const struct pcn_member *member, const char *base_url,
-                    const char *const *segments, size_t n_segments, uint32_t offset, uint32_t limit, char **ret_text,
+                    const char *const *segments, size_t n_segments, const struct pcn_page *page, char **ret_text,
                     size_t *ret_length, bool *ret_cacheable, struct pcn_error *error);
 /* The state hooks of a member; links: buffer of at least 256 bytes for the links' base. */
 struct pcn_state_hooks pcn_member_hooks(const struct pcn_member *member, const char *base_url, char links[256]);

@@ -6,6 +6,7 @@
 #pragma once
 #include <jansson.h>
 #include <model/help.h>
+#include <model/model.h>
 #include <pcn/base.h>
 #include <pcn/error.h>
 
@@ -30,9 +31,8 @@ struct pcn_request {
     bool completion; /* OPTIONS ?completion */
     char *if_match;  /* ETag, quotes included; NULL: none. "*": any */
     char *if_none_match;
-    uint32_t offset; /* ?offset=, ?limit= on lists; limit 0: no limit */
-    uint32_t limit;
-    char base_url[128]; /* "//127.0.0.1:9000/polycube/v1/", in front of _links */
+    struct pcn_page page; /* ?offset=, ?limit=, ?filter= on lists; .filter is owned */
+    char base_url[128];   /* "//127.0.0.1:9000/polycube/v1/", in front of _links */
 };
 
 struct pcn_answer {

@@ -119,7 +119,7 @@ static json_t *cube_object(struct pcn_daemon *daemon, const struct pcn_cube *cub
     bool cacheable;
     size_t length;
 
-    if (pcn_member_show(daemon, pcn_member_of(cube), base_url, NULL, 0, 0, 0, &text, &length, &cacheable, NULL) < 0)
+    if (pcn_member_show(daemon, pcn_member_of(cube), base_url, NULL, 0, NULL, &text, &length, &cacheable, NULL) < 0)
         return NULL;
     return json_loadb(text, length, 0, NULL);
 }

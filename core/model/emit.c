@@ -128,12 +128,42 @@ void pcn_emit_list(struct pcn_emitter *emitter, const char *name)
     emit_open(emitter, '[');
 }
 
+/* Counts an entry; whether it is of the page. */
+static bool page_has_next(struct pcn_emitter *emitter)
+{
+    uint32_t index = emitter->seen++;
+
+    return index >= emitter->offset && (!emitter->limit || index - emitter->offset < emitter->limit);
+}
+
+/* Whether the entry that was written last has all members of the filter. */
+static bool entry_passes(const struct pcn_emitter *emitter)
+{
+    const char *start = emitter->text + emitter->entry + (emitter->entry_comma ? 1 : 0), *name;
+    json_t *entry = json_loadb(start, (size_t)(emitter->text + emitter->length - start), 0, NULL);
+    bool passes = entry != NULL;
+    json_t *wanted;
+
+    json_object_foreach ((json_t *)emitter->filter, name, wanted) {
+        const json_t *value = json_object_get(entry, name);
+        char text[32];
+
+        if (json_is_integer(value))
+            (void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        else
+            (void)snprintf(text, sizeof(text), "%s", json_is_true(value) ? "true" : "false");
+        passes = passes && value && pcn_streq(json_string_value(value) ?: text, json_string_value(wanted));
+    }
+    json_decref(entry);
+    return passes;
+}
+
 void pcn_emit_entry(struct pcn_emitter *emitter)
 {
     if (emitter->paged && emitter->depth == emitter->page_depth) {
-        uint32_t index = emitter->seen++;
-
-        emitter->skipping = index < emitter->offset || (emitter->limit && index - emitter->offset >= emitter->limit);
+        emitter->entry = emitter->length;
+        emitter->entry_comma = emitter->comma;
+        emitter->skipping = !emitter->filter && !page_has_next(emitter);
     }
     emit_name(emitter, NULL);
     emit_open(emitter, '{');
@@ -142,7 +172,14 @@ void pcn_emit_entry(struct pcn_emitter *emitter)
 void pcn_emit_end(struct pcn_emitter *emitter)
 {
     emit_close(emitter);
-    if (!emitter->skipping || emitter->depth != emitter->page_depth)
+    if (!emitter->paged || emitter->depth != emitter->page_depth || emitter->failed)
+        return;
+    if (emitter->filter && (!entry_passes(emitter) || !page_has_next(emitter))) {
+        emitter->length = emitter->entry;
+        emitter->text[emitter->length] = '\0';
+        emitter->comma = emitter->entry_comma;
+    }
+    if (!emitter->skipping)
         return;
     /* The entry left no text; whether the next one needs a comma is seen in what is there. */
     emitter->skipping = false;

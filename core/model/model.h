@@ -111,6 +111,13 @@ int pcn_schema_target(const struct pcn_schema *schema, const char *const *segmen
 /* "GET, PATCH, OPTIONS": verbs that a target takes, for 405 and OPTIONS. Caller frees. */
 char *pcn_schema_allow(const struct pcn_schema *schema, const char *const *segments, size_t n_segments);
 
+/* Entries of a list that are shown: those that pass the filter, from number offset on, at most limit; 0: all. */
+struct pcn_page {
+    uint32_t offset;
+    uint32_t limit;
+    const char *filter; /* "leaf=value,leaf=value": entries with these leaves; NULL: all */
+};
+
 /*
  * The core's own state, by hooks of the caller: base leaves of the cube (uuid, service-name, parent…)
  * and of its ports (uuid, status, tcubes) are asked for here; the kind's by its handlers.
@@ -122,7 +129,7 @@ struct pcn_state_hooks {
     void *data;
     struct pcn_cube *cube_instance; /* given to handlers; NULL: no state is shown */
     const char *links_base;         /* URL of the cube, "//127.0.0.1:9000/polycube/v1/router/r1/", or NULL: no _links */
-    uint32_t offset, limit;
+    struct pcn_page page;
 };
 
 /* The JSON text of what a path leads to, Polycube style. -ENOENT with NOT_FOUND: no such node or entry. Caller frees. */

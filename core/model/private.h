@@ -144,6 +144,10 @@ struct pcn_emitter {
     bool skipping;
     unsigned int page_depth;
     uint32_t offset, limit, seen;
+    /* Members that an entry of the page must have, as text; NULL: none. It is written first, and taken back if it has not. */
+    const json_t *filter;
+    size_t entry;
+    bool entry_comma;
 };
 
 void emit_raw(struct pcn_emitter *emitter, const char *text, size_t length);

@@ -426,18 +426,10 @@ static int show_state(struct show *show, const struct target *target, struct pcn
     return r;
 }
 
-static int show_list(struct show *show, const struct target *target, struct pcn_error *error)
+static int show_all(struct show *show, const struct target *target, struct pcn_error *error)
 {
     int r;
 
-    if (!target->parent && is_config(target->schema) && !has_entries(show, target->schema))
-        return not_there(target, error);
-    show->emitter->paged = true;
-    show->emitter->page_depth = 1;
-    show->emitter->offset = show->hooks->offset;
-    show->emitter->limit = show->hooks->limit;
-    if (!is_config(target->schema) && !has_entries(show, target->schema))
-        return show_state(show, target, error);
     emit_open(show->emitter, '[');
     r = show_entries(show, target->parent, target->schema, target->keys, target->n_keys);
     emit_close(show->emitter);
@@ -445,6 +437,60 @@ static int show_list(struct show *show, const struct target *target, struct pcn_
         return pcn_error_set(error, PCN_ERROR_FAILED, target->path, "%s cannot be read: %s", target->path,
                              strerror(-r));
     return 0;
+}
+
+/* Text by leaf, or NULL where there is no filter. Each leaf must be one of the list's. */
+static int filter_parse(const char *text, const struct lysc_node *list, json_t **ret_filter, struct pcn_error *error)
+{
+    _cleanup_free_ char *copy = text ? strdup(text) : NULL;
+    json_t *filter = text ? json_object() : NULL;
+    char *next = copy, *pair;
+
+    *ret_filter = NULL;
+    if (text && (!copy || !filter)) {
+        json_decref(filter);
+        return -ENOMEM;
+    }
+    while ((pair = strsep(&next, ","))) {
+        char *value = strchr(pair, '=');
+        const struct lysc_node *leaf;
+
+        if (value)
+            *value++ = '\0';
+        leaf = schema_child(list, pair);
+        if (!value || !leaf || leaf->nodetype != LYS_LEAF || json_object_set_new(filter, pair, json_string(value))) {
+            json_decref(filter);
+            return pcn_error_set(
+                error, PCN_ERROR_INVALID_VALUE, "filter",
+                "filter: '%.64s' is not accepted: give leaf=value, with a leaf of %s; more of them behind commas", pair,
+                list->name);
+        }
+    }
+    *ret_filter = filter;
+    return 0;
+}
+
+static int show_list(struct show *show, const struct target *target, struct pcn_error *error)
+{
+    json_t *filter;
+    int r;
+
+    if (!target->parent && is_config(target->schema) && !has_entries(show, target->schema))
+        return not_there(target, error);
+    show->emitter->paged = true;
+    show->emitter->page_depth = 1;
+    show->emitter->offset = show->hooks->page.offset;
+    show->emitter->limit = show->hooks->page.limit;
+    r = filter_parse(show->hooks->page.filter, target->schema, &filter, error);
+    if (r < 0)
+        return r;
+    show->emitter->filter = filter;
+    if (!is_config(target->schema) && !has_entries(show, target->schema))
+        r = show_state(show, target, error);
+    else
+        r = show_all(show, target, error);
+    json_decref(filter);
+    return r;
 }
 
 /* A leaf that is not in the tree: state, or of an entry that a handler shows. */

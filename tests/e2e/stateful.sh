@@ -71,6 +71,9 @@ expect "b may open nothing" fw chain EGRESS set default=DROP
 one_way "accept-established"
 expect "a closed connection is seen" eventually state_is TCP 8080 '["TIME_WAIT"]'
 expect_output "a datagram and its answer" 'REPLIED' states UDP 5353
+expect_output "a part of the flows" '^\[\{"src":"10.0.0.1","dst":"10.0.0.2","l4proto":"UDP",[^}]*\}\]$' \
+    rest GET 'firewall/fw/session-table/?filter=l4proto=UDP,dport=5353&limit=1'
+expect_output "by a leaf that is none" 'give leaf=value, with a leaf of session-table' rest GET 'firewall/fw/session-table/?filter=color=red'
 expect "the same by rules" fw set accept-established=OFF
 expect "a state in a rule" fw chain EGRESS insert id=0 conntrack=ESTABLISHED,RELATED action=ACCEPT
 one_way "conntrack=ESTABLISHED"

@@ -77,8 +77,8 @@ static json_t *request_json(const struct pcn_request *request)
         json_array_append_new(segments, json_string(request->segments[i]));
     json = json_pack("{s:s, s:o, s:i, s:b, s:i, s:i, s:s, s:s?, s:s?}", "verb", verbs[request->verb], "segments",
                      segments, "help", (int)request->help, "completion", request->completion, "offset",
-                     (int)request->offset, "limit", (int)request->limit, "base", request->base_url, "if-match",
-                     request->if_match, "if-none-match", request->if_none_match);
+                     (int)request->page.offset, "limit", (int)request->page.limit, "base", request->base_url,
+                     "if-match", request->if_match, "if-none-match", request->if_none_match);
     if (request->body)
         json_object_set(json, "body", request->body);
     return json;

@@ -137,8 +137,11 @@ static void query_members_are_read(void)
     PCN_REQUIRE_OK(pcn_http_parse_url("/polycube/v1/?help=DEL", &request, &error));
     PCN_CHECK_EQ(request.help, PCN_HELP_DEL);
     PCN_REQUIRE_OK(pcn_http_parse_url("/polycube/v1/?offset=0&limit=4294967295", &request, &error));
-    PCN_CHECK_EQ(request.offset, 0);
-    PCN_CHECK_EQ(request.limit, UINT32_MAX);
+    PCN_CHECK_EQ(request.page.offset, 0);
+    PCN_CHECK_EQ(request.page.limit, UINT32_MAX);
+    PCN_REQUIRE_OK(pcn_http_parse_url("/polycube/v1/?filter=src=10.0.0.1,l4proto=TCP&limit=1", &request, &error));
+    PCN_CHECK_STR(request.page.filter, "src=10.0.0.1,l4proto=TCP");
+    pcn_request_done(&request);
 }
 
 static void bad_query_members_are_refused(void)

@@ -113,8 +113,8 @@ static void a_list_with_entries_of_its_own_asks_the_cube(void)
     probe_close(&probe);
 }
 
-static void pages(struct probe *probe, const char *path, uint32_t offset, uint32_t limit, const char *expected,
-                  unsigned int line)
+static void pages_of(struct probe *probe, const char *path, struct pcn_page page, const char *expected,
+                     unsigned int line)
 {
     struct pcn_state_hooks hooks = probe_state;
     _cleanup_free_ char *text = NULL, *names = NULL;
@@ -122,8 +122,7 @@ static void pages(struct probe *probe, const char *path, uint32_t offset, uint32
     size_t i, size;
     FILE *out = open_memstream(&names, &size);
 
-    hooks.offset = offset;
-    hooks.limit = limit;
+    hooks.page = page;
     text = probe_get(probe, path, &hooks);
     array = text ? json_loads(text, 0, NULL) : NULL;
     pcn_check(json_is_array(array), line, __FILE__, text ? text : "refused");
@@ -138,6 +137,41 @@ static void pages(struct probe *probe, const char *path, uint32_t offset, uint32
     fclose(out);
     json_decref(array);
     pcn_check_string(names, expected, line, __FILE__, path);
+}
+
+static void pages(struct probe *probe, const char *path, uint32_t offset, uint32_t limit, const char *expected,
+                  unsigned int line)
+{
+    pages_of(probe, path, (struct pcn_page){.offset = offset, .limit = limit}, expected, line);
+}
+
+static void lists_are_filtered(void)
+{
+    struct pcn_state_hooks hooks = probe_state;
+    struct probe probe;
+
+    PCN_REQUIRE(probe_open(&probe, body));
+    pages_of(&probe, "rule", (struct pcn_page){.filter = "id=2"}, "2", __LINE__);
+    pages_of(&probe, "rule", (struct pcn_page){.filter = "action=drop,id=2"}, "2", __LINE__);
+    pages_of(&probe, "rule", (struct pcn_page){.filter = "action=drop,id=9"}, "", __LINE__);
+    pages_of(&probe, "rule", (struct pcn_page){.filter = "action=", .limit = 1}, "", __LINE__);
+    pages_of(&probe, "learned", (struct pcn_page){.filter = "mac=m3"}, "m3", __LINE__);
+    pages_of(&probe, "learned", (struct pcn_page){.filter = "age=3,mac=m3", .limit = 1}, "m3", __LINE__);
+    pages_of(&probe, "learned", (struct pcn_page){.filter = "mac=m3", .offset = 1}, "", __LINE__);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const bad[] = {"color=red", "id", "match=1"};
+        _cleanup_free_ char *text = NULL;
+        struct pcn_error error = {};
+        struct probe_path at;
+        bool cacheable;
+        size_t length;
+
+        probe_path(&at, "rule");
+        hooks.page.filter = bad[i];
+        PCN_CHECK_EQ(pcn_tree_get(probe.tree, at.segments, at.n, &hooks, &text, &length, &cacheable, &error), -EINVAL);
+        PCN_CHECK_HAS(error.message, "give leaf=value, with a leaf of rule");
+    }
+    probe_close(&probe);
 }
 
 static void lists_are_shown_in_pages(void)
@@ -331,6 +365,7 @@ static const struct pcn_test tests[] = {
     {.name = "state is shown with the configuration", .run = state_is_shown_with_the_configuration},
     {.name = "the cube is shown whole and in order", .run = the_cube_is_shown_whole_and_in_order},
     {.name = "a list with entries of its own asks the cube", .run = a_list_with_entries_of_its_own_asks_the_cube},
+    {.name = "lists are filtered by the text of their leaves", .run = lists_are_filtered},
     {.name = "lists are shown in pages", .run = lists_are_shown_in_pages},
     {.name = "links lead to members", .run = links_lead_to_members},
     {.name = "only answers without state may be kept", .run = only_answers_without_state_may_be_kept},
