@@ -22,7 +22,7 @@
 #pragma once
 #include <pcn/conntrack_related.bpf.h>
 #include <pcn/conntrack_window.bpf.h>
-#include <pcn/hop.bpf.h>
+#include <pcn/cube.bpf.h>
 
 PCN_INLINE void pcn_ct_invalid(struct pcn_packet *packet, struct pcn_ct *ct)
 {
@@ -146,6 +146,15 @@ PCN_INLINE void pcn_ct_count_traffic(struct pcn_ctx *ctx, const struct pcn_ct *c
     __sync_fetch_and_add(&traffic->bytes[ct->direction & 1], pcn_length(ctx));
 }
 
+/* User space is told of a new flow. */
+__noinline int pcn_ct_tell(struct pcn_ctx *ctx, __u32 slot)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+
+    (void)pcn_slow_path(packet, PCN_CT_RECORD_NEW, slot, 0, 0);
+    return pcn_copy_to_user(ctx);
+}
+
 /*
  * The packet is let through: enters its flow, or moves it on. Not 0: there was no room for a new one, and
  * the settings say that the packet is dropped then.
@@ -160,6 +169,8 @@ PCN_INLINE int pcn_ct_commit(struct pcn_ctx *ctx, struct pcn_packet *packet, str
             packet->ct_slot = ct->slot;
             if (ct->slot == PCN_CT_NO_SLOT)
                 return PCN_READ_ONCE(pcn_ct_settings.drop_when_full);
+            if (PCN_READ_ONCE(pcn_ct_settings.events))
+                (void)pcn_ct_tell(ctx, ct->slot);
         } else if (pcn_unlikely(ct->next == PCN_CT_REOPEN)) {
             pcn_ct_reopen(packet, ct->hash, ct->word, ct->slot);
             ct->direction = 0;

@@ -53,29 +53,37 @@ PCN_INLINE long pcn_load_bytes(struct pcn_ctx *ctx, void *to, __u32 length)
     if (captured <= (size_)) {                                                                                         \
         record = bpf_ringbuf_reserve(&pcn_ring, sizeof(*record) + (size_), 0);                                         \
         if (!record)                                                                                                   \
-            return pcn_drop_count(PCN_DROP_SLOW_PATH_FULL);                                                            \
+            return PCN_DROP_SLOW_PATH_FULL;                                                                            \
         pcn_record_fill(ctx, packet, record, length, captured);                                                        \
         if (captured < 1 || captured > (size_) || pcn_load_bytes(ctx, record + 1, captured)) {                         \
             bpf_ringbuf_discard(record, 0);                                                                            \
-            return pcn_drop_count(PCN_DROP_MALFORMED);                                                                 \
+            return PCN_DROP_MALFORMED;                                                                                 \
         }                                                                                                              \
         bpf_ringbuf_submit(record, 0);                                                                                 \
-        return PCN_ACT_DROP;                                                                                           \
+        return 0;                                                                                                      \
     }
 
-static __noinline int pcn_to_user(struct pcn_ctx *ctx)
+/* A copy: the packet goes on. 0, or the reason why there is none. */
+static __noinline int pcn_copy_to_user(struct pcn_ctx *ctx)
 {
     struct pcn_packet *packet = pcn_packet_get();
     __u32 length = pcn_length(ctx), captured = length;
     struct pcn_record *record;
 
     if (!packet)
-        return pcn_drop_count(PCN_DROP_NO_CONTEXT);
+        return PCN_DROP_NO_CONTEXT;
     if (captured > PCN_CAPTURE_MAX)
         captured = PCN_CAPTURE_MAX;
     PCN_OPAQUE(captured);
     PCN_RECORD_CLASS(256)
     PCN_RECORD_CLASS(2048)
     PCN_RECORD_CLASS(PCN_CAPTURE_MAX)
-    return pcn_drop_count(PCN_DROP_MALFORMED);
+    return PCN_DROP_MALFORMED;
+}
+
+PCN_INLINE int pcn_to_user(struct pcn_ctx *ctx)
+{
+    int failed = pcn_copy_to_user(ctx);
+
+    return failed ? pcn_drop_count(failed) : PCN_ACT_DROP;
 }

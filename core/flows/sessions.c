@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The session table as users see it, and what they take away from it. */
+#include "private.h"
 #include <arpa/inet.h>
-#include <pcn/flows.h>
 #include <stdio.h>
 
 static const char *const flow_names[PCN_CT_FLOW_MAX] = {
@@ -114,21 +114,26 @@ static void emit_protocol(struct pcn_emitter *emitter, uint8_t number)
     pcn_emit_string(emitter, "l4proto", text);
 }
 
-static void emit_flow(struct pcn_emitter *emitter, const struct pcn_flows *flows, const struct pcn_flow *flow,
-                      uint64_t now)
+void flow_emit(struct pcn_emitter *emitter, const struct pcn_flow *flow)
 {
     uint64_t tuple = flow->key.words[4];
     unsigned int version = tuple >> PCN_CT_VERSION_SHIFT & 0xff;
     uint32_t state = pcn_ct_flow_of(flow->word);
     const char *name = state < PCN_CT_FLOW_MAX ? flow_names[state] : NULL;
 
-    pcn_emit_entry(emitter);
     emit_address(emitter, "src", version, &flow->key.words[0]);
     emit_address(emitter, "dst", version, &flow->key.words[2]);
     emit_protocol(emitter, (uint8_t)(tuple >> PCN_CT_PROTOCOL_SHIFT));
     pcn_emit_uint(emitter, "sport", ntohs((uint16_t)tuple));
     pcn_emit_uint(emitter, "dport", ntohs((uint16_t)(tuple >> PCN_CT_DESTINATION_PORT_SHIFT)));
     pcn_emit_string(emitter, "state", name ?: "");
+}
+
+static void emit_session(struct pcn_emitter *emitter, const struct pcn_flows *flows, const struct pcn_flow *flow,
+                         uint64_t now)
+{
+    pcn_emit_entry(emitter);
+    flow_emit(emitter, flow);
     pcn_emit_uint(emitter, "eta", (uint32_t)pcn_ct_left(flow->word, (uint32_t)now) / pcn_clock_hz());
     if (flows->traffic) {
         const struct pcn_ct_traffic *traffic = &flows->traffic[flow->slot];
@@ -168,12 +173,12 @@ int pcn_flows_emit_sessions(struct pcn_flows *flows, const char *const *keys, si
     if (n_keys > 0) {
         if (flow_by_keys(flows, keys, now, &flow) < 0)
             return -ENOENT;
-        emit_flow(emitter, flows, &flow, now);
+        emit_session(emitter, flows, &flow, now);
         return 0;
     }
     for (uint32_t slot = 0; slot < flows->n_slots; slot++)
         if (pcn_flows_get(flows, slot, now, &flow) && is_of_zone(flows, &flow.key))
-            emit_flow(emitter, flows, &flow, now);
+            emit_session(emitter, flows, &flow, now);
     return 0;
 }
 

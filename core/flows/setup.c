@@ -21,7 +21,7 @@ int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting
 
 int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
 {
-    struct pcn_flows flows = {};
+    struct pcn_flows flows = {.events = ret_flows->events, .n_events = ret_flows->n_events};
     size_t traffic_size = 0, size;
     void *traffic, *statistics;
     int r;
@@ -51,6 +51,11 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
     return 0;
 }
 
+void pcn_flows_close(struct pcn_flows *flows)
+{
+    pcn_freep(&flows->events);
+}
+
 void pcn_flows_tick(struct pcn_flows *flows)
 {
     uint32_t n = PCN_MIN(flows->n_slots, SWEEP_MAX);
@@ -69,6 +74,7 @@ void pcn_flows_apply(struct pcn_flows *flows, const struct pcn_node *config, uin
     __atomic_store_n(&settings->zone, zone, __ATOMIC_RELAXED);
     __atomic_store_n(&settings->window_check, pcn_node_bool(config, "window-check", false), __ATOMIC_RELAXED);
     __atomic_store_n(&settings->drop_when_full, drop, __ATOMIC_RELAXED);
+    __atomic_store_n(&settings->events, pcn_node_bool(config, "events", false), __ATOMIC_RELAXED);
 }
 
 static const struct {

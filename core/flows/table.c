@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of flows in user space. */
-#include <pcn/flows.h>
+#include "private.h"
 
 static __u64 *table_place(const struct pcn_flows *flows, uint32_t slot)
 {
@@ -62,9 +62,22 @@ bool pcn_flows_remove(struct pcn_flows *flows, const struct pcn_flow *flow)
     __u64 *place = table_place(flows, flow->slot), word = flow->word;
 
     while (word_is_same_flow(word, flow->word))
-        if (__atomic_compare_exchange_n(place, &word, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(place, &word, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            flow_note(flows, flow, true);
             return true;
+        }
     return false;
+}
+
+/* The key is read while it cannot be another one's: until the place is free. */
+static bool place_free(struct pcn_flows *flows, uint32_t slot, __u64 word)
+{
+    const struct pcn_flow flow = {.slot = slot, .word = word, .key = flows->entries[slot].key};
+
+    if (!__atomic_compare_exchange_n(table_place(flows, slot), &word, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return false;
+    flow_note(flows, &flow, true);
+    return true;
 }
 
 uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, uint64_t now)
@@ -78,8 +91,7 @@ uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, ui
         if (!word || word & PCN_CT_BUSY)
             continue;
         /* A packet that is faster has brought it back to life: then it stays. */
-        if (word_is_live(word, now) ||
-            !__atomic_compare_exchange_n(place, &word, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        if (word_is_live(word, now) || !place_free(flows, (first + i) & (flows->n_slots - 1), word))
             n_live++;
     }
     return n_live;

@@ -36,6 +36,12 @@ int conntrack_session_table_entries(struct pcn_cube *cube, const char *const *ke
     return pcn_flows_emit_sessions(pcn_cube_state(cube), keys, n_keys, emitter);
 }
 
+int conntrack_flow_events_entries(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                  struct pcn_emitter *emitter)
+{
+    return pcn_flows_emit_events(pcn_cube_state(cube), keys, n_keys, emitter);
+}
+
 int conntrack_session_table_forget(struct pcn_cube *cube, const char *const *keys, size_t n_keys)
 {
     return pcn_flows_forget(pcn_cube_state(cube), keys, n_keys);
@@ -54,6 +60,11 @@ int conntrack_delete_action(struct pcn_cube *cube, const char *const *keys, size
 }
 
 /* ---- the instance ---- */
+
+static void conntrack_packet_in(struct pcn_cube *cube, const struct pcn_packet_in *packet)
+{
+    (void)pcn_flows_packet_in(pcn_cube_state(cube), packet);
+}
 
 static void conntrack_tick(struct pcn_cube *cube)
 {
@@ -83,7 +94,11 @@ static int conntrack_create(struct pcn_cube *cube, const struct pcn_node *config
 
 static void conntrack_destroy(struct pcn_cube *cube)
 {
-    free(pcn_cube_state(cube));
+    struct pcn_flows *flows = pcn_cube_state(cube);
+
+    if (flows)
+        pcn_flows_close(flows);
+    free(flows);
 }
 
 PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
@@ -106,5 +121,6 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .configure = conntrack_configure,
     .create = conntrack_create,
     .destroy = conntrack_destroy,
+    .packet_in = conntrack_packet_in,
     .tick = conntrack_tick,
 };

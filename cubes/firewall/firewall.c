@@ -27,6 +27,8 @@ static void firewall_packet_in(struct pcn_cube *cube, const struct pcn_packet_in
     uint8_t answer[FIREWALL_REJECT_MAX];
     size_t size;
 
+    if (pcn_flows_packet_in(&firewall->flows, packet))
+        return;
     if (packet->record.reason == FIREWALL_SLOW_LOG) {
         firewall_log_note(firewall, packet);
         return;
@@ -49,6 +51,7 @@ static void firewall_destroy(struct pcn_cube *cube)
     firewall_sets_done(&firewall->sets);
     free(firewall->slots);
     free(firewall->log);
+    pcn_flows_close(&firewall->flows);
     free(firewall);
     pcn_cube_set_state(cube, NULL);
 }

@@ -305,7 +305,7 @@ __noinline int firewall_log(struct pcn_ctx *ctx, __u32 id, __u32 chain)
         return 0;
     packet->direction = chain;
     (void)pcn_slow_path(packet, FIREWALL_SLOW_LOG, id, chain, 0);
-    return pcn_to_user(ctx);
+    return pcn_copy_to_user(ctx);
 }
 
 /*

@@ -95,6 +95,12 @@ int firewall_session_table_entries(struct pcn_cube *cube, const char *const *key
     return pcn_flows_emit_sessions(flows_of(cube), keys, n_keys, emitter);
 }
 
+int firewall_flow_events_entries(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                 struct pcn_emitter *emitter)
+{
+    return pcn_flows_emit_events(flows_of(cube), keys, n_keys, emitter);
+}
+
 int firewall_session_table_forget(struct pcn_cube *cube, const char *const *keys, size_t n_keys)
 {
     return pcn_flows_forget(flows_of(cube), keys, n_keys);

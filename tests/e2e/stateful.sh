@@ -91,8 +91,12 @@ in_host a timeout 1 curl -s --max-time 1 http://10.0.0.2:8082/ || true
 in_host b ip link set eth0 up
 in_host b ip addr add fd00::2/64 dev eth0 nodad 2>/dev/null || true
 expect "a half-open connection goes" eventually state_is TCP 8082 '[]'
+expect "events" fw set events=true
+expect "of a flow" udp_ask a 10.0.0.2
+expect_output "that is new" '"event":"NEW","src":"10.0.0.1","dst":"10.0.0.2","l4proto":"UDP"' rest GET 'firewall/fw/flow-events/?filter=event=NEW,dport=5353'
 expect "UDP flows are forgotten" fw flush l4proto=UDP
 expect_output "all of them" '^\[\]$' states UDP 5353
+expect_output "which is an event, too" '"event":"ENDED"[^}]*"dport":5353' rest GET 'firewall/fw/flow-events/'
 expect_output "and only these" 'TCP' pctl fw session-table show -json
 
 # ---- LOG, rate, explain ----

@@ -133,6 +133,8 @@ struct pcn_ct_fragment {
 #define PCN_CT_FRAGMENT_STATE_SHIFT 28
 _Static_assert(sizeof(struct pcn_ct_fragment) == 16, "the same on both sides");
 
+#define PCN_CT_RECORD_NEW 0xff00 /* reason of the record that tells of a new flow; words: its slot */
+
 struct pcn_ct_settings {
     __u64 seed; /* of the hash: random, so that nobody can aim at a bucket */
     __u32 bucket_mask;
@@ -141,7 +143,8 @@ struct pcn_ct_settings {
     __u8 window_check;
     __u8 drop_when_full;
     __u8 counting;
-    __u8 pad[3];
+    __u8 events; /* user space is told of each new flow */
+    __u8 pad[2];
     __u32 fragment_timeout; /* jiffies */
     __u32 pad1;
     __u32 timeouts[PCN_CT_FLOWS]; /* jiffies, by state */

@@ -20,8 +20,11 @@ struct pcn_flows {
     struct pcn_ct_settings *settings;
     const struct pcn_ct_statistics *statistics; /* PCN_CPUS_MAX */
     uint32_t n_slots;
-    uint32_t cursor; /* of the sweep */
+    uint32_t cursor;               /* of the sweep */
+    struct pcn_flow_event *events; /* PCN_FLOW_EVENTS; NULL: none was noted yet */
+    uint64_t n_events;
 };
+#define PCN_FLOW_EVENTS 1024
 
 /* A flow, copied. */
 struct pcn_flow {
@@ -34,8 +37,14 @@ struct pcn_flow {
 
 /* Sizes the maps for so many flows; 0: the smallest, where nothing is tracked. */
 PCN_EXPORT int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting);
-/* The maps of a loaded cube, or between reload and switch those of the next programs; a new table gets its seed. */
-PCN_EXPORT int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows);
+/*
+ * The maps of a loaded cube, or between reload and switch those of the next programs; a new table gets its seed.
+ * flows: zeros, or what it was before the reload.
+ */
+PCN_EXPORT int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *flows);
+PCN_EXPORT void pcn_flows_close(struct pcn_flows *flows);
+/* packet_in calls this first: true, the record was about a flow, and is dealt with. */
+PCN_EXPORT bool pcn_flows_packet_in(struct pcn_flows *flows, const struct pcn_packet_in *packet);
 /* The next part of the table: what has expired is taken away. */
 PCN_EXPORT void pcn_flows_tick(struct pcn_flows *flows);
 /* The flow in a place: false where there is none, or it has expired. now: jiffies. */
@@ -59,6 +68,9 @@ PCN_EXPORT int pcn_flows_emit_statistics(struct pcn_flows *flows, struct pcn_emi
 /* session-table. -ENOENT. */
 PCN_EXPORT int pcn_flows_emit_sessions(struct pcn_flows *flows, const char *const *keys, size_t n_keys,
                                        struct pcn_emitter *emitter);
+/* flow-events. -ENOENT. */
+PCN_EXPORT int pcn_flows_emit_events(struct pcn_flows *flows, const char *const *keys, size_t n_keys,
+                                     struct pcn_emitter *emitter);
 PCN_EXPORT int pcn_flows_forget(struct pcn_flows *flows, const char *const *keys, size_t n_keys);
 /* The actions. -EINVAL, with the error set. */
 PCN_EXPORT int pcn_flows_flush(struct pcn_flows *flows, const struct pcn_node *input, struct pcn_emitter *output,

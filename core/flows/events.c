@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* New flows, of which the fast path tells, and ended ones, which are taken away here: the last of them are kept. */
+#include "private.h"
+#include <stdio.h>
+
+void flow_note(struct pcn_flows *flows, const struct pcn_flow *flow, bool ended)
+{
+    struct pcn_flow_event *event;
+
+    if (!__atomic_load_n(&flows->settings->events, __ATOMIC_RELAXED))
+        return;
+    if (!flows->events)
+        flows->events = calloc(PCN_FLOW_EVENTS, sizeof(*flows->events));
+    if (!flows->events)
+        return;
+    event = &flows->events[flows->n_events++ % PCN_FLOW_EVENTS];
+    event->flow = *flow;
+    event->ended = ended;
+    (void)clock_gettime(CLOCK_REALTIME, &event->time);
+}
+
+bool pcn_flows_packet_in(struct pcn_flows *flows, const struct pcn_packet_in *packet)
+{
+    uint32_t slot = packet->record.words[0];
+    struct pcn_flow flow;
+
+    if (packet->record.reason != PCN_CT_RECORD_NEW)
+        return false;
+    if (slot < flows->n_slots && pcn_flows_get(flows, slot, pcn_clock_jiffies(), &flow))
+        flow_note(flows, &flow, false);
+    return true;
+}
+
+int pcn_flows_emit_events(struct pcn_flows *flows, const char *const *keys, size_t n_keys, struct pcn_emitter *emitter)
+{
+    uint64_t end = flows->n_events, first = end > PCN_FLOW_EVENTS ? end - PCN_FLOW_EVENTS : 0;
+
+    if (n_keys > 0) {
+        uint64_t number = strtoull(keys[0], NULL, 10);
+
+        if (number <= first || number > end)
+            return -ENOENT;
+        first = number - 1;
+        end = number;
+    }
+    for (uint64_t i = first; i < end; i++) {
+        const struct pcn_flow_event *event = &flows->events[i % PCN_FLOW_EVENTS];
+        char time[40], text[64];
+        struct tm tm;
+
+        (void)strftime(time, sizeof(time), "%Y-%m-%dT%H:%M:%S", gmtime_r(&event->time.tv_sec, &tm));
+        (void)snprintf(text, sizeof(text), "%s.%03ldZ", time, event->time.tv_nsec / 1000000);
+        pcn_emit_entry(emitter);
+        pcn_emit_uint(emitter, "number", i + 1);
+        pcn_emit_string(emitter, "time", text);
+        pcn_emit_string(emitter, "event", event->ended ? "ENDED" : "NEW");
+        flow_emit(emitter, &event->flow);
+        pcn_emit_end(emitter);
+    }
+    return 0;
+}
