@@ -75,6 +75,17 @@ PCN_INLINE bool pcn_ct_quoted6(struct pcn_ctx *ctx, const struct pcn_packet *pac
     return pcn_ct_quoted(ctx, packet, at, protocol, key);
 }
 
+/* A function of its own: the verifier comes to it once, not once for each kind of header that may be quoted. */
+__noinline __u32 pcn_ct_slot_of(struct pcn_ct_key *key)
+{
+    struct pcn_ct ct;
+
+    if (!key)
+        return PCN_CT_NO_SLOT;
+    pcn_ct_find(key, &ct);
+    return ct.slot;
+}
+
 /*
  * Slot of the flow that an ICMP error is about, or PCN_CT_NO_SLOT. It goes to who sent what it quotes; an error that
  * goes elsewhere is about nothing.
@@ -83,7 +94,6 @@ __noinline __u32 pcn_ct_related(struct pcn_ctx *ctx, const struct pcn_packet *pa
 {
     struct pcn_ct_key key;
     __u32 size = pcn_length(ctx);
-    struct pcn_ct ct;
     bool known;
 
     /* What it quotes need not be linear yet. */
@@ -96,8 +106,7 @@ __noinline __u32 pcn_ct_related(struct pcn_ctx *ctx, const struct pcn_packet *pa
     if (!known || key.words[0] != *(const __u64 *)&packet->destination.v6[0] ||
         key.words[1] != *(const __u64 *)&packet->destination.v6[2])
         return PCN_CT_NO_SLOT;
-    pcn_ct_find(&key, &ct);
-    return ct.slot;
+    return pcn_ct_slot_of(&key);
 }
 
 /* ---- fragments ---- */

@@ -230,25 +230,25 @@ PCN_INLINE bool pcn_ct_may_take(__u64 word, enum pcn_ct_how how, __u32 now)
     return PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1;
 }
 
-/* Takes a place: says busy in its word. */
-PCN_INLINE enum pcn_ct_how pcn_ct_claim(__u64 hash, __u32 now, __u32 *ret_slot)
-{
-#pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 4; attempt++) {
-        __u64 rank = pcn_ct_room(hash, now), *place, word;
+#define PCN_CT_AGAIN 0xfffffffeu /* as a slot: another CPU was faster */
 
-        if (PCN_CT_RANK_HOW(rank) == PCN_CT_HOW_FULL)
-            break;
-        *ret_slot = rank & PCN_CT_RANK_SLOT;
-        place = pcn_ct_word_at(*ret_slot);
-        if (!place)
-            break;
-        word = PCN_READ_ONCE(*place);
-        if (pcn_ct_may_take(word, PCN_CT_RANK_HOW(rank), now) &&
-            __sync_val_compare_and_swap(place, word, pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | PCN_CT_BUSY) == word)
-            return PCN_CT_RANK_HOW(rank);
-    }
-    return PCN_CT_HOW_FULL;
+/* Takes a place: says busy in its word. Its slot; PCN_CT_NO_SLOT: there is none; PCN_CT_AGAIN. */
+PCN_INLINE __u32 pcn_ct_claim(__u64 hash, __u32 now, enum pcn_ct_how *ret_how)
+{
+    __u64 rank = pcn_ct_room(hash, now), *place, word;
+    __u32 slot = rank & PCN_CT_RANK_SLOT;
+
+    *ret_how = PCN_CT_RANK_HOW(rank);
+    if (*ret_how == PCN_CT_HOW_FULL)
+        return PCN_CT_NO_SLOT;
+    place = pcn_ct_word_at(slot);
+    if (!place)
+        return PCN_CT_NO_SLOT;
+    word = PCN_READ_ONCE(*place);
+    if (!pcn_ct_may_take(word, *ret_how, now) ||
+        __sync_val_compare_and_swap(place, word, pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | PCN_CT_BUSY) != word)
+        return PCN_CT_AGAIN;
+    return slot;
 }
 
 /* Fills in a place that is busy, and makes it found. */
@@ -272,18 +272,20 @@ PCN_INLINE void pcn_ct_publish(const struct pcn_packet *packet, __u64 hash, __u3
         place, pcn_ct_word(hash, flow, now + PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)])));
 }
 
-/* Its slot, or PCN_CT_NO_SLOT. Global, so that the verifier looks at it once. */
-__noinline __u32 pcn_ct_create(const struct pcn_packet *packet, __u64 hash, __u32 flow)
+/* Its slot, PCN_CT_NO_SLOT, or PCN_CT_AGAIN. Global, so that the verifier looks at it once. */
+__noinline __u32 pcn_ct_try_create(const struct pcn_packet *packet, __u64 hash, __u32 flow)
 {
     __u32 now = pcn_now(), slot;
     enum pcn_ct_how how;
 
     if (!packet)
         return PCN_CT_NO_SLOT;
-    how = pcn_ct_claim(hash, now, &slot);
-    if (how == PCN_CT_HOW_FULL) {
+    slot = pcn_ct_claim(hash, now, &how);
+    if (slot == PCN_CT_AGAIN)
+        return slot;
+    if (slot == PCN_CT_NO_SLOT) {
         PCN_CT_COUNT(full);
-        return PCN_CT_NO_SLOT;
+        return slot;
     }
     pcn_ct_publish(packet, hash, slot, flow, now);
     PCN_CT_COUNT(created);
@@ -291,6 +293,21 @@ __noinline __u32 pcn_ct_create(const struct pcn_packet *packet, __u64 hash, __u3
         PCN_CT_COUNT(reused);
     else if (how == PCN_CT_HOW_EARLY)
         PCN_CT_COUNT(early_dropped);
+    return slot;
+}
+
+/* Its slot, or PCN_CT_NO_SLOT. */
+PCN_INLINE __u32 pcn_ct_create(const struct pcn_packet *packet, __u64 hash, __u32 flow)
+{
+    __u32 slot = PCN_CT_AGAIN;
+
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 4 && slot == PCN_CT_AGAIN; attempt++)
+        slot = pcn_ct_try_create(packet, hash, flow);
+    if (pcn_unlikely(slot == PCN_CT_AGAIN)) {
+        PCN_CT_COUNT(full);
+        return PCN_CT_NO_SLOT;
+    }
     return slot;
 }
 

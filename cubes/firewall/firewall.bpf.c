@@ -18,13 +18,6 @@ PCN_INLINE enum pcn_verdict firewall_reject(struct pcn_packet *packet)
     return pcn_slow_path(packet, FIREWALL_SLOW_REJECT, packet->l4_offset - packet->l3_offset, packet->l4_protocol, 0);
 }
 
-PCN_INLINE enum pcn_verdict firewall_pass(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
-{
-    if (firewall_settings.tracking && pcn_unlikely(pcn_ct_commit(ctx, packet, ct)))
-        return pcn_drop(packet, FIREWALL_TABLE_FULL);
-    return PCN_PASS;
-}
-
 /* What a twin is asked for. */
 PCN_INLINE void firewall_explain(const struct pcn_packet *packet, const struct firewall_match *match, bool established)
 {
@@ -36,11 +29,32 @@ PCN_INLINE void firewall_explain(const struct pcn_packet *packet, const struct f
                                                               .parsed = 1};
 }
 
+/* What accept-established, the rules and the default say of it. */
+PCN_INLINE enum pcn_verdict firewall_judge(struct pcn_ctx *ctx, struct pcn_packet *packet,
+                                           enum firewall_direction chain)
+{
+    struct firewall_match match = {.rule = FIREWALL_NONE};
+
+    if ((packet->ct_state == PCN_CT_ESTABLISHED || packet->ct_state == PCN_CT_RELATED) &&
+        PCN_READ_ONCE(firewall_data.accept_established)) {
+        firewall_explain(packet, &match, true);
+        return PCN_PASS;
+    }
+    (void)firewall_classify(ctx, packet, chain, 0, &match);
+    firewall_explain(packet, &match, false);
+    firewall_count(ctx, &match);
+    if (match.verdict.action == FIREWALL_ACCEPT)
+        return PCN_PASS;
+    if (match.verdict.action == FIREWALL_REJECT)
+        return firewall_reject(packet);
+    return pcn_drop(packet, match.verdict.action == FIREWALL_LOG ? FIREWALL_TOO_MANY : PCN_DROP_POLICY);
+}
+
 PCN_INLINE enum pcn_verdict firewall_handle(struct pcn_ctx *ctx, struct pcn_packet *packet,
                                             enum firewall_direction chain)
 {
-    struct firewall_match match = {.rule = FIREWALL_NONE};
     __u16 bad = pcn_packet_parse(ctx, packet);
+    enum pcn_verdict verdict;
     struct pcn_ct ct = {};
 
     if (pcn_unlikely(bad))
@@ -51,19 +65,10 @@ PCN_INLINE enum pcn_verdict firewall_handle(struct pcn_ctx *ctx, struct pcn_pack
         packet->zone = 0;
         pcn_ct_lookup(ctx, packet, &ct);
     }
-    if ((packet->ct_state == PCN_CT_ESTABLISHED || packet->ct_state == PCN_CT_RELATED) &&
-        PCN_READ_ONCE(firewall_data.accept_established)) {
-        firewall_explain(packet, &match, true);
-        return firewall_pass(ctx, packet, &ct);
-    }
-    (void)firewall_classify(ctx, packet, chain, 0, &match);
-    firewall_explain(packet, &match, false);
-    firewall_count(ctx, &match);
-    if (match.verdict.action == FIREWALL_ACCEPT)
-        return firewall_pass(ctx, packet, &ct);
-    if (match.verdict.action == FIREWALL_REJECT)
-        return firewall_reject(packet);
-    return pcn_drop(packet, match.verdict.action == FIREWALL_LOG ? FIREWALL_TOO_MANY : PCN_DROP_POLICY);
+    verdict = firewall_judge(ctx, packet, chain);
+    if (firewall_settings.tracking && verdict == PCN_PASS && pcn_unlikely(pcn_ct_commit(ctx, packet, &ct)))
+        return pcn_drop(packet, FIREWALL_TABLE_FULL);
+    return verdict;
 }
 
 PCN_INLINE enum pcn_verdict firewall_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)

@@ -227,16 +227,27 @@ __noinline __u32 firewall_search(const struct firewall_query *query)
     return FIREWALL_MORE | rule;
 }
 
-/* All of it. */
+/* All of it, from rule `from` on. A global function: most searches end with their first call. */
+__noinline __u32 firewall_find_from(struct firewall_query *query, __u32 from)
+{
+    __u32 rule = from | FIREWALL_MORE;
+
+    if (!query)
+        return FIREWALL_NONE;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < FIREWALL_SEARCH_CALLS && rule != FIREWALL_NONE && rule & FIREWALL_MORE; i++) {
+        query->from = rule & ~FIREWALL_MORE;
+        rule = firewall_search(query);
+    }
+    return rule;
+}
+
 PCN_INLINE __u32 firewall_find(struct firewall_query *query)
 {
     __u32 rule = firewall_search(query);
 
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < FIREWALL_SEARCH_CALLS && pcn_unlikely(rule != FIREWALL_NONE && rule & FIREWALL_MORE); i++) {
-        query->from = rule & ~FIREWALL_MORE;
-        rule = firewall_search(query);
-    }
+    if (pcn_unlikely(rule != FIREWALL_NONE && rule & FIREWALL_MORE))
+        return firewall_find_from(query, rule & ~FIREWALL_MORE);
     return rule;
 }
 
@@ -325,15 +336,6 @@ __noinline int firewall_goes_on(struct pcn_ctx *ctx, const struct firewall_match
     return 1;
 }
 
-/* firewall_find(), for what is seldom run: the verifier looks at it once. */
-__noinline __u32 firewall_find_next(struct firewall_query *query, __u32 from)
-{
-    if (!query)
-        return FIREWALL_NONE;
-    query->from = from;
-    return firewall_find(query);
-}
-
 /* From the rule in *match, which may let the search go on, to the one that decides. */
 PCN_INLINE void firewall_go_on(struct pcn_ctx *ctx, struct firewall_query *query, const struct firewall_bank *bank,
                                __u32 chain, struct firewall_match *match)
@@ -344,13 +346,30 @@ PCN_INLINE void firewall_go_on(struct pcn_ctx *ctx, struct firewall_query *query
 
         if (match->rule == FIREWALL_NONE || !firewall_goes_on(ctx, match, chain))
             return;
-        next = firewall_find_next(query, match->rule + 1 - bank->lead.n);
+        next = firewall_find_from(query, match->rule + 1 - bank->lead.n);
         if (next < FIREWALL_LOST)
             next += bank->lead.n;
         PCN_FORGET(next, bank->n_rules);
         firewall_decide(bank, next, match);
     }
     firewall_decide(bank, FIREWALL_LOST, match);
+}
+
+/* By bit vectors. Only these rules may let the search go on. */
+PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_bank *bank,
+                                    const struct pcn_packet *packet, __u32 chain, struct firewall_query *query,
+                                    struct firewall_match *match)
+{
+    __u64 rule;
+
+    firewall_look_up(bank, packet, query);
+    rule = firewall_find(query);
+    if (firewall_settings.lead && rule < FIREWALL_LOST)
+        rule += bank->lead.n;
+    PCN_FORGET(rule, bank->n_rules);
+    firewall_decide(bank, rule, match);
+    if (firewall_settings.go_on && pcn_unlikely(match->verdict.action == FIREWALL_LOG || match->verdict.rate))
+        firewall_go_on(ctx, query, bank, chain, match);
 }
 
 /*
@@ -377,16 +396,10 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
                 query.from = from - bank->lead.n;
             PCN_FORGET(rule, bank->n_rules);
         }
-        if (rule == FIREWALL_NONE && bank->n_blocks) {
-            firewall_look_up(bank, packet, &query);
-            rule = firewall_find(&query);
-            if (firewall_settings.lead && rule < FIREWALL_LOST)
-                rule += bank->lead.n;
-        }
-        PCN_FORGET(rule, generation);
-        firewall_decide(bank, rule, match);
-        if (firewall_settings.go_on && pcn_unlikely(match->verdict.action == FIREWALL_LOG || match->verdict.rate))
-            firewall_go_on(ctx, &query, bank, chain, match);
+        if (rule == FIREWALL_NONE && bank->n_blocks)
+            firewall_search_all(ctx, bank, packet, chain, &query, match);
+        else
+            firewall_decide(bank, rule, match);
         if (pcn_likely(PCN_READ_ONCE(firewall_data.generation[chain]) == generation))
             return match->rule;
     }
