@@ -5,7 +5,7 @@
 
 static const struct pcn_reason reasons[] = {
     {"table-full", "it opens a flow, and there is no room: see when-full"},
-    {"too-many-continue", "32 rules in a row only log, or their rates are spent"},
+    {"too-many-continue", "more than 32 rules for it only log, or their rates are spent"},
 };
 
 static int firewall_create(struct pcn_cube *cube, const struct pcn_node *config, struct pcn_error *error)

@@ -172,7 +172,7 @@ PCN_INLINE __u64 firewall_group(const struct firewall_vectors *vectors, __u32 at
     return bits;
 }
 
-#define FIREWALL_LOST (FIREWALL_NONE - 1) /* as a rule: FIREWALL_CONTINUES_MAX rules let the search go on */
+#define FIREWALL_LOST (FIREWALL_NONE - 1) /* as a rule: the search went on too often */
 
 /* Blocks and groups that one call of firewall_search() looks at; and calls, so that all can be. */
 #define FIREWALL_SEARCH_STEPS 18
@@ -320,44 +320,52 @@ __noinline int firewall_log(struct pcn_ctx *ctx, __u32 id, __u32 chain)
 }
 
 /*
- * Whether the search goes on behind the rule that was found: its rate is spent, or it only logs. A global
- * function: seldom run, and the stack of the caller's has no room for more.
+ * Whether the search goes on behind this rule: its rate is spent, or it only logs. bank: chain << 1 | its number. Global
+ * functions, here and below: seldom run, and the stack of the others has no room for more.
  */
-__noinline int firewall_goes_on(struct pcn_ctx *ctx, const struct firewall_match *match, __u32 chain)
+__noinline int firewall_goes_on(struct pcn_ctx *ctx, __u32 rule, __u32 bank)
 {
-    if (!match)
+    struct firewall_match match;
+
+    firewall_decide(&firewall_data.banks[bank >> 1 & 1][bank & 1], rule, &match);
+    if (match.rule == FIREWALL_NONE)
         return 0;
-    if (!firewall_take(&match->verdict))
+    if (!firewall_take(&match.verdict))
         return 1;
-    if (match->verdict.action != FIREWALL_LOG)
+    if (match.verdict.action != FIREWALL_LOG)
         return 0;
-    firewall_count(ctx, match);
-    (void)firewall_log(ctx, match->verdict.id, chain);
+    firewall_count(ctx, &match);
+    (void)firewall_log(ctx, match.verdict.id, bank >> 1);
     return 1;
 }
 
-/* From the rule in *match, which may let the search go on, to the one that decides. */
-PCN_INLINE void firewall_go_on(struct pcn_ctx *ctx, struct firewall_query *query, const struct firewall_bank *bank,
-                               __u32 chain, struct firewall_match *match)
+/* From a rule that may let the search go on to the one that decides, or FIREWALL_LOST. One loop for rules and calls. */
+__noinline __u32 firewall_go_on(struct pcn_ctx *ctx, struct firewall_query *query, __u32 rule, __u32 bank)
 {
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < FIREWALL_CONTINUES_MAX; i++) {
-        __u64 next;
+    __u32 lead = firewall_data.banks[bank >> 1 & 1][bank & 1].lead.n;
+    __u64 next = rule;
 
-        if (match->rule == FIREWALL_NONE || !firewall_goes_on(ctx, match, chain))
-            return;
-        next = firewall_find_from(query, match->rule + 1 - bank->lead.n);
-        if (next < FIREWALL_LOST)
-            next += bank->lead.n;
-        PCN_FORGET(next, bank->n_rules);
-        firewall_decide(bank, next, match);
+    if (!query)
+        return FIREWALL_LOST;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < FIREWALL_CONTINUES_MAX + FIREWALL_SEARCH_CALLS; i++) {
+        if (next == FIREWALL_NONE || !(next & FIREWALL_MORE)) {
+            if (!firewall_goes_on(ctx, next, bank))
+                return next;
+            next += 1 - lead;
+        }
+        query->from = next & ~FIREWALL_MORE;
+        next = firewall_search(query);
+        if (!(next & FIREWALL_MORE))
+            next += lead;
+        PCN_FORGET(next, lead);
     }
-    firewall_decide(bank, FIREWALL_LOST, match);
+    return FIREWALL_LOST;
 }
 
-/* By bit vectors. Only these rules may let the search go on. */
+/* By bit vectors. Only these rules may let the search go on. number: of the bank, as firewall_go_on() takes it. */
 PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_bank *bank,
-                                    const struct pcn_packet *packet, __u32 chain, struct firewall_query *query,
+                                    const struct pcn_packet *packet, __u32 number, struct firewall_query *query,
                                     struct firewall_match *match)
 {
     __u64 rule;
@@ -369,7 +377,7 @@ PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_b
     PCN_FORGET(rule, bank->n_rules);
     firewall_decide(bank, rule, match);
     if (firewall_settings.go_on && pcn_unlikely(match->verdict.action == FIREWALL_LOG || match->verdict.rate))
-        firewall_go_on(ctx, query, bank, chain, match);
+        firewall_decide(bank, firewall_go_on(ctx, query, rule, number), match);
 }
 
 /*
@@ -397,7 +405,7 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
             PCN_FORGET(rule, bank->n_rules);
         }
         if (rule == FIREWALL_NONE && bank->n_blocks)
-            firewall_search_all(ctx, bank, packet, chain, &query, match);
+            firewall_search_all(ctx, bank, packet, chain << 1 | (generation & 1), &query, match);
         else
             firewall_decide(bank, rule, match);
         if (pcn_likely(PCN_READ_ONCE(firewall_data.generation[chain]) == generation))

@@ -212,6 +212,6 @@ enum firewall_slow {
 /* Drop reasons. */
 enum firewall_reason {
     FIREWALL_TABLE_FULL = PCN_DROP_KIND_FIRST,
-    FIREWALL_TOO_MANY, /* FIREWALL_CONTINUES_MAX rules let the search go on */
+    FIREWALL_TOO_MANY, /* more than FIREWALL_CONTINUES_MAX rules let the search go on */
 };
-#define FIREWALL_CONTINUES_MAX 32
+#define FIREWALL_CONTINUES_MAX 32 /* so many may, at least */

@@ -367,7 +367,7 @@ static void test_goes_on_to_default(void)
 
 static void test_too_many(void)
 {
-    struct firewall_rule rules[FIREWALL_CONTINUES_MAX + 1];
+    struct firewall_rule rules[100];
 
     for (size_t i = 0; i < PCN_ARRAY_SIZE(rules); i++)
         rules[i] = to_80(FIREWALL_LOG, 1);
@@ -375,9 +375,9 @@ static void test_too_many(void)
     {
         struct pcn_frame_spec spec = tcp_spec(80);
 
-        rules_set(wall, rules, FIREWALL_CONTINUES_MAX - 1, &fallback_accept);
+        rules_set(wall, rules, FIREWALL_CONTINUES_MAX, &fallback_accept);
         PCN_CHECK_EQ(give_spec(wall, &spec), PASSED);
-        rules_set(wall, rules, FIREWALL_CONTINUES_MAX + 1, &fallback_accept);
+        rules_set(wall, rules, PCN_ARRAY_SIZE(rules), &fallback_accept);
         (void)give_spec(wall, &spec);
         PCN_CHECK_EQ(pcn_fast_drops(&wall->fast, FIREWALL_TOO_MANY), 1);
     }
@@ -456,7 +456,7 @@ static const struct pcn_test tests[] = {
     {"REJECT is sent up with where its headers are", test_reject},
     {"LOG and a spent rate let the search go on", test_goes_on},
     {"to the default behind the last rule", test_goes_on_to_default},
-    {"32 times", test_too_many},
+    {"32 times, but not for ever", test_too_many},
     {"what is let through opens a flow, what is dropped does not", test_tracking},
     {"a dry run says the rule and leaves nothing", test_dry_run},
 };
