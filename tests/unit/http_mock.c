@@ -38,6 +38,7 @@ void pcn_request_done(struct pcn_request *request)
         free(request->segments[i]);
     json_decref(request->body);
     free(request->if_match);
+    free((char *)request->page.filter);
     free(request->if_none_match);
     *request = (struct pcn_request){};
 }
