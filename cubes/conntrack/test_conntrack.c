@@ -109,10 +109,10 @@ static struct tracker *tracker_new(bool xdp, uint32_t n_buckets)
     return tracker_new_as(xdp, n_buckets, (struct pcn_cube_identity){});
 }
 
-#define FOR_BOTH(tracker_, n_buckets_)                                                                                 \
+#define FOR_BOTH(n_buckets_)                                                                                           \
     for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \
-        for (_cleanup_(tracker_freep) struct tracker *tracker_ = tracker_new(xdp_, n_buckets_); tracker_;              \
-             tracker_freep(&tracker_))
+        for (_cleanup_(tracker_freep) struct tracker *tracker = tracker_new(xdp_, n_buckets_); tracker;                \
+             tracker_freep(&tracker))
 
 /* ---- packets ---- */
 
@@ -215,7 +215,7 @@ static struct pcn_ct_statistics statistics(struct tracker *tracker)
 
 static void test_tcp_open_close(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         for (int v6 = 0; v6 < 2; v6++) {
             PCN_CHECK_EQ(tcp(tracker, false, v6, SYN), PCN_CT_NEW);
@@ -243,7 +243,7 @@ static void test_tcp_open_close(void)
 
 static void test_tcp_close_by_other(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         handshake(tracker, false);
         PCN_CHECK_EQ(tcp(tracker, true, false, FIN | ACK), PCN_CT_ESTABLISHED);
@@ -255,7 +255,7 @@ static void test_tcp_close_by_other(void)
 
 static void test_tcp_simultaneous(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         PCN_CHECK_EQ(tcp(tracker, false, false, SYN), PCN_CT_NEW);
         PCN_CHECK_EQ(tcp(tracker, true, false, SYN), PCN_CT_ESTABLISHED);
@@ -269,7 +269,7 @@ static void test_tcp_simultaneous(void)
 
 static void test_tcp_reset(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         handshake(tracker, false);
         PCN_CHECK_EQ(tcp(tracker, true, false, RST), PCN_CT_ESTABLISHED);
@@ -293,7 +293,7 @@ static void test_tcp_out_of_state(void)
 {
     static const uint8_t flags[] = {SYN | ACK, ACK, FIN | ACK, RST, RST | ACK, SYN | FIN, SYN | RST, FIN, 0};
 
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         for (size_t i = 0; i < PCN_ARRAY_SIZE(flags); i++) {
             struct pcn_frame frame = pcn_frame_tcp(A4, B4, 1000, 80, flags[i] ?: 0x20);
@@ -333,7 +333,7 @@ static void test_tcp_window(void)
 {
     const uint32_t a = 0xfffffff0, b = 5000; /* A's wraps */
 
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         tracker->table.settings->window_check = 1;
         PCN_CHECK_EQ(segment(tracker, false, SYN, a, 0, 0), PCN_CT_NEW);
@@ -359,7 +359,7 @@ static void test_tcp_window(void)
 
 static void test_udp(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         for (int v6 = 0; v6 < 2; v6++) {
             PCN_CHECK_EQ(udp(tracker, false, v6), PCN_CT_NEW);
@@ -377,7 +377,7 @@ static void test_udp(void)
 
 static void test_echo(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         for (int v6 = 0; v6 < 2; v6++) {
             PCN_CHECK_EQ(echo(tracker, true, v6, true, 5), PCN_CT_INVALID);
@@ -395,7 +395,7 @@ static void test_echo(void)
 
 static void test_other(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         struct pcn_frame there = pcn_frame_make(
             &(struct pcn_frame_spec){.source = A4, .destination = B4, .protocol = 47, .payload_length = 20});
@@ -431,7 +431,7 @@ static int error_about(struct tracker *tracker, const struct pcn_frame *quoted, 
 
 static void test_related(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         for (int v6 = 0; v6 < 2; v6++) {
             const char *a = v6 ? A6 : A4, *b = v6 ? B6 : B4;
@@ -473,7 +473,7 @@ static int fragment(struct tracker *tracker, bool v6, uint16_t id, uint16_t offs
 
 static void test_fragments(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         for (int v6 = 0; v6 < 2; v6++) {
             uint32_t slot;
@@ -499,7 +499,7 @@ static void test_fragments(void)
 
 static void test_timeouts(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         uint64_t before, deadline;
 
@@ -526,7 +526,7 @@ static void test_timeouts(void)
 
 static void test_zones(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         handshake(tracker, false);
         tracker->table.settings->zone = 7;
@@ -651,7 +651,7 @@ static void test_counting(void)
 
 static void test_table(void)
 {
-    FOR_BOTH(tracker, 64)
+    FOR_BOTH(64)
     {
         struct pcn_flows *table = &tracker->table;
         struct pcn_ct_key key = {

@@ -98,12 +98,12 @@ static struct wall *wall_new_as(bool xdp, uint32_t used, struct pcn_cube_identit
     return wall;
 }
 
-/* For TC, then XDP: with all fields, and `more_`. */
-#define FOR_BOTH(wall_, more_)                                                                                         \
+/* For TC, then XDP: `wall`, with all fields and `more_`. */
+#define FOR_BOTH(more_)                                                                                                \
     for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \
-        for (_cleanup_(wall_freep) struct wall *wall_ =                                                                \
+        for (_cleanup_(wall_freep) struct wall *wall =                                                                 \
                  wall_new_as(xdp_, FIREWALL_USES_ALL | (more_), (struct pcn_cube_identity){});                         \
-             wall_; wall_freep(&wall_))
+             wall; wall_freep(&wall))
 
 /* ---- rules ---- */
 
@@ -180,7 +180,7 @@ static void test_verdicts(void)
 {
     const struct firewall_rule rules[] = {to_80(FIREWALL_DROP, 1)};
 
-    FOR_BOTH(wall, 0)
+    FOR_BOTH(0)
     {
         const struct pcn_frame web = pcn_frame_tcp(A, B, 1000, 80, SYN), other = pcn_frame_tcp(A, B, 1000, 81, SYN);
         uint64_t bytes;
@@ -206,7 +206,7 @@ static void test_malformed(void)
     static const uint32_t faults[] = {PCN_FAULT_IP_VERSION,   PCN_FAULT_IHL_SHORT,   PCN_FAULT_IHL_LONG,
                                       PCN_FAULT_LENGTH_SHORT, PCN_FAULT_LENGTH_LONG, PCN_FAULT_TCP_OFFSET};
 
-    FOR_BOTH(wall, 0)
+    FOR_BOTH(0)
     {
         const struct pcn_frame arp = pcn_frame_arp_request("02:00:00:00:00:01", A, B);
         uint64_t bytes, n = 0;
@@ -237,7 +237,7 @@ static void test_vlans(void)
 {
     const struct firewall_rule rules[] = {to_80(FIREWALL_DROP, 1)};
 
-    FOR_BOTH(wall, 0)
+    FOR_BOTH(0)
     {
         rules_set(wall, rules, 1, &fallback_accept);
         for (unsigned int n = 1; n <= 2; n++) {
@@ -257,7 +257,7 @@ static void test_extensions(void)
 {
     const struct firewall_rule rules[] = {to_80(FIREWALL_DROP, 1)};
 
-    FOR_BOTH(wall, 0)
+    FOR_BOTH(0)
     {
         rules_set(wall, rules, 1, &fallback_accept);
         for (unsigned int n = 0; n <= 6; n++) {
@@ -280,7 +280,7 @@ static void test_fragments(void)
 {
     const struct firewall_rule rules[] = {to_80(FIREWALL_DROP, 1)};
 
-    FOR_BOTH(wall, 0)
+    FOR_BOTH(0)
     {
         for (int v6 = 0; v6 < 2; v6++) {
             struct pcn_frame_spec spec = tcp_spec(80);
@@ -304,7 +304,7 @@ static void test_reject(void)
 {
     const struct firewall_rule rules[] = {to_80(FIREWALL_REJECT, 1)};
 
-    FOR_BOTH(wall, 0)
+    FOR_BOTH(0)
     {
         struct pcn_frame_spec spec = tcp_spec(80);
 
@@ -326,7 +326,7 @@ static void test_goes_on(void)
     rules[0].burst = 1;
     rules[1].rate = 1;
     rules[1].burst = 3;
-    FOR_BOTH(wall, FIREWALL_USES_CONTINUE)
+    FOR_BOTH(FIREWALL_USES_CONTINUE)
     {
         struct pcn_frame_spec spec = tcp_spec(80);
         uint64_t bytes;
@@ -352,7 +352,7 @@ static void test_goes_on_to_default(void)
 {
     const struct firewall_rule rule = {.action = FIREWALL_LOG, .counter = 1, .rate = 1, .burst = 1};
 
-    FOR_BOTH(wall, FIREWALL_USES_CONTINUE)
+    FOR_BOTH(FIREWALL_USES_CONTINUE)
     {
         struct pcn_frame_spec spec = tcp_spec(80);
         uint64_t bytes;
@@ -371,7 +371,7 @@ static void test_too_many(void)
 
     for (size_t i = 0; i < PCN_ARRAY_SIZE(rules); i++)
         rules[i] = to_80(FIREWALL_LOG, 1);
-    FOR_BOTH(wall, FIREWALL_USES_CONTINUE)
+    FOR_BOTH(FIREWALL_USES_CONTINUE)
     {
         struct pcn_frame_spec spec = tcp_spec(80);
 
@@ -388,7 +388,7 @@ static void test_tracking(void)
 {
     const struct firewall_rule rules[] = {to_80(FIREWALL_ACCEPT, 1)};
 
-    FOR_BOTH(wall, FIREWALL_USES_TRACKING)
+    FOR_BOTH(FIREWALL_USES_TRACKING)
     {
         const struct pcn_frame syn = pcn_frame_tcp(A, B, 1000, 80, SYN),
                                answer = pcn_frame_tcp(B, A, 80, 1000, SYN | ACK);
