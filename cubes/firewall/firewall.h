@@ -39,6 +39,11 @@ int firewall_entry_new(const struct pcn_node *fields, const char *path, struct f
                        struct pcn_error *error);
 /* The JSON members alone. The caller frees. */
 int firewall_entry_fields(const struct pcn_node *fields, char **ret_fields);
+#define FIREWALL_TEXT_MAX 4096 /* of a leaf: as in the model */
+/* A leaf but the description, as it was configured; false: it was not. */
+bool firewall_entry_text(const struct firewall_entry *entry, const char *leaf, char *ret_text, size_t size);
+/* All leaves but the id. */
+void firewall_entry_emit(const struct firewall_entry *entry, struct pcn_emitter *emitter);
 void firewall_entry_unrefp(struct firewall_entry **entry);
 
 struct firewall_rules {

@@ -44,6 +44,42 @@ int firewall_entry_fields(const struct pcn_node *fields, char **ret_fields)
     return fclose(file) ? -ENOMEM : 0;
 }
 
+/* Numbers as numbers: ports may be the one or the other. */
+static void emit_field(struct pcn_emitter *emitter, const char *leaf, const char *text)
+{
+    if (text[strspn(text, "0123456789")] == '\0' && text[0] && strlen(text) < 8 &&
+        (pcn_streq(leaf, "sport") || pcn_streq(leaf, "dport") || pcn_streq(leaf, "rate") || pcn_streq(leaf, "burst")))
+        pcn_emit_uint(emitter, leaf, strtoul(text, NULL, 10));
+    else
+        pcn_emit_string(emitter, leaf, text);
+}
+
+bool firewall_entry_text(const struct firewall_entry *entry, const char *leaf, char *ret_text, size_t size)
+{
+    char wanted[32];
+    const char *at;
+
+    (void)snprintf(wanted, sizeof(wanted), "\"%s\": \"", leaf);
+    at = strstr(entry->fields, wanted);
+    at = at ? at + strlen(wanted) : "";
+    (void)snprintf(ret_text, size, "%.*s", (int)strcspn(at, "\""), at);
+    return at[0];
+}
+
+void firewall_entry_emit(const struct firewall_entry *entry, struct pcn_emitter *emitter)
+{
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(leaves); i++) {
+        char text[FIREWALL_TEXT_MAX + 1];
+
+        /* It may hold quotation marks. */
+        if (pcn_streq(leaves[i], "description"))
+            pcn_emit_string(emitter, "description", entry->description);
+        else if (firewall_entry_text(entry, leaves[i], text, sizeof(text)) && !pcn_streq(leaves[i], "action"))
+            emit_field(emitter, leaves[i], text);
+    }
+    pcn_emit_string(emitter, "action", firewall_action_names[entry->rule.action]);
+}
+
 /* ---- what it matches ---- */
 
 static enum firewall_action read_action(const char *text)

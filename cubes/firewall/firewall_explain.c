@@ -238,18 +238,6 @@ static const char *entry_differs(struct firewall *firewall, const struct firewal
     return differs;
 }
 
-/* A member of the rule as it was configured: `"name": "value"`; the value, or "". */
-static void field_text(const struct firewall_entry *entry, const char *name, char *text, size_t size)
-{
-    char wanted[32];
-    const char *at;
-
-    (void)snprintf(wanted, sizeof(wanted), "\"%s\": \"", name);
-    at = strstr(entry->fields, wanted);
-    at = at ? at + strlen(wanted) : "";
-    (void)snprintf(text, size, "%.*s", (int)strcspn(at, "\""), at);
-}
-
 static void emit_earlier(struct firewall *firewall, const struct firewall_rules *rules, size_t end,
                          const struct packet *packet, struct pcn_emitter *output)
 {
@@ -260,7 +248,7 @@ static void emit_earlier(struct firewall *firewall, const struct firewall_rules 
         char text[128] = "";
 
         if (differs)
-            field_text(entry, differs, text, sizeof(text));
+            firewall_entry_text(entry, differs, text, sizeof(text));
         pcn_emit_entry(output);
         pcn_emit_uint(output, "id", i);
         pcn_emit_string(output, "differs", differs ?: entry->rule.action == FIREWALL_LOG ? "LOG" : "rate");

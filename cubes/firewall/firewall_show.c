@@ -36,9 +36,12 @@ int firewall_chain_stats_entries(struct pcn_cube *cube, const char *const *keys,
         pcn_emit_entry(emitter);
         pcn_emit_uint(emitter, "id", i);
         emit_counter(firewall, entry ? entry->rule.counter : (uint32_t)number, emitter);
-        if (!entry || entry->description)
-            pcn_emit_string(emitter, "description", entry ? entry->description : "Default Policy");
-        pcn_emit_string(emitter, "action", firewall_action_names[entry ? entry->rule.action : rules->fallback]);
+        if (entry) {
+            firewall_entry_emit(entry, emitter);
+        } else {
+            pcn_emit_string(emitter, "description", "Default Policy");
+            pcn_emit_string(emitter, "action", firewall_action_names[rules->fallback]);
+        }
         pcn_emit_end(emitter);
     }
     return 0;

@@ -48,6 +48,9 @@ expect "a rule still lets through" from_a
 expect_output "the chain is replaced" "^20[014]$" rest PUT firewall/fw/chain/INGRESS/rule/ -d '[{"id": 0, "l4proto": "TCP", "dport": "5000-5010,80", "tcpflags": "SYN,!ACK"}]'
 expect_output "as it was given" '"5000-5010,80"' fw chain INGRESS rule show -json
 expect "what it does not have is dropped" blocked from_a
+expect_output "the counters tell the rule" '"l4proto":"TCP","dport":"5000-5010,80","tcpflags":"SYN,!ACK","action":"DROP"' rest GET firewall/fw/chain/INGRESS/stats/0/
+expect "an old value of the default" fw chain INGRESS set default=LOG
+expect "lets through" from_a
 expect "the default is ACCEPT again" fw chain INGRESS set default=ACCEPT
 expect "and all goes through" from_a
 
