@@ -103,7 +103,9 @@ PCN_INLINE void firewall_look_up(const struct firewall_bank *bank, const struct 
         kind |= FIREWALL_PROTOCOL_LATER;
     if (packet->ip_version == 6) {
         kind |= FIREWALL_PROTOCOL_V6;
-        if (firewall_settings.source || firewall_settings.destination) {
+        FIREWALL_WORD(source, bank->source6)
+        FIREWALL_WORD(destination, bank->destination6)
+        if (firewall_settings.prefix6) {
             __u64 words = firewall_find6(packet, first, bank->source6, bank->destination6);
 
             query->source = words;
@@ -404,7 +406,7 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
                 query.from = from - bank->lead.n;
             PCN_FORGET(rule, bank->n_rules);
         }
-        if (rule == FIREWALL_NONE && bank->n_blocks)
+        if (firewall_settings.rules && rule == FIREWALL_NONE && bank->n_blocks)
             firewall_search_all(ctx, bank, packet, chain << 1 | (generation & 1), &query, match);
         else
             firewall_decide(bank, rule, match);

@@ -152,6 +152,10 @@ static int plan_build(const struct firewall_rule *rules, uint32_t n, const struc
     plan->bank.lead = lead;
     if (lead.n)
         plan->sizes.used |= FIREWALL_USES_LEAD;
+    if (rest)
+        plan->sizes.used |= FIREWALL_USES_RULES;
+    if ((plan->bank.source6 | plan->bank.destination6) & LBVS_WORD_NODE)
+        plan->sizes.used |= FIREWALL_USES_PREFIX6;
     *ret_plan = TAKE_PTR(plan);
     return 0;
 }
@@ -267,6 +271,8 @@ struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters,
         .go_on = !!(used & FIREWALL_USES_CONTINUE),
         .tracking = !!(used & FIREWALL_USES_TRACKING),
         .lead = !!(used & FIREWALL_USES_LEAD),
+        .prefix6 = !!(used & FIREWALL_USES_PREFIX6),
+        .rules = !!(used & FIREWALL_USES_RULES),
         .counters_stride = counters,
         .hz = hz,
     };

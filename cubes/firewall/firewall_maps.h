@@ -50,12 +50,14 @@ enum firewall_action {
 #define FIREWALL_USES_TCP_FLAGS (1u << 5)
 #define FIREWALL_USES_ICMP (1u << 6)
 #define FIREWALL_USES_DSCP (1u << 7)
-#define FIREWALL_USES_STATE (1u << 8) /* or fragment */
-#define FIREWALL_USES_LEAD (1u << 9)  /* rules at the head are found by hash */
-#define FIREWALL_USES_ALL ((1u << 10) - 1)
+#define FIREWALL_USES_STATE (1u << 8)   /* or fragment */
+#define FIREWALL_USES_PREFIX6 (1u << 9) /* tries of IPv6 that branch */
+#define FIREWALL_USES_LEAD (1u << 10)   /* rules at the head are found by hash */
+#define FIREWALL_USES_RULES (1u << 11)  /* there are others */
+#define FIREWALL_USES_ALL ((1u << 12) - 1)
 /* And what else is loaded only where it is needed. */
-#define FIREWALL_USES_CONTINUE (1u << 10) /* a rule may let the search go on: LOG, a rate */
-#define FIREWALL_USES_TRACKING (1u << 11)
+#define FIREWALL_USES_CONTINUE (1u << 12) /* a rule may let the search go on: LOG, a rate */
+#define FIREWALL_USES_TRACKING (1u << 13)
 
 /*
  * Variable of .rodata, set before load: the verifier removes what is not used.
@@ -74,10 +76,13 @@ struct firewall_settings {
     __u8 go_on;
     __u8 tracking;
     __u8 lead;
+    __u8 prefix6;
+    __u8 rules;
+    __u8 pad[2];
     __u32 counters_stride; /* slots of a CPU */
     __u32 hz;              /* jiffies in a second */
 };
-_Static_assert(sizeof(struct firewall_settings) == 20, "the same on both sides");
+_Static_assert(sizeof(struct firewall_settings) == 24, "the same on both sides");
 
 /* What a rule says is to be done, and the default: an array in the arena, by number of the rule. */
 struct firewall_verdict {

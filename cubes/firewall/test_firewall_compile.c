@@ -199,17 +199,20 @@ static void test_differential_tc(void)
 /* Each field alone, and each left out: what the verifier removed must not be missed. */
 static void test_fields(void)
 {
-    for (uint32_t bit = 1; bit <= FIREWALL_USES_ALL; bit <<= 1) {
-        /* Ports, flags and ICMP want the protocol, too. */
-        uint32_t alone = bit & (FIREWALL_USES_SOURCE_PORT | FIREWALL_USES_DESTINATION_PORT | FIREWALL_USES_TCP_FLAGS |
-                                FIREWALL_USES_ICMP)
-                             ? bit | FIREWALL_USES_PROTOCOL
-                             : bit;
+    for (uint32_t bit = 1; bit < FIREWALL_USES_PREFIX6; bit <<= 1) {
+        /* Ports, flags and ICMP want the protocol, addresses the tries of IPv6, too. */
+        uint32_t alone = bit | FIREWALL_USES_RULES;
 
+        if (bit &
+            (FIREWALL_USES_SOURCE_PORT | FIREWALL_USES_DESTINATION_PORT | FIREWALL_USES_TCP_FLAGS | FIREWALL_USES_ICMP))
+            alone |= FIREWALL_USES_PROTOCOL;
+        if (bit & (FIREWALL_USES_SOURCE | FIREWALL_USES_DESTINATION))
+            alone |= FIREWALL_USES_PREFIX6;
         differential(true, alone, 7, 100 * bit);
         if (bit != FIREWALL_USES_PROTOCOL)
             differential(true, FIREWALL_USES_ALL & ~bit, 7, 100 * bit + 50);
     }
+    differential(true, FIREWALL_USES_RULES, 7, 100 * FIREWALL_USES_RULES);
 }
 
 /* ---- edges ---- */
@@ -255,12 +258,13 @@ static void test_no_room(void)
     struct firewall_memory small;
     uint32_t id = 0;
 
-    PCN_REQUIRE_OK(probe_open(true, 0, &probe));
+    PCN_REQUIRE_OK(probe_open(true, FIREWALL_USES_RULES, &probe));
     PCN_REQUIRE_OK(probe_write(&probe, FIREWALL_INGRESS, &drop, 1));
     PCN_CHECK_EQ(probe_write(&probe, FIREWALL_INGRESS, &ports, 1), -EOPNOTSUPP);
     PCN_CHECK_EQ(probe_write(&probe, FIREWALL_INGRESS, &counter, 1), -ENOSPC);
     PCN_REQUIRE_OK(firewall_plan_new(&ports, 1, &accept_all, &plan));
-    PCN_CHECK_EQ(firewall_plan_sizes(plan).used, FIREWALL_USES_DESTINATION_PORT | FIREWALL_USES_PROTOCOL);
+    PCN_CHECK_EQ(firewall_plan_sizes(plan).used,
+                 FIREWALL_USES_DESTINATION_PORT | FIREWALL_USES_PROTOCOL | FIREWALL_USES_RULES);
     small = probe.memory;
     small.used = FIREWALL_USES_ALL;
     small.n_pages = firewall_plan_sizes(plan).pages - 1;
