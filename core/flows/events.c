@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* New flows, of which the fast path tells, and ended ones, which are taken away here: the last of them are kept. */
 #include "private.h"
-#include <stdio.h>
 
 void flow_note(struct pcn_flows *flows, const struct pcn_flow *flow, bool ended)
 {
@@ -45,14 +44,10 @@ int pcn_flows_emit_events(struct pcn_flows *flows, const char *const *keys, size
     }
     for (uint64_t i = first; i < end; i++) {
         const struct pcn_flow_event *event = &flows->events[i % PCN_FLOW_EVENTS];
-        char time[40], text[64];
-        struct tm tm;
 
-        (void)strftime(time, sizeof(time), "%Y-%m-%dT%H:%M:%S", gmtime_r(&event->time.tv_sec, &tm));
-        (void)snprintf(text, sizeof(text), "%s.%03ldZ", time, event->time.tv_nsec / 1000000);
         pcn_emit_entry(emitter);
         pcn_emit_uint(emitter, "number", i + 1);
-        pcn_emit_string(emitter, "time", text);
+        pcn_emit_time(emitter, "time", &event->time);
         pcn_emit_string(emitter, "event", event->ended ? "ENDED" : "NEW");
         flow_emit(emitter, &event->flow);
         pcn_emit_end(emitter);

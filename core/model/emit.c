@@ -116,6 +116,16 @@ void pcn_emit_bool(struct pcn_emitter *emitter, const char *leaf, bool value)
     emit_raw(emitter, value ? "true" : "false", value ? 4 : 5);
 }
 
+void pcn_emit_time(struct pcn_emitter *emitter, const char *leaf, const struct timespec *time)
+{
+    char seconds[32], text[48];
+    struct tm tm;
+
+    (void)strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", gmtime_r(&time->tv_sec, &tm));
+    (void)snprintf(text, sizeof(text), "%s.%03ldZ", seconds, time->tv_nsec / 1000000);
+    pcn_emit_string(emitter, leaf, text);
+}
+
 void pcn_emit_container(struct pcn_emitter *emitter, const char *name)
 {
     emit_name(emitter, name);

@@ -123,14 +123,10 @@ int firewall_log_entries(struct pcn_cube *cube, const char *const *keys, size_t 
     }
     for (uint64_t i = first; i < end; i++) {
         const struct firewall_log_line *line = &firewall->log[i % FIREWALL_LOG_SIZE];
-        char time[40], text[64];
-        struct tm tm;
 
-        (void)strftime(time, sizeof(time), "%Y-%m-%dT%H:%M:%S", gmtime_r(&line->time.tv_sec, &tm));
-        (void)snprintf(text, sizeof(text), "%s.%03ldZ", time, line->time.tv_nsec / 1000000);
         pcn_emit_entry(emitter);
         pcn_emit_uint(emitter, "number", i + 1);
-        pcn_emit_string(emitter, "time", text);
+        pcn_emit_time(emitter, "time", &line->time);
         pcn_emit_string(emitter, "chain", firewall_chain_names[line->chain]);
         pcn_emit_uint(emitter, "rule", line->rule);
         pcn_emit_string(emitter, "packet", line->packet);

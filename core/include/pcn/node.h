@@ -8,6 +8,7 @@
  */
 #pragma once
 #include <pcn/base.h>
+#include <time.h>
 
 struct pcn_node;    /* a node of a data tree, validated against the model */
 struct pcn_emitter; /* where state goes */
@@ -36,6 +37,8 @@ PCN_EXPORT void pcn_emit_string(struct pcn_emitter *emitter, const char *leaf, c
 PCN_EXPORT void pcn_emit_uint(struct pcn_emitter *emitter, const char *leaf, uint64_t value);
 PCN_EXPORT void pcn_emit_int(struct pcn_emitter *emitter, const char *leaf, int64_t value);
 PCN_EXPORT void pcn_emit_bool(struct pcn_emitter *emitter, const char *leaf, bool value);
+/* UTC with milliseconds (RFC 3339): "2026-11-21T16:00:00.123Z". */
+PCN_EXPORT void pcn_emit_time(struct pcn_emitter *emitter, const char *leaf, const struct timespec *time);
 PCN_EXPORT void pcn_emit_container(struct pcn_emitter *emitter, const char *name);
 PCN_EXPORT void pcn_emit_list(struct pcn_emitter *emitter, const char *name);
 PCN_EXPORT void pcn_emit_entry(struct pcn_emitter *emitter);
