@@ -10,6 +10,7 @@ static void request_done(struct pcn_request *request)
 {
     for (size_t i = 0; i < request->n_segments; i++)
         free(request->segments[i]);
+    free((char *)request->page.filter);
 }
 
 static void check_segment(const char *segment)
