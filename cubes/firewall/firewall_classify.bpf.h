@@ -299,7 +299,8 @@ PCN_INLINE bool firewall_take(const struct firewall_verdict *verdict)
         return true;
     share = ((__u64)firewall_settings.hz << FIREWALL_DUE_SHIFT) / verdict->rate;
     due = PCN_READ_ONCE(counter->due);
-    if (due < now)
+    /* A dry run looks, and takes nothing. */
+    if (due < now && !pcn_identity.dry_run)
         __sync_val_compare_and_swap(&counter->due, due, now);
     due = PCN_READ_ONCE(counter->due);
     if (due > now && due - now > share * verdict->burst - share)
@@ -383,10 +384,9 @@ PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_b
 }
 
 /*
- * The first rule of the chain, from number `from` on, that matches the packet, which is IP and parsed. from: 0, or behind
- * the rules that are found by hash;
- * FIREWALL_NONE: none, the default decides. A packet that meets two changes of
- * its chain, within the microsecond it takes, is dropped.
+ * The first rule of the chain, from number `from` on, that matches the packet, which is IP and parsed; FIREWALL_NONE:
+ * none, the default decides. from is 0, or behind the rules that are found by hash. A packet that meets two changes
+ * of its chain, within the microsecond it takes, is dropped.
  */
 PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet *packet, enum firewall_direction chain,
                                    __u32 from, struct firewall_match *match)

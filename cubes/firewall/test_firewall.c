@@ -423,8 +423,10 @@ static void test_tracking(void)
 /* A dry run says the rule, and leaves nothing. */
 static void test_dry_run(void)
 {
-    const struct firewall_rule rules[] = {to_80(FIREWALL_LOG, 1), to_80(FIREWALL_ACCEPT, 2)};
+    struct firewall_rule rules[] = {to_80(FIREWALL_LOG, 1), to_80(FIREWALL_ACCEPT, 2)};
 
+    rules[1].rate = 1;
+    rules[1].burst = 1;
     for (int xdp = 0; xdp < 2; xdp++) {
         _cleanup_(wall_freep) struct wall *wall = NULL;
         const struct pcn_frame web = pcn_frame_tcp(A, B, 1000, 80, SYN);
@@ -434,15 +436,17 @@ static void test_dry_run(void)
                            (struct pcn_cube_identity){.dry_run = 1});
         PCN_REQUIRE(wall != NULL);
         rules_set(wall, rules, 2, &fallback_drop);
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < 4; i++) {
             PCN_REQUIRE_OK(pcn_fast_run(&wall->fast, PCN_INGRESS, 0, &web, &wall->run));
             PCN_CHECK_EQ(wall->run.verdict, PCN_PASS);
             PCN_CHECK_EQ(wall->memory.data->explained.rule, 1);
             PCN_CHECK_EQ(wall->memory.data->explained.ct_state, PCN_CT_NEW);
             PCN_CHECK_EQ(pcn_fast_records(&wall->fast), 0);
         }
-        for (uint32_t counter = 0; counter < 3; counter++)
+        for (uint32_t counter = 0; counter < 3; counter++) {
             PCN_CHECK_EQ(counted(wall, counter, &bytes), 0);
+            PCN_CHECK_EQ(wall->counters[counter].due, 0);
+        }
         PCN_CHECK_EQ(pcn_fast_counters(&wall->fast, PCN_INGRESS).packets, 0);
     }
 }
