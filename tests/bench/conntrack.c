@@ -251,11 +251,11 @@ static int scene_ours(struct conntrack_bench *bench, const struct conntrack_scen
     for (int packet = 0; packet < PACKETS && r == 0 && scene->established; packet++) {
         list_set(bench, &bench->lab, (enum conntrack_family)family, (enum conntrack_packet)packet, scene->established,
                  0);
-        r = filter_test_run(&bench->lab, device, scene->established, &ignored);
+        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, device->program, scene->established, &ignored);
     }
     if (r == 0 && scene->flood) {
         list_set(bench, &bench->lab, (enum conntrack_family)family, PACKET_SYN, 0, FULL);
-        r = filter_test_run(&bench->lab, device, FULL, &ignored);
+        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, device->program, FULL, &ignored);
     }
     if (r == 0 && scene->established && !scene->flood &&
         scene_count(bench, way, family, "flows") != (long long)scene->established) {
@@ -277,10 +277,11 @@ static int round_ours(struct conntrack_bench *bench, const struct conntrack_scen
 
     list_set(bench, &bench->lab, (enum conntrack_family)family, scene->packet, n_flows, next);
     if (r == 0)
-        r = filter_test_run(&bench->lab, &bench->idle[way], scene->n_packets, &idle);
+        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->idle[way].program, scene->n_packets, &idle);
     list_set(bench, &bench->lab, (enum conntrack_family)family, scene->packet, n_flows, next);
     if (r == 0)
-        r = filter_test_run(&bench->lab, &bench->devices[way][family], scene->n_packets, &whole);
+        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->devices[way][family].program, scene->n_packets,
+                               &whole);
     if (r == 0)
         bench->cost[way][family][index] = whole - idle;
     return r;

@@ -3,9 +3,7 @@
 #include <bpf/bpf.h>
 #include <harness/testrun.h>
 #include <stdio.h>
-#include <time.h>
 
-#define TEST_FRAME 80
 #define PEER_WARM_UP 2048u
 #define PEER_FRAMES_MAX 40960u
 #define PEER_ROUND_NS 100e6
@@ -77,33 +75,6 @@ void filter_device_done(struct filter_device *device)
 {
     if (device->program > 0)
         pcn_closep(&device->program);
-}
-
-static double filter_cpu_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-int filter_test_run(struct bench_lab *lab, const struct filter_device *device, unsigned int n_packets, double *ret_ns)
-{
-    bool xdp = device->way == BENCH_XDP;
-    uint8_t frame[TEST_FRAME] = {};
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame), .repeat = (int)n_packets);
-    uint32_t zero = 0;
-    double start;
-    int r;
-
-    r = bpf_map_update_elem(pcn_run_map(lab->object, xdp ? "bench_subject_xdp" : "bench_subject_tc"), &zero,
-                            &device->program, BPF_ANY);
-    if (r < 0)
-        return r;
-    start = filter_cpu_ns();
-    r = bpf_prog_test_run_opts(pcn_run_program(lab->object, xdp ? "bench_rotor_xdp" : "bench_rotor_tc"), &options);
-    *ret_ns = (filter_cpu_ns() - start) / n_packets;
-    return r;
 }
 
 /* ---- the kernel ---- */

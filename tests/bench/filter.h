@@ -29,8 +29,6 @@ int filter_idle(struct pcn_testd *daemon, struct bench_lab *lab, enum bench_way 
 int filter_attach(struct pcn_testd *daemon, struct bench_lab *lab, enum bench_way way, const char *cube,
                   struct filter_device *ret_device);
 void filter_device_done(struct filter_device *device);
-/* Nanoseconds a packet, those of the wrapper included: what counts is the difference to the idle device's. */
-int filter_test_run(struct bench_lab *lab, const struct filter_device *device, unsigned int n_packets, double *ret_ns);
 
 /* ---- the kernel ---- */
 

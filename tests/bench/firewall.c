@@ -323,9 +323,9 @@ static int round_ours(struct firewall_bench *bench, struct firewall_case *it, si
         double idle, whole;
 
         filter_packets(&bench->lab, it->packets, NULL, 0);
-        r = filter_test_run(&bench->lab, &bench->idle[way], FILTER_RUN, &idle);
+        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->idle[way].program, FILTER_RUN, &idle);
         if (r == 0)
-            r = filter_test_run(&bench->lab, &it->devices[way], FILTER_RUN, &whole);
+            r = bench_lab_test_run(&bench->lab, (enum bench_way)way, it->devices[way].program, FILTER_RUN, &whole);
         if (r < 0)
             return r;
         it->cost[way][round] = whole - idle;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lab.h"
+#include "quiet.h"
 #include <bpf/bpf.h>
 #include <harness/testrun.h>
 #include <linux/if_link.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define LAB_CPU 1 /* where there are two, the other is left to the rest of the machine */
 #define LAB_BATCH 64
+#define LAB_SLICE_FRAMES 4096u
+#define LAB_SLICE_PACKETS 16384u
 #define LAB_FRAME 64
 #define LAB_DELIVERED 0.999
 
@@ -42,6 +44,20 @@ static int lab_quiet(enum libbpf_print_level level, const char *format, va_list 
     return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
 }
 
+/*
+ * An XDP program that a device has is known to the kernel's dispatcher: a test run then neither enters it there nor
+ * waits for a grace period until that is done.
+ */
+static int lab_hold(const struct bench_lab *lab, const char *device, const char *program)
+{
+    _cleanup_(pcn_netns_leave) int back = -1;
+    int r = pcn_netns_enter(lab->source, &back);
+
+    return r < 0 ? r
+                 : bpf_xdp_attach((int)if_nametoindex(device), pcn_run_program(lab->object, program),
+                                  XDP_FLAGS_DRV_MODE, NULL);
+}
+
 static void lab_pin_thread(void)
 {
     cpu_set_t set;
@@ -64,6 +80,10 @@ int bench_lab_open(struct pcn_netns *inside, struct bench_lab *ret_lab)
         r = pcn_netns_new("source", &lab.source);
     if (r == 0)
         r = pcn_netns_new("sink", &lab.sink);
+    if (r == 0)
+        r = pcn_netns_must(lab.source, "ip link add hold0 type veth peer name hold1");
+    if (r == 0)
+        r = lab_hold(&lab, "hold0", "bench_generate");
     if (r == 0) {
         lab.state = lab_data(lab.object, ".data.state");
         lab.packets = lab_data(lab.object, ".data.packets");
@@ -199,32 +219,20 @@ int bench_lab_bare(struct bench_lab *lab, enum bench_way way, int line)
 
 /* ---- live frames ---- */
 
-static double lab_cpu_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 int bench_lab_run(struct bench_lab *lab, unsigned int line, unsigned int n_frames, double *ret_ns)
 {
     uint8_t frame[LAB_FRAME] = {};
     struct xdp_md context = {.data_end = sizeof(frame)};
     LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame), .ctx_in = &context,
-                .ctx_size_in = sizeof(context), .repeat = (int)n_frames, .batch_size = LAB_BATCH,
-                .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+                .ctx_size_in = sizeof(context), .batch_size = LAB_BATCH, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
     int received = pcn_run_map(lab->object, "bench_received");
     uint64_t before = pcn_map_sum(received, 0), arrived;
-    double start;
     int r;
 
     lab->state->line = line;
-    start = lab_cpu_ns();
-    r = bpf_prog_test_run_opts(pcn_run_program(lab->object, "bench_generate"), &options);
+    r = bench_quiet_run(pcn_run_program(lab->object, "bench_generate"), &options, n_frames, LAB_SLICE_FRAMES, ret_ns);
     if (r < 0)
         return r;
-    *ret_ns = (lab_cpu_ns() - start) / n_frames;
     arrived = pcn_map_sum(received, 0) - before;
     if (line != BENCH_NO_LINE && (double)arrived < LAB_DELIVERED * n_frames) {
         fprintf(stderr, "bench: line %u: %llu of %u frames arrived\n", line, (unsigned long long)arrived, n_frames);
@@ -261,23 +269,25 @@ const char *bench_lab_entry(const struct pcn_testd *daemon, enum bench_way way, 
     return pin;
 }
 
-static int lab_test_run(struct bench_lab *lab, enum bench_way way, int program, unsigned int n_packets, double *ret_ns)
+int bench_lab_test_run(struct bench_lab *lab, enum bench_way way, int program, unsigned int n_packets, double *ret_ns)
 {
-    uint8_t frame[LAB_FRAME] = {};
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame), .repeat = (int)n_packets);
+    bool xdp = way == BENCH_XDP;
+    uint8_t frame[BENCH_FRAME] = {};
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame));
     uint32_t zero = 0;
-    double start;
-    int r;
+    int r = 0;
 
-    r = bpf_map_update_elem(pcn_run_map(lab->object, way == BENCH_XDP ? "bench_subject_xdp" : "bench_subject_tc"),
-                            &zero, &program, BPF_ANY);
+    if (xdp && !lab->rotor_held)
+        r = lab_hold(lab, "hold1", "bench_rotor_xdp");
     if (r < 0)
         return r;
-    start = lab_cpu_ns();
-    r = bpf_prog_test_run_opts(pcn_run_program(lab->object, way == BENCH_XDP ? "bench_rotor_xdp" : "bench_rotor_tc"),
-                               &options);
-    *ret_ns = (lab_cpu_ns() - start) / n_packets;
-    return r;
+    lab->rotor_held |= xdp;
+    r = bpf_map_update_elem(pcn_run_map(lab->object, xdp ? "bench_subject_xdp" : "bench_subject_tc"), &zero, &program,
+                            BPF_ANY);
+    if (r < 0)
+        return r;
+    return bench_quiet_run(pcn_run_program(lab->object, xdp ? "bench_rotor_xdp" : "bench_rotor_tc"), &options,
+                           n_packets, LAB_SLICE_PACKETS, ret_ns);
 }
 
 static int lab_test_rounds(struct bench_lab *lab, enum bench_way way, const int *programs, size_t n, size_t rounds,
@@ -288,9 +298,9 @@ static int lab_test_rounds(struct bench_lab *lab, enum bench_way way, const int 
     int r;
 
     for (size_t round = 0; round <= rounds; round++) {
-        r = lab_test_run(lab, way, empty, n_packets, &base);
+        r = bench_lab_test_run(lab, way, empty, n_packets, &base);
         for (size_t i = 0; r == 0 && i < n; i++) {
-            r = lab_test_run(lab, way, programs[i], n_packets, &ns);
+            r = bench_lab_test_run(lab, way, programs[i], n_packets, &ns);
             if (round > 0)
                 samples[i * rounds + round - 1] = ns - base;
         }

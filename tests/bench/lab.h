@@ -22,6 +22,7 @@ struct bench_lab {
     struct bench_state *state; /* live */
     struct bench_packet *packets;
     unsigned int n_lines;
+    bool rotor_held;
 };
 
 /* Pins the thread to a CPU. */
@@ -54,9 +55,10 @@ int bench_lab_rounds(struct bench_lab *lab, const int *lines, size_t n_lines, si
 
 /* Where the daemon has pinned the program of a device's ingress; pin: 256 bytes, returned. */
 const char *bench_lab_entry(const struct pcn_testd *daemon, enum bench_way way, const char *device, char *pin);
+/* Nanoseconds a packet of a program, those of the wrapper included. It must not fail; nothing is sent. */
+int bench_lab_test_run(struct bench_lab *lab, enum bench_way way, int program, unsigned int n_packets, double *ret_ns);
 /*
  * Of pinned programs, of one way: nanoseconds a packet, an empty program's taken off. samples as above.
- * The list of packets must not make the programs fail; nothing is sent.
  */
 int bench_lab_test_runs(struct bench_lab *lab, enum bench_way way, const char *const *pins, size_t n_pins,
                         size_t rounds, unsigned int n_packets, double *samples);
