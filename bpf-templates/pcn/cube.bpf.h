@@ -21,16 +21,12 @@
 
 /*
  * A link is counted once, where the packet is received: by port; transparent
- * cubes: by direction. A plain array with a part for each CPU: one load less than a
- * per-CPU map, and user space reads it mapped. The daemon sets its size.
+ * cubes: by direction. Global data with a part for each CPU, whose address is a
+ * constant: a third of the instructions that a map takes, and user space reads it mapped.
  */
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 2 * PCN_COUNTERS_STRIDE);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __type(key, __u32);
-    __type(value, struct pcn_port_counters);
-} pcn_counters SEC(".maps");
+const volatile struct pcn_machine pcn_machine SEC(PCN_MACHINE_DATA) = {};
+struct pcn_port_counters
+    pcn_counters[PCN_COUNTERS_SIZE(PCN_CPUS_MAX) / sizeof(struct pcn_port_counters)] SEC(PCN_COUNTERS_DATA);
 
 /* ---- what a handler returns ---- */
 
@@ -72,11 +68,11 @@ PCN_INLINE enum pcn_verdict pcn_slow_path(struct pcn_packet *packet, __u16 reaso
 
 PCN_INLINE void pcn_count(struct pcn_ctx *ctx, __u32 cpu, __u32 index)
 {
-    struct pcn_port_counters *counters;
+    struct pcn_port_counters *counters = pcn_counters;
 
-    index += cpu * PCN_COUNTERS_STRIDE + PCN_READ_ONCE(pcn_cube.counters_base);
-    counters = bpf_map_lookup_elem(&pcn_counters, &index);
-    if (counters) {
+    index += cpu * PCN_PORTS_MAX;
+    if (pcn_likely(index < pcn_machine.n_counters)) {
+        counters += index;
         counters->packets++;
         counters->bytes += pcn_length(ctx);
     }

@@ -3,7 +3,7 @@
  * Leaving a program: to the next one, out of a device, to the stack, or
  * nowhere. Entry programs, cubes and re-injection all leave by pcn_hop_take().
  *
- * Maps of an instance: pcn_hops, .data.line.pcn, .rodata, pcn_drops, pcn_counters.
+ * Maps of an instance: pcn_hops, .data.line.pcn, .data.line.counters, .rodata, pcn_drops.
  * Maps of the daemon, the same in every instance: .data.packets, pcn_netdevs
  * (XDP), pcn_ring, pcn_logs. The daemon puts its own in place of the latter.
  */

@@ -53,6 +53,20 @@ static int map_create(enum bpf_map_type type, const char *name, uint32_t key, ui
     return 0;
 }
 
+/* Frozen, so that the verifier knows the values. */
+static int bpf_describe_machine(struct pcn_bpf *bpf)
+{
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
+    const struct pcn_machine machine = {.n_counters = pcn_cpus() * PCN_PORTS_MAX};
+    uint32_t zero = 0;
+
+    bpf->machine = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pcn_machine", sizeof(zero), sizeof(machine), 1, &options);
+    if (bpf->machine < 0 || bpf_map_update_elem(bpf->machine, &zero, &machine, BPF_ANY) < 0 ||
+        bpf_map_freeze(bpf->machine) < 0)
+        return pcn_log_error(-errno, "cannot create map pcn_machine");
+    return 0;
+}
+
 static int bpf_open_maps(struct pcn_bpf *bpf)
 {
     int r;
@@ -66,7 +80,8 @@ static int bpf_open_maps(struct pcn_bpf *bpf)
     r = map_create(BPF_MAP_TYPE_RINGBUF, "pcn_ring", 0, 0, RING_BYTES, &bpf->ring);
     if (r < 0)
         return r;
-    return map_create(BPF_MAP_TYPE_RINGBUF, "pcn_logs", 0, 0, LOGS_BYTES, &bpf->logs);
+    r = map_create(BPF_MAP_TYPE_RINGBUF, "pcn_logs", 0, 0, LOGS_BYTES, &bpf->logs);
+    return r < 0 ? r : bpf_describe_machine(bpf);
 }
 
 /* Descriptors of the shared maps are held; the pins are for tools, and for a successor. */
@@ -146,6 +161,7 @@ int pcn_bpf_open(struct pcn_bpf *bpf, const char *bpffs, const char *instance, b
                             .netdevs = -1,
                             .ring = -1,
                             .logs = -1,
+                            .machine = -1,
                             .reinject_tc = -1,
                             .reinject_xdp = -1,
                             .floods = -1,
@@ -257,6 +273,7 @@ void pcn_bpf_close(struct pcn_bpf *bpf)
     pcn_closep(&bpf->netdevs);
     pcn_closep(&bpf->ring);
     pcn_closep(&bpf->logs);
+    pcn_closep(&bpf->machine);
     if (bpf->root[0]) {
         char *slash;
 

@@ -138,10 +138,13 @@ static int object_prepare(struct pcn_bpf *bpf, const struct pcn_instance_spec *s
     r = object_share(object, "pcn_logs", bpf->logs);
     if (r < 0)
         return r;
+    r = object_share(object, PCN_MACHINE_DATA, bpf->machine);
+    if (r < 0)
+        return r;
     r = pcn_object_set(object, "pcn_identity", &spec->identity, sizeof(spec->identity));
     if (r < 0)
         return pcn_log_error(r, "the object has no pcn_identity of %zu bytes", sizeof(spec->identity));
-    r = pcn_object_resize(object, "pcn_counters", pcn_cpus() * PCN_COUNTERS_STRIDE);
+    r = pcn_object_trim(object, PCN_COUNTERS_DATA, PCN_COUNTERS_SIZE(pcn_cpus()));
     if (r < 0 && r != -ENOENT)
         return r;
     return spec->configure ? spec->configure(object, spec->data, error) : 0;
@@ -189,7 +192,7 @@ static int object_adopt(struct pcn_instance *instance, const struct pcn_object *
         if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
             return -errno;
         if (fd >= 0 && !pcn_object_renews(object, map) && info.max_entries == bpf_map__max_entries(map) &&
-            info.value_size == bpf_map__value_size(map)) {
+            info.value_size == pcn_object_value_size(object, map)) {
             r = bpf_map__reuse_fd(map, fd);
             if (r < 0)
                 return r;
@@ -301,7 +304,6 @@ int pcn_instance_load(struct pcn_bpf *bpf, const struct pcn_instance_spec *spec,
     if (r < 0)
         return r;
     instance->data = data;
-    instance->data->counters_base = (uint16_t)(instance->colour * PCN_COUNTERS_PER_LINE);
     instance->data->loglevel = (uint8_t)spec->loglevel;
     *ret_instance = TAKE_PTR(instance);
     return 0;
@@ -337,13 +339,12 @@ int pcn_instance_counters(struct pcn_instance *instance, uint32_t index, struct 
     size_t size;
     int r;
 
-    r = pcn_instance_memory(instance, "pcn_counters", &memory, &size);
+    r = pcn_instance_memory(instance, PCN_COUNTERS_DATA, &memory, &size);
     if (r < 0)
         return r;
-    index += instance->data->counters_base;
     for (unsigned int cpu = 0; cpu < pcn_cpus(); cpu++) {
         const volatile struct pcn_port_counters *counters =
-            (struct pcn_port_counters *)memory + cpu * PCN_COUNTERS_STRIDE + index;
+            (struct pcn_port_counters *)memory + cpu * PCN_PORTS_MAX + index;
 
         sum.packets += counters->packets;
         sum.bytes += counters->bytes;

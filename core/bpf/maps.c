@@ -145,7 +145,7 @@ int pcn_instance_memory(struct pcn_instance *instance, const char *name, void **
     }
     (void)snprintf(memory->name, sizeof(memory->name), "%s", name);
     memory->start = address;
-    if (strncmp(name, PCN_LINE_DATA, strlen(PCN_LINE_DATA)) == 0) {
+    if (pcn_object_is_line_data(name)) {
         address = (char *)address + instance->colour * PCN_COLOUR_BYTES;
         size -= PCN_LINE_SLACK;
     }

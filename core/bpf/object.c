@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <base/log.h>
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/object.h>
 #include <elf.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* libbpf prints the verifier's log through its print hook: the end of it is kept. */
 #define OBJECT_LOG_MAX 16384
@@ -48,13 +51,18 @@ void pcn_object_init(void)
     libbpf_set_print(object_print);
 }
 
+bool pcn_object_is_line_data(const char *section)
+{
+    return strncmp(section, PCN_LINE_DATA, strlen(PCN_LINE_DATA)) == 0 ||
+           strncmp(section, PCN_LINE_BSS, strlen(PCN_LINE_BSS)) == 0;
+}
+
 static bool elf_is_line_data(const char *elf, const Elf64_Ehdr *header, const Elf64_Sym *symbol)
 {
     const Elf64_Shdr *sections = (const Elf64_Shdr *)(elf + header->e_shoff);
     const char *names = elf + sections[header->e_shstrndx].sh_offset;
 
-    return symbol->st_shndx < header->e_shnum &&
-           strncmp(names + sections[symbol->st_shndx].sh_name, PCN_LINE_DATA, strlen(PCN_LINE_DATA)) == 0;
+    return symbol->st_shndx < header->e_shnum && pcn_object_is_line_data(names + sections[symbol->st_shndx].sh_name);
 }
 
 /*
@@ -104,8 +112,22 @@ int pcn_object_open(struct pcn_object *object, const char *name, const void *elf
     return 0;
 }
 
+/* libbpf frees what it reserved for a section by the size of the map that it was given. */
+static void object_free_trimmings(const struct pcn_object *object)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), kept, reserved;
+
+    if (!object->trimmed.map)
+        return;
+    kept = (bpf_map__value_size(object->trimmed.map) + page - 1) / page * page;
+    reserved = (object->trimmed.declared + page - 1) / page * page;
+    if (kept < reserved)
+        (void)munmap(object->trimmed.memory + kept, reserved - kept);
+}
+
 void pcn_object_done(struct pcn_object *object)
 {
+    object_free_trimmings(object);
     bpf_object__close(object->bpf);
     free(object->elf);
     *object = (struct pcn_object){};
@@ -129,10 +151,43 @@ static void object_explain(struct pcn_error *error, const char *name, int r)
     pcn_error_set(error, PCN_ERROR_FAILED, "", "the kernel refused program %s: %s: %.350s", name, strerror(-r), start);
 }
 
+int pcn_object_trim(struct pcn_object *object, const char *section, uint32_t size)
+{
+    struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, section);
+
+    if (!map)
+        return -ENOENT;
+    object->trimmed.map = map;
+    object->trimmed.size = size;
+    object->trimmed.memory = (char *)bpf_map__initial_value(map, &object->trimmed.declared);
+    return object->trimmed.memory && size <= object->trimmed.declared ? 0 : -EINVAL;
+}
+
+uint32_t pcn_object_value_size(const struct pcn_object *object, const struct bpf_map *map)
+{
+    return map == object->trimmed.map ? object->trimmed.size : bpf_map__value_size(map);
+}
+
+/* libbpf would make it as large as the source says; it takes over the name that the kernel has. */
+static int object_make_trimmed(struct pcn_object *object)
+{
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+    _cleanup_close_ int fd = -1;
+
+    if (!object->trimmed.map || bpf_map__fd(object->trimmed.map) >= 0)
+        return 0;
+    fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, bpf_map__name(object->trimmed.map), sizeof(uint32_t), object->trimmed.size,
+                        1, &options);
+    return fd < 0 ? -errno : bpf_map__reuse_fd(object->trimmed.map, fd);
+}
+
 int pcn_object_load(struct pcn_object *object, struct pcn_error *error)
 {
     int r;
 
+    r = object_make_trimmed(object);
+    if (r < 0)
+        return r;
     captured.length = 0;
     captured.text[0] = '\0';
     r = bpf_object__load(object->bpf);

@@ -12,10 +12,25 @@ struct pcn_object {
     bool twin;                        /* it is to have no map of its own */
     const struct bpf_map *renewed[8]; /* see pcn_object_renew() */
     size_t n_renewed;
+    struct {
+        struct bpf_map *map; /* NULL: none */
+        uint32_t size;
+        char *memory; /* what libbpf reserved for it */
+        size_t declared;
+    } trimmed; /* see pcn_object_trim() */
 };
 
 /* colour: of the instance, see PCN_COLOURS. -EINVAL: not a BPF object. */
 int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size, uint32_t colour);
+/*
+ * Before load: a section of zeros becomes smaller than the source says, and the program knows by itself how large
+ * it is. One in an object. -ENOENT; -EINVAL: larger.
+ */
+int pcn_object_trim(struct pcn_object *object, const char *section, uint32_t size);
+/* Of a map as it is to be. */
+uint32_t pcn_object_value_size(const struct pcn_object *object, const struct bpf_map *map);
+/* See PCN_LINE_DATA. */
+bool pcn_object_is_line_data(const char *section);
 /* Loads it; on failure the lines of the verifier's log that matter are in error. */
 int pcn_object_load(struct pcn_object *object, struct pcn_error *error);
 void pcn_object_done(struct pcn_object *object);

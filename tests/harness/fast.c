@@ -14,15 +14,28 @@ extern const unsigned char pcn_sink_tc[], pcn_sink_tc_end[], pcn_sink_xdp[], pcn
 /* The specification, for the configure hook of libbpf's object, which takes no argument. */
 static const struct pcn_fast_spec *opening;
 
+static void fast_make_counters(struct bpf_object *object, uint32_t cpus)
+{
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+    _cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "counters", sizeof(uint32_t),
+                                            (uint32_t)PCN_COUNTERS_SIZE(cpus), 1, &options);
+
+    struct bpf_map *machine = bpf_object__find_map_by_name(object, PCN_MACHINE_DATA);
+    struct pcn_machine *value = (struct pcn_machine *)bpf_map__initial_value(machine, &(size_t){0});
+
+    value->n_counters = cpus * PCN_PORTS_MAX;
+    (void)bpf_map__reuse_fd(bpf_object__find_map_by_name(object, PCN_COUNTERS_DATA), fd);
+}
+
 static void fast_configure(struct bpf_object *object)
 {
     struct pcn_cube_identity identity = opening->identity;
+    uint32_t cpus = (uint32_t)libbpf_num_possible_cpus();
 
     identity.cookie = identity.cookie ?: DEFAULT_COOKIE;
     identity.cube = identity.cube ?: 1;
     pcn_run_set(object, "pcn_identity", &identity, sizeof(identity));
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "pcn_counters"),
-                                   (uint32_t)libbpf_num_possible_cpus() * PCN_COUNTERS_STRIDE);
+    fast_make_counters(object, cpus);
     if (opening->configure)
         opening->configure(object);
 }
@@ -130,7 +143,7 @@ int pcn_fast_open(const struct pcn_fast_spec *spec, struct pcn_fast *ret_fast)
     ret_fast->ingress = pcn_run_program(ret_fast->object, "pcn_ingress");
     ret_fast->egress = pcn_run_program(ret_fast->object, "pcn_egress");
     ret_fast->drops = pcn_run_map(ret_fast->object, "pcn_drops");
-    ret_fast->ports = pcn_run_map(ret_fast->object, "pcn_counters");
+    ret_fast->ports = pcn_run_map(ret_fast->object, PCN_COUNTERS_DATA);
     ret_fast->packets = pcn_run_map(ret_fast->object, ".data.packets");
     r = fast_connect(ret_fast, spec);
     if (r == 0)

@@ -162,13 +162,15 @@ uint64_t pcn_map_sum(int map, uint32_t key)
 
 struct pcn_port_counters pcn_map_counters(int map, uint32_t key)
 {
-    struct pcn_port_counters value, sum = {};
+    uint32_t cpus = (uint32_t)libbpf_num_possible_cpus(), zero = 0;
+    _cleanup_free_ struct pcn_port_counters *counters = calloc(1, PCN_COUNTERS_SIZE(cpus));
+    struct pcn_port_counters sum = {};
 
-    for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++, key += PCN_COUNTERS_STRIDE) {
-        if (bpf_map_lookup_elem(map, &key, &value) < 0)
-            continue;
-        sum.packets += value.packets;
-        sum.bytes += value.bytes;
+    if (!counters || bpf_map_lookup_elem(map, &zero, counters) < 0)
+        return sum;
+    for (uint32_t cpu = 0; cpu < cpus; cpu++) {
+        sum.packets += counters[cpu * PCN_PORTS_MAX + key].packets;
+        sum.bytes += counters[cpu * PCN_PORTS_MAX + key].bytes;
     }
     return sum;
 }

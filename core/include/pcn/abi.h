@@ -100,12 +100,15 @@ struct pcn_hop {
  * PCN_LINE_SLACK bytes of such a section are to be left alone.
  */
 #define PCN_LINE_DATA ".data.line."
+#define PCN_LINE_BSS                                                                                                   \
+    ".bss." /* such of zeros, for which the object's file has no bytes; names of at most 14 characters */
 #define PCN_COLOURS 64
 #define PCN_COLOUR_BYTES 64
 #define PCN_LINE_SLACK (PCN_COLOURS * PCN_COLOUR_BYTES)
-#define PCN_COUNTERS_PER_LINE 4
-/* Entries of pcn_counters a CPU: that of a port is cpu * PCN_COUNTERS_STRIDE + counters_base + port. */
-#define PCN_COUNTERS_STRIDE (PCN_PORTS_MAX + PCN_COLOURS * PCN_COUNTERS_PER_LINE)
+
+/* Counters of packets and bytes: PCN_PORTS_MAX entries a CPU. The daemon makes it as large as the machine's CPUs need. */
+#define PCN_COUNTERS_DATA PCN_LINE_BSS "counters"
+#define PCN_COUNTERS_SIZE(cpus_) ((cpus_)*PCN_PORTS_MAX * sizeof(struct pcn_port_counters) + PCN_LINE_SLACK)
 
 /* The part of a cube that changes while it runs: a section, mapped by user space. */
 #define PCN_CUBE_DATA PCN_LINE_DATA "pcn"
@@ -113,9 +116,8 @@ struct pcn_hop {
 struct pcn_cube_data {
     __u8 loglevel; /* enum pcn_log_level: what is at or below it is logged */
     __u8 span;     /* copy every packet to the shadow namespace */
-    __u16 pad;
-    __u16 counters_base; /* the colour's first entry of pcn_counters */
-    __u16 n_ports;       /* highest port id in use + 1 */
+    __u16 n_ports; /* highest port id in use + 1 */
+    __u32 pad;
     struct pcn_hop hops[PCN_PORTS_MAX];
     __u32 hosts[PCN_PORTS_MAX]; /* ifindex of a port's device to the shadow namespace, or 0 */
     __u8 slack[PCN_LINE_SLACK];
@@ -130,6 +132,13 @@ struct pcn_cube_identity {
     __u8 dry_run;    /* a twin for explain: it returns the verdict and acts on none */
     __u8 pad[3];
     __u32 reinject_ifindex; /* device whose TC ingress takes clones back in; 0: none */
+};
+
+/* What is the same for all programs of the daemon, frozen too: one line of cache, where each .rodata has its own. */
+#define PCN_MACHINE_DATA ".rodata.machine"
+
+struct pcn_machine {
+    __u32 n_counters; /* entries of PCN_COUNTERS_DATA, of all CPUs */
 };
 
 enum pcn_log_level {
