@@ -11,6 +11,8 @@
 
 struct pcn_packet pcn_packets[PCN_CPUS_MAX] SEC(PCN_PACKETS_DATA) = {};
 
+const volatile struct pcn_shared pcn_shared SEC(PCN_SHARED_DATA) = {};
+
 PCN_INLINE struct pcn_packet *pcn_packet_of(__u32 cpu)
 {
     struct pcn_packet *packet = &pcn_packets[cpu & (PCN_CPUS_MAX - 1)];

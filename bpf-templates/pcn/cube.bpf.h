@@ -24,7 +24,6 @@
  * cubes: by direction. Global data with a part for each CPU, whose address is a
  * constant: a third of the instructions that a map takes, and user space reads it mapped.
  */
-const volatile struct pcn_machine pcn_machine SEC(PCN_MACHINE_DATA) = {};
 struct pcn_port_counters
     pcn_counters[PCN_COUNTERS_SIZE(PCN_CPUS_MAX) / sizeof(struct pcn_port_counters)] SEC(PCN_COUNTERS_DATA);
 
@@ -71,7 +70,7 @@ PCN_INLINE void pcn_count(struct pcn_ctx *ctx, __u32 cpu, __u32 index)
     struct pcn_port_counters *counters = pcn_counters;
 
     index += cpu * PCN_PORTS_MAX;
-    if (pcn_likely(index < pcn_machine.n_counters)) {
+    if (pcn_likely(index < pcn_shared.n_counters)) {
         counters += index;
         counters->packets++;
         counters->bytes += pcn_length(ctx);
@@ -104,7 +103,7 @@ PCN_INLINE void pcn_span(struct pcn_ctx *ctx, __u32 port)
     ifindex = pcn_host_device(port);
     if (!ifindex || !pcn_is_spanned(ctx, ifindex))
         return;
-    ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
+    ctx->cb[PCN_CB_COOKIE] = pcn_shared.cookie;
     bpf_clone_redirect(ctx, ifindex, 0);
 #endif
 }
@@ -119,7 +118,7 @@ PCN_INLINE int pcn_to_host(struct pcn_ctx *ctx, const struct pcn_packet *packet)
     /* It is there as a copy: a second one would be answered a second time. */
     if (pcn_unlikely(pcn_is_spanned(ctx, ifindex)))
         return PCN_ACT_DROP;
-    ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
+    ctx->cb[PCN_CB_COOKIE] = pcn_shared.cookie;
 #endif
     return bpf_redirect(ifindex, 0);
 }

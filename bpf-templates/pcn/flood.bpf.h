@@ -35,7 +35,7 @@ static __noinline int pcn_flood_all(struct pcn_ctx *ctx)
     if ((void *)(header + 1) > pcn_data(ctx))
         return pcn_drop_count(PCN_DROP_FLOOD);
     *header = (struct pcn_reinject){
-        .cookie = pcn_identity.cookie,
+        .cookie = pcn_shared.cookie,
         .cube = pcn_identity.cube,
         .port = packet->port,
         .direction = PCN_EGRESS,
@@ -62,7 +62,7 @@ struct pcn_flood {
 
 static __noinline int pcn_flood_reinject(struct __sk_buff *ctx, __u32 port, __u32 hops)
 {
-    ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
+    ctx->cb[PCN_CB_COOKIE] = pcn_shared.cookie;
     ctx->cb[PCN_CB_TARGET] = (__u32)pcn_identity.cube << 16 | port;
     ctx->cb[PCN_CB_PATH] = hops << 8 | PCN_EGRESS;
     return bpf_clone_redirect(ctx, pcn_identity.reinject_ifindex, BPF_F_INGRESS);
@@ -77,7 +77,7 @@ static long pcn_flood_port(__u32 port, struct pcn_flood *flood)
     if (port == flood->in_port)
         return 0;
     if (kind == PCN_HOP_NETDEV && !pcn_identity.has_egress) {
-        flood->ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
+        flood->ctx->cb[PCN_CB_COOKIE] = pcn_shared.cookie;
         r = bpf_clone_redirect(flood->ctx, word >> 32, 0);
     } else if (kind == PCN_HOP_PROGRAM || kind == PCN_HOP_NETDEV) {
         if (flood->pending)

@@ -101,7 +101,7 @@ PCN_INLINE int pcn_to_stack(struct pcn_ctx *ctx, struct pcn_packet *packet, __u3
     header = (void *)(long)ctx->data_meta;
     if ((void *)(header + 1) > pcn_data(ctx))
         return pcn_drop_count(PCN_DROP_NO_HOST);
-    *header = (struct pcn_reinject){.cookie = pcn_identity.cookie, .flags = PCN_REINJECT_STACK, .mark = ifindex};
+    *header = (struct pcn_reinject){.cookie = pcn_shared.cookie, .flags = PCN_REINJECT_STACK, .mark = ifindex};
     return XDP_PASS;
 #else
     if (ctx->mark != packet->mark)
@@ -110,7 +110,7 @@ PCN_INLINE int pcn_to_stack(struct pcn_ctx *ctx, struct pcn_packet *packet, __u3
         return TC_ACT_UNSPEC;
     if (!ifindex)
         return pcn_drop_count(PCN_DROP_NO_HOST);
-    ctx->cb[PCN_CB_COOKIE] = ~pcn_identity.cookie;
+    ctx->cb[PCN_CB_COOKIE] = ~pcn_shared.cookie;
     return bpf_redirect(ifindex, BPF_F_INGRESS);
 #endif
 }
@@ -127,7 +127,7 @@ PCN_INLINE int pcn_to_netdev(struct pcn_ctx *ctx, struct pcn_packet *packet, __u
         return TC_ACT_UNSPEC;
     if (how & PCN_NETDEV_PEER)
         return bpf_redirect_peer(index, 0);
-    ctx->cb[PCN_CB_COOKIE] = pcn_identity.cookie;
+    ctx->cb[PCN_CB_COOKIE] = pcn_shared.cookie;
     return bpf_redirect(index, 0);
 #endif
 }

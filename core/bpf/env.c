@@ -54,16 +54,16 @@ static int map_create(enum bpf_map_type type, const char *name, uint32_t key, ui
 }
 
 /* Frozen, so that the verifier knows the values. */
-static int bpf_describe_machine(struct pcn_bpf *bpf)
+static int bpf_open_shared(struct pcn_bpf *bpf)
 {
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
-    const struct pcn_machine machine = {.n_counters = pcn_cpus() * PCN_PORTS_MAX};
+    const struct pcn_shared shared = {.cookie = bpf->cookie, .n_counters = pcn_cpus() * PCN_PORTS_MAX};
     uint32_t zero = 0;
 
-    bpf->machine = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pcn_machine", sizeof(zero), sizeof(machine), 1, &options);
-    if (bpf->machine < 0 || bpf_map_update_elem(bpf->machine, &zero, &machine, BPF_ANY) < 0 ||
-        bpf_map_freeze(bpf->machine) < 0)
-        return pcn_log_error(-errno, "cannot create map pcn_machine");
+    bpf->shared = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pcn_shared", sizeof(zero), sizeof(shared), 1, &options);
+    if (bpf->shared < 0 || bpf_map_update_elem(bpf->shared, &zero, &shared, BPF_ANY) < 0 ||
+        bpf_map_freeze(bpf->shared) < 0)
+        return pcn_log_error(-errno, "cannot create map pcn_shared");
     return 0;
 }
 
@@ -81,7 +81,7 @@ static int bpf_open_maps(struct pcn_bpf *bpf)
     if (r < 0)
         return r;
     r = map_create(BPF_MAP_TYPE_RINGBUF, "pcn_logs", 0, 0, LOGS_BYTES, &bpf->logs);
-    return r < 0 ? r : bpf_describe_machine(bpf);
+    return r < 0 ? r : bpf_open_shared(bpf);
 }
 
 /* Descriptors of the shared maps are held; the pins are for tools, and for a successor. */
@@ -161,7 +161,7 @@ int pcn_bpf_open(struct pcn_bpf *bpf, const char *bpffs, const char *instance, b
                             .netdevs = -1,
                             .ring = -1,
                             .logs = -1,
-                            .machine = -1,
+                            .shared = -1,
                             .reinject_tc = -1,
                             .reinject_xdp = -1,
                             .floods = -1,
@@ -236,19 +236,16 @@ static int reinject_attach(struct pcn_bpf *bpf, struct pcn_error *error)
 
 int pcn_bpf_reinject(struct pcn_bpf *bpf, struct pcn_error *error)
 {
-    struct pcn_cube_identity identity = {.cookie = bpf->cookie};
     struct pcn_object object = {};
-    struct bpf_map *map;
     int r;
 
     r = pcn_object_open(&object, "pcn_reinject", pcn_reinject_object, pcn_reinject_object_size, 0);
     if (r < 0)
         return r;
     bpf->reinject = object.bpf;
-    map = bpf_object__find_map_by_name(object.bpf, ".data.packets");
-    r = map ? bpf_map__reuse_fd(map, bpf->packets) : -ENOENT;
+    r = pcn_object_share(&object, ".data.packets", bpf->packets);
     if (r >= 0)
-        r = pcn_object_set(&object, "pcn_identity", &identity, sizeof(identity));
+        r = pcn_object_share(&object, PCN_SHARED_DATA, bpf->shared);
     if (r >= 0)
         r = pcn_object_load(&object, error);
     if (r < 0)
@@ -273,7 +270,7 @@ void pcn_bpf_close(struct pcn_bpf *bpf)
     pcn_closep(&bpf->netdevs);
     pcn_closep(&bpf->ring);
     pcn_closep(&bpf->logs);
-    pcn_closep(&bpf->machine);
+    pcn_closep(&bpf->shared);
     if (bpf->root[0]) {
         char *slash;
 

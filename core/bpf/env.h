@@ -18,7 +18,7 @@ struct pcn_bpf {
     int netdevs;     /* devmap of all netdevs in use by XDP cubes */
     int ring;        /* packets to user space */
     int logs;        /* log records */
-    int machine;     /* struct pcn_machine, frozen */
+    int shared;      /* struct pcn_shared, frozen */
     int reinject_tc; /* programs, by cube and direction */
     int reinject_xdp;
     int floods;        /* struct pcn_flood_ports, by cube */

@@ -109,13 +109,6 @@ static int instance_pin(const struct pcn_instance *instance, const struct pcn_ob
 
 /* ---- load ---- */
 
-static int object_share(struct pcn_object *object, const char *name, int fd)
-{
-    struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, name);
-
-    return map ? bpf_map__reuse_fd(map, fd) : 0;
-}
-
 uint32_t pcn_instance_colour(uint16_t cube)
 {
     return cube % PCN_COLOURS;
@@ -126,19 +119,19 @@ static int object_prepare(struct pcn_bpf *bpf, const struct pcn_instance_spec *s
 {
     int r;
 
-    r = object_share(object, ".data.packets", bpf->packets);
+    r = pcn_object_share(object, ".data.packets", bpf->packets);
     if (r < 0)
         return r;
-    r = object_share(object, "pcn_netdevs", bpf->netdevs);
+    r = pcn_object_share(object, "pcn_netdevs", bpf->netdevs);
     if (r < 0)
         return r;
-    r = object_share(object, "pcn_ring", bpf->ring);
+    r = pcn_object_share(object, "pcn_ring", bpf->ring);
     if (r < 0)
         return r;
-    r = object_share(object, "pcn_logs", bpf->logs);
+    r = pcn_object_share(object, "pcn_logs", bpf->logs);
     if (r < 0)
         return r;
-    r = object_share(object, PCN_MACHINE_DATA, bpf->machine);
+    r = pcn_object_share(object, PCN_SHARED_DATA, bpf->shared);
     if (r < 0)
         return r;
     r = pcn_object_set(object, "pcn_identity", &spec->identity, sizeof(spec->identity));

@@ -20,7 +20,7 @@ PCN_SEC int pcn_ingress(struct pcn_ctx *ctx)
         return PCN_ACT_DROP;
 #ifndef PCN_XDP
     /* Comes from the slow path, and is for the stack: cb is not cleared on the way here. */
-    if (pcn_unlikely(ctx->cb[PCN_CB_COOKIE] == ~pcn_identity.cookie)) {
+    if (pcn_unlikely(ctx->cb[PCN_CB_COOKIE] == ~pcn_shared.cookie)) {
         ctx->cb[PCN_CB_COOKIE] = 0;
         return TC_ACT_UNSPEC;
     }
@@ -39,7 +39,7 @@ PCN_SEC int pcn_egress(struct pcn_ctx *ctx)
 {
     struct pcn_packet *packet;
 
-    if (ctx->cb[PCN_CB_COOKIE] == pcn_identity.cookie) {
+    if (ctx->cb[PCN_CB_COOKIE] == pcn_shared.cookie) {
         ctx->cb[PCN_CB_COOKIE] = 0;
         return TC_ACT_UNSPEC;
     }

@@ -151,6 +151,13 @@ static void object_explain(struct pcn_error *error, const char *name, int r)
     pcn_error_set(error, PCN_ERROR_FAILED, "", "the kernel refused program %s: %s: %.350s", name, strerror(-r), start);
 }
 
+int pcn_object_share(struct pcn_object *object, const char *name, int fd)
+{
+    struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, name);
+
+    return map ? bpf_map__reuse_fd(map, fd) : 0;
+}
+
 int pcn_object_trim(struct pcn_object *object, const char *section, uint32_t size)
 {
     struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, section);

@@ -22,6 +22,8 @@ struct pcn_object {
 
 /* colour: of the instance, see PCN_COLOURS. -EINVAL: not a BPF object. */
 int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size, uint32_t colour);
+/* Before load: a map that is there already takes the place of that of the name, if the object has one. */
+int pcn_object_share(struct pcn_object *object, const char *name, int fd);
 /*
  * Before load: a section of zeros becomes smaller than the source says, and the program knows by itself how large
  * it is. One in an object. -ENOENT; -EINVAL: larger.

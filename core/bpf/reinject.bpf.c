@@ -29,8 +29,6 @@ REINJECT_MAP(pcn_reinject_xdp, BPF_MAP_TYPE_PROG_ARRAY, REINJECT_ENTRIES, __u32)
 REINJECT_MAP(pcn_floods, BPF_MAP_TYPE_ARRAY, PCN_CUBES_MAX + 1, struct pcn_flood_ports);
 REINJECT_MAP(pcn_reinject_drops, BPF_MAP_TYPE_PERCPU_ARRAY, PCN_DROP_REASONS_MAX, __u64);
 
-const volatile struct pcn_cube_identity pcn_identity = {};
-
 PCN_INLINE void reinject_drop(__u32 reason)
 {
     __u64 *count = bpf_map_lookup_elem(&pcn_reinject_drops, &reason);
@@ -64,7 +62,7 @@ int reinject_frame(struct xdp_md *ctx)
     struct pcn_reinject *header = (void *)(long)ctx->data, copy;
     __u32 entry;
 
-    if ((void *)(header + 1) > (void *)(long)ctx->data_end || header->cookie != pcn_identity.cookie) {
+    if ((void *)(header + 1) > (void *)(long)ctx->data_end || header->cookie != pcn_shared.cookie) {
         reinject_drop(PCN_DROP_REINJECT);
         return XDP_DROP;
     }
@@ -129,10 +127,10 @@ int reinject_skb(struct __sk_buff *ctx)
     struct flood flood = {.ctx = ctx};
     __u32 entry;
 
-    if ((void *)(header + 1) <= (void *)(long)ctx->data && header->cookie == pcn_identity.cookie) {
+    if ((void *)(header + 1) <= (void *)(long)ctx->data && header->cookie == pcn_shared.cookie) {
         copy = *header;
         if (copy.flags & PCN_REINJECT_STACK) {
-            ctx->cb[PCN_CB_COOKIE] = ~pcn_identity.cookie;
+            ctx->cb[PCN_CB_COOKIE] = ~pcn_shared.cookie;
             return bpf_redirect(copy.mark, BPF_F_INGRESS);
         }
         if (!reinject_context(&copy, &entry))
@@ -142,7 +140,7 @@ int reinject_skb(struct __sk_buff *ctx)
         reinject_drop(PCN_DROP_NO_CUBE);
         return TC_ACT_SHOT;
     }
-    if (bpf_skb_load_bytes(ctx, 0, &flood.header, sizeof(flood.header)) || flood.header.cookie != pcn_identity.cookie ||
+    if (bpf_skb_load_bytes(ctx, 0, &flood.header, sizeof(flood.header)) || flood.header.cookie != pcn_shared.cookie ||
         !(flood.header.flags & PCN_REINJECT_FLOOD)) {
         reinject_drop(PCN_DROP_REINJECT);
         return TC_ACT_SHOT;
@@ -160,7 +158,7 @@ int reinject_clone(struct __sk_buff *ctx)
     struct pcn_reinject header = {
         .cube = target >> 16, .port = target, .direction = path, .hops = path >> 8, .mark = ctx->mark};
 
-    if (ctx->cb[PCN_CB_COOKIE] != pcn_identity.cookie) {
+    if (ctx->cb[PCN_CB_COOKIE] != pcn_shared.cookie) {
         reinject_drop(PCN_DROP_REINJECT);
         return TC_ACT_SHOT;
     }
@@ -184,7 +182,7 @@ int reinject_prepend(struct xdp_md *ctx)
     if (bpf_xdp_adjust_head(ctx, -(int)sizeof(*header)))
         return XDP_DROP;
     header = (void *)(long)ctx->data;
-    if ((void *)(header + 1) > (void *)(long)ctx->data_end || header->cookie != pcn_identity.cookie) {
+    if ((void *)(header + 1) > (void *)(long)ctx->data_end || header->cookie != pcn_shared.cookie) {
         reinject_drop(PCN_DROP_REINJECT);
         return XDP_DROP;
     }

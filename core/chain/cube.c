@@ -90,8 +90,7 @@ static void cube_instance_spec(const struct pcn_cube *cube, struct pcn_instance_
 
     *ret_spec = (struct pcn_instance_spec){
         .type = cube->type,
-        .identity = {.cookie = bpf->cookie,
-                     .cube = cube->id,
+        .identity = {.cube = cube->id,
                      .shadow = cube->shadow,
                      .has_egress = kind->has_egress,
                      .reinject_ifindex = (uint32_t)bpf->outer_ifindex},

@@ -110,7 +110,6 @@ static int netdev_load(struct pcn_chain *chain, struct pcn_netdev *netdev, struc
 {
     struct pcn_instance_spec spec = {
         .type = netdev->type,
-        .identity = {.cookie = chain->config.bpf->cookie},
         .tc_object = pcn_netdev_tc,
         .tc_object_size = pcn_netdev_tc_size,
         .xdp_object = pcn_netdev_xdp,

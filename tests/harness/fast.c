@@ -7,35 +7,33 @@
 
 extern const unsigned char pcn_sink_tc[], pcn_sink_tc_end[], pcn_sink_xdp[], pcn_sink_xdp_end[];
 
-#define DEFAULT_COOKIE 0x50434e31
 /* Whole pages. */
 #define FAST_DATA_SIZE ((sizeof(struct pcn_cube_data) + 4095) & ~4095ul)
 
 /* The specification, for the configure hook of libbpf's object, which takes no argument. */
 static const struct pcn_fast_spec *opening;
 
-static void fast_make_counters(struct bpf_object *object, uint32_t cpus)
+/* What the daemon gives all programs; and counters as large as they must be. */
+static void fast_share(struct bpf_object *object)
 {
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+    uint32_t cpus = (uint32_t)libbpf_num_possible_cpus();
+    struct bpf_map *map = bpf_object__find_map_by_name(object, PCN_SHARED_DATA);
+    struct pcn_shared *shared = (struct pcn_shared *)bpf_map__initial_value(map, &(size_t){0});
     _cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "counters", sizeof(uint32_t),
                                             (uint32_t)PCN_COUNTERS_SIZE(cpus), 1, &options);
 
-    struct bpf_map *machine = bpf_object__find_map_by_name(object, PCN_MACHINE_DATA);
-    struct pcn_machine *value = (struct pcn_machine *)bpf_map__initial_value(machine, &(size_t){0});
-
-    value->n_counters = cpus * PCN_PORTS_MAX;
+    *shared = (struct pcn_shared){.cookie = PCN_FAST_COOKIE, .n_counters = cpus * PCN_PORTS_MAX};
     (void)bpf_map__reuse_fd(bpf_object__find_map_by_name(object, PCN_COUNTERS_DATA), fd);
 }
 
 static void fast_configure(struct bpf_object *object)
 {
     struct pcn_cube_identity identity = opening->identity;
-    uint32_t cpus = (uint32_t)libbpf_num_possible_cpus();
 
-    identity.cookie = identity.cookie ?: DEFAULT_COOKIE;
     identity.cube = identity.cube ?: 1;
     pcn_run_set(object, "pcn_identity", &identity, sizeof(identity));
-    fast_make_counters(object, cpus);
+    fast_share(object);
     if (opening->configure)
         opening->configure(object);
 }

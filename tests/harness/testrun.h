@@ -68,13 +68,15 @@ struct pcn_packet_record {
     struct pcn_frame frame;
 };
 
+#define PCN_FAST_COOKIE 0x50434e31 /* of struct pcn_shared */
+
 struct pcn_fast_spec {
     const char *kind;   /* the objects of build/cubes/<kind>/<kind>_{tc,xdp}.o */
     const char *object; /* or: path of one */
     bool xdp;
     uint16_t n_ports; /* ports 0..n-1 are connected to the sink; transparent: leave 0, both directions are */
     bool transparent;
-    struct pcn_cube_identity identity; /* .cube defaults to 1, .cookie to 0x50434e31 */
+    struct pcn_cube_identity identity; /* .cube defaults to 1 */
     enum pcn_log_level loglevel;
     void (*configure)(struct bpf_object *object);
 };

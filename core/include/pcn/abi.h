@@ -125,7 +125,6 @@ struct pcn_cube_data {
 
 /* The part that is frozen before load: section .rodata. */
 struct pcn_cube_identity {
-    __u32 cookie;    /* of this boot of the daemon */
     __u16 cube;      /* id */
     __u8 shadow;     /* has a shadow namespace */
     __u8 has_egress; /* its egress handler does something: copies of a flood must run it */
@@ -135,9 +134,10 @@ struct pcn_cube_identity {
 };
 
 /* What is the same for all programs of the daemon, frozen too: one line of cache, where each .rodata has its own. */
-#define PCN_MACHINE_DATA ".rodata.machine"
+#define PCN_SHARED_DATA ".rodata.shared"
 
-struct pcn_machine {
+struct pcn_shared {
+    __u32 cookie;     /* of this boot of the daemon */
     __u32 n_counters; /* entries of PCN_COUNTERS_DATA, of all CPUs */
 };
 
