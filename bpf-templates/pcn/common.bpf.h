@@ -64,6 +64,9 @@ PCN_INLINE __u64 pcn_now(void)
         pointer_;                                                                                                      \
     })
 
+/* Items of an array in a section that pcn_object_trim() cuts to size: of n, and what the colour takes. */
+#define PCN_TRIMMED(n_, type_) ((n_) + PCN_LINE_SLACK / sizeof(type_) + 1)
+
 PCN_INLINE void *pcn_data(struct pcn_ctx *ctx)
 {
     return PCN_CTX_POINTER(ctx, data);

@@ -25,7 +25,7 @@
  * constant: a third of the instructions that a map takes, and user space reads it mapped.
  */
 struct pcn_port_counters
-    pcn_counters[PCN_COUNTERS_SIZE(PCN_CPUS_MAX) / sizeof(struct pcn_port_counters)] SEC(PCN_COUNTERS_DATA);
+    pcn_counters[PCN_TRIMMED(PCN_CPUS_MAX * PCN_PORTS_MAX, struct pcn_port_counters)] SEC(PCN_COUNTERS_DATA);
 
 /* ---- what a handler returns ---- */
 

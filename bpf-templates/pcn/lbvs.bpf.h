@@ -10,7 +10,7 @@
  *               chunk }
  *
  * The summaries are ANDed first; only groups that are left are looked at. It all
- * lies in pages of one array map, the arena, beside the tables that lead from a
+ * lies in pages of one array, the arena, beside the tables that lead from a
  * field's value to its vector. A vector lies in one page with its chunks: one lookup
  * finds both. Equal vectors are stored once, equal chunks once a page; where there
  * is no bit, there is no chunk. Numbers count from the first page of the ruleset,
@@ -79,40 +79,48 @@ _Static_assert(sizeof(union lbvs_page) == LBVS_PAGE, "the same on both sides");
 #ifdef __bpf__
 #include <pcn/common.bpf.h>
 
-PCN_INLINE union lbvs_page *lbvs_page(void *arena, __u32 number)
+/* The arena is global data: see pcn_object_trim(). It has n_pages pages, or n_words words; behind them is nothing: NULL, 0. */
+PCN_INLINE union lbvs_page *lbvs_page(union lbvs_page *arena, __u32 n_pages, __u64 number)
 {
-    return bpf_map_lookup_elem(arena, &number);
+    if (number >= n_pages)
+        return NULL;
+    /* The address is computed behind the check, or the verifier does not see it; here and below. */
+    PCN_OPAQUE(number);
+    return &arena[number];
 }
 
-/* Word number `index`; 0 behind the arena's end. */
-PCN_INLINE __u32 lbvs_word(void *arena, __u32 first, __u32 index)
+/* Word number `index` behind page `first`. */
+PCN_INLINE __u32 lbvs_word(union lbvs_page *arena, __u32 n_words, __u32 first, __u32 index)
 {
-    union lbvs_page *page = lbvs_page(arena, first + index / LBVS_PAGE_WORDS);
+    __u64 at = index + first * LBVS_PAGE_WORDS;
 
-    return page ? page->words[index % LBVS_PAGE_WORDS] : 0;
+    if (at >= n_words)
+        return 0;
+    PCN_OPAQUE(at);
+    return *(&arena->words[0] + at);
 }
 
 /* Follows a trie whose nodes branch: keys of up to 32 bits. */
-PCN_INLINE __u32 lbvs_walk(void *arena, __u32 first, __u64 word, __u32 key)
+PCN_INLINE __u32 lbvs_walk(union lbvs_page *arena, __u32 n_words, __u32 first, __u64 word, __u32 key)
 {
 #pragma clang loop unroll(disable)
     for (int i = 0; i < LBVS_STEPS_MAX && word & LBVS_WORD_NODE; i++) {
         __u32 mask = 15 | (0xf0 & -(word >> 29 & 1));
 
-        word =
-            lbvs_word(arena, first, (word & LBVS_WORD_LINE) * LBVS_LINE_WORDS + (key >> LBVS_WORD_SHIFT(word) & mask));
+        word = lbvs_word(arena, n_words, first,
+                         (word & LBVS_WORD_LINE) * LBVS_LINE_WORDS + (key >> LBVS_WORD_SHIFT(word) & mask));
     }
     PCN_FORGET(word, key);
     return word;
 }
 
 /* Follows a trie over 128 bits, host order: its nodes branch by 4, or compare. */
-PCN_INLINE __u32 lbvs_walk6(void *arena, __u32 first, __u64 word, __u64 high, __u64 low)
+PCN_INLINE __u32 lbvs_walk6(union lbvs_page *arena, __u32 n_pages, __u32 first, __u64 word, __u64 high, __u64 low)
 {
 #pragma clang loop unroll(disable)
     for (int i = 0; i < LBVS_STEPS6_MAX && word & LBVS_WORD_NODE; i++) {
         __u32 line = word & LBVS_WORD_LINE;
-        union lbvs_page *page = lbvs_page(arena, first + line / LBVS_PAGE_LINES);
+        union lbvs_page *page = lbvs_page(arena, n_pages, first + line / LBVS_PAGE_LINES);
 
         if (!page)
             return 0;
@@ -139,7 +147,7 @@ struct lbvs_vector {
 };
 
 /* The vector that a word leads to. .blocks NULL: no rule matches this field. */
-PCN_INLINE struct lbvs_vector lbvs_vector(void *arena, __u32 first, __u32 word)
+PCN_INLINE struct lbvs_vector lbvs_vector(union lbvs_page *arena, __u32 n_pages, __u32 first, __u32 word)
 {
     __u32 at = word % LBVS_PAGE_BLOCKS;
     struct lbvs_vector vector = {};
@@ -147,7 +155,7 @@ PCN_INLINE struct lbvs_vector lbvs_vector(void *arena, __u32 first, __u32 word)
 
     if (!word)
         return vector;
-    page = lbvs_page(arena, first + word / LBVS_PAGE_BLOCKS);
+    page = lbvs_page(arena, n_pages, first + word / LBVS_PAGE_BLOCKS);
     PCN_OPAQUE(at);
     if (!page || at > LBVS_VECTOR_LAST)
         return vector;

@@ -117,12 +117,14 @@ static void object_free_trimmings(const struct pcn_object *object)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), kept, reserved;
 
-    if (!object->trimmed.map)
-        return;
-    kept = (bpf_map__value_size(object->trimmed.map) + page - 1) / page * page;
-    reserved = (object->trimmed.declared + page - 1) / page * page;
-    if (kept < reserved)
-        (void)munmap(object->trimmed.memory + kept, reserved - kept);
+    for (size_t i = 0; i < object->n_trimmed; i++) {
+        const struct pcn_trimmed *trimmed = &object->trimmed[i];
+
+        kept = (bpf_map__value_size(trimmed->map) + page - 1) / page * page;
+        reserved = (trimmed->declared + page - 1) / page * page;
+        if (kept < reserved)
+            (void)munmap(trimmed->memory + kept, reserved - kept);
+    }
 }
 
 void pcn_object_done(struct pcn_object *object)
@@ -158,34 +160,52 @@ int pcn_object_share(struct pcn_object *object, const char *name, int fd)
     return map ? bpf_map__reuse_fd(map, fd) : 0;
 }
 
-int pcn_object_trim(struct pcn_object *object, const char *section, uint32_t size)
+int pcn_object_trim(struct pcn_object *object, const char *section, size_t size)
 {
     struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, section);
+    struct pcn_trimmed trimmed = {.map = map, .size = (uint32_t)(size + PCN_LINE_SLACK)};
 
     if (!map)
         return -ENOENT;
-    object->trimmed.map = map;
-    object->trimmed.size = size;
-    object->trimmed.memory = (char *)bpf_map__initial_value(map, &object->trimmed.declared);
-    return object->trimmed.memory && size <= object->trimmed.declared ? 0 : -EINVAL;
+    trimmed.memory = (char *)bpf_map__initial_value(map, &trimmed.declared);
+    if (!trimmed.memory || size + PCN_LINE_SLACK > trimmed.declared)
+        return -EINVAL;
+    if (object->n_trimmed == PCN_ARRAY_SIZE(object->trimmed))
+        return -E2BIG;
+    object->trimmed[object->n_trimmed++] = trimmed;
+    return 0;
 }
 
 uint32_t pcn_object_value_size(const struct pcn_object *object, const struct bpf_map *map)
 {
-    return map == object->trimmed.map ? object->trimmed.size : bpf_map__value_size(map);
+    for (size_t i = 0; i < object->n_trimmed; i++) {
+        if (object->trimmed[i].map == map)
+            return object->trimmed[i].size;
+    }
+    return bpf_map__value_size(map);
 }
 
-/* libbpf would make it as large as the source says; it takes over the name that the kernel has. */
+/* libbpf would make them as large as the source says; they take over the name that the kernel has. */
 static int object_make_trimmed(struct pcn_object *object)
 {
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-    _cleanup_close_ int fd = -1;
 
-    if (!object->trimmed.map || bpf_map__fd(object->trimmed.map) >= 0)
-        return 0;
-    fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, bpf_map__name(object->trimmed.map), sizeof(uint32_t), object->trimmed.size,
-                        1, &options);
-    return fd < 0 ? -errno : bpf_map__reuse_fd(object->trimmed.map, fd);
+    for (size_t i = 0; i < object->n_trimmed; i++) {
+        const struct pcn_trimmed *trimmed = &object->trimmed[i];
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        if (bpf_map__fd(trimmed->map) >= 0)
+            continue;
+        fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, bpf_map__name(trimmed->map), sizeof(uint32_t), trimmed->size, 1,
+                            &options);
+        if (fd < 0)
+            return -errno;
+        r = bpf_map__reuse_fd(trimmed->map, fd);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 int pcn_object_load(struct pcn_object *object, struct pcn_error *error)

@@ -12,23 +12,19 @@ struct pcn_object {
     bool twin;                        /* it is to have no map of its own */
     const struct bpf_map *renewed[8]; /* see pcn_object_renew() */
     size_t n_renewed;
-    struct {
-        struct bpf_map *map; /* NULL: none */
+    struct pcn_trimmed {
+        struct bpf_map *map;
         uint32_t size;
         char *memory; /* what libbpf reserved for it */
         size_t declared;
-    } trimmed; /* see pcn_object_trim() */
+    } trimmed[8]; /* see pcn_object_trim() */
+    size_t n_trimmed;
 };
 
 /* colour: of the instance, see PCN_COLOURS. -EINVAL: not a BPF object. */
 int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size, uint32_t colour);
 /* Before load: a map that is there already takes the place of that of the name, if the object has one. */
 int pcn_object_share(struct pcn_object *object, const char *name, int fd);
-/*
- * Before load: a section of zeros becomes smaller than the source says, and the program knows by itself how large
- * it is. One in an object. -ENOENT; -EINVAL: larger.
- */
-int pcn_object_trim(struct pcn_object *object, const char *section, uint32_t size);
 /* Of a map as it is to be. */
 uint32_t pcn_object_value_size(const struct pcn_object *object, const struct bpf_map *map);
 /* See PCN_LINE_DATA. */

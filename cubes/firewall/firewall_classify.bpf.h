@@ -8,24 +8,24 @@
 #include <pcn/cube.bpf.h>
 #include <pcn/parse.bpf.h>
 
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, FIREWALL_ARENA_DEFAULT);
-    __type(key, __u32);
-    __type(value, union lbvs_page);
-} firewall_arena SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct firewall_counter);
-} firewall_counters SEC(".maps");
+union lbvs_page firewall_arena[PCN_TRIMMED(FIREWALL_PAGES_MAX, union lbvs_page)] SEC(FIREWALL_ARENA);
+struct firewall_counter
+    firewall_counters[PCN_TRIMMED(FIREWALL_COUNTERS_MAX, struct firewall_counter)] SEC(FIREWALL_COUNTERS);
 
 const volatile struct firewall_settings firewall_settings = {};
 struct firewall_data firewall_data SEC(FIREWALL_DATA) = {};
+
+/* For the functions of lbvs.bpf.h: their arena, and where it ends. */
+#define FIREWALL_PAGES firewall_arena, firewall_settings.n_pages
+#define FIREWALL_WORDS firewall_arena, firewall_settings.n_words
+
+PCN_INLINE struct firewall_counter *firewall_counter_at(__u64 index)
+{
+    if (index >= firewall_settings.n_counters)
+        return NULL;
+    PCN_OPAQUE(index);
+    return &firewall_counters[index];
+}
 
 /* The rule that matched, or FIREWALL_NONE and what the default says. */
 struct firewall_match {
@@ -56,26 +56,26 @@ __noinline __u64 firewall_find6(const struct pcn_packet *packet, __u32 first, __
     if (source & LBVS_WORD_NODE) {
         high = (__u64)bpf_ntohl(packet->source.v6[0]) << 32 | bpf_ntohl(packet->source.v6[1]);
         low = (__u64)bpf_ntohl(packet->source.v6[2]) << 32 | bpf_ntohl(packet->source.v6[3]);
-        source = lbvs_walk6(&firewall_arena, first, source, high, low);
+        source = lbvs_walk6(FIREWALL_PAGES, first, source, high, low);
     }
     if (destination & LBVS_WORD_NODE) {
         high = (__u64)bpf_ntohl(packet->destination.v6[0]) << 32 | bpf_ntohl(packet->destination.v6[1]);
         low = (__u64)bpf_ntohl(packet->destination.v6[2]) << 32 | bpf_ntohl(packet->destination.v6[3]);
-        destination = lbvs_walk6(&firewall_arena, first, destination, high, low);
+        destination = lbvs_walk6(FIREWALL_PAGES, first, destination, high, low);
     }
     return (__u64)destination << 32 | source;
 }
 
 PCN_INLINE __u32 firewall_table(const struct firewall_table *table, __u32 first, __u32 value)
 {
-    return lbvs_word(&firewall_arena, first, table->index + (value & table->mask));
+    return lbvs_word(FIREWALL_WORDS, first, table->index + (value & table->mask));
 }
 
 PCN_INLINE __u32 firewall_find4(const struct firewall_table *root, __u32 first, __u32 address)
 {
     __u32 host = bpf_ntohl(address);
 
-    return lbvs_walk(&firewall_arena, first, firewall_table(root, first, host >> 16), host);
+    return lbvs_walk(FIREWALL_WORDS, first, firewall_table(root, first, host >> 16), host);
 }
 
 /* Word of the packet's ICMP type and code. Where it has none, the protocol decides: all rules. */
@@ -84,9 +84,9 @@ PCN_INLINE __u32 firewall_icmp(const struct firewall_bank *bank, const struct pc
     __u32 type = packet->icmp_type << 8 | packet->icmp_code;
 
     if (packet->l4_protocol == IPPROTO_ICMP)
-        return lbvs_walk(&firewall_arena, bank->first, bank->icmp, type);
+        return lbvs_walk(FIREWALL_WORDS, bank->first, bank->icmp, type);
     if (packet->l4_protocol == IPPROTO_ICMPV6)
-        return lbvs_walk(&firewall_arena, bank->first, bank->icmpv6, type);
+        return lbvs_walk(FIREWALL_WORDS, bank->first, bank->icmpv6, type);
     return bank->all;
 }
 
@@ -139,7 +139,7 @@ PCN_INLINE void firewall_look_up(const struct firewall_bank *bank, const struct 
 
 #define FIREWALL_TAKE_VECTOR(field_)                                                                                   \
     if (firewall_settings.field_) {                                                                                    \
-        vectors.field_ = lbvs_vector(&firewall_arena, first, query->field_);                                           \
+        vectors.field_ = lbvs_vector(FIREWALL_PAGES, first, query->field_);                                            \
         if (!vectors.field_.blocks)                                                                                    \
             return FIREWALL_NONE;                                                                                      \
     }
@@ -267,7 +267,7 @@ PCN_INLINE void firewall_decide(const struct firewall_bank *bank, __u32 rule, st
             match->verdict.action = FIREWALL_LOG;
         return;
     }
-    page = lbvs_page(&firewall_arena, number);
+    page = lbvs_page(FIREWALL_PAGES, number);
     if (page)
         match->verdict = *(const struct firewall_verdict *)&page->blocks[index % LBVS_PAGE_BLOCKS];
 }
@@ -276,7 +276,7 @@ PCN_INLINE void firewall_decide(const struct firewall_bank *bank, __u32 rule, st
 PCN_INLINE void firewall_count(struct pcn_ctx *ctx, const struct firewall_match *match)
 {
     __u32 index = bpf_get_smp_processor_id() * firewall_settings.counters_stride + match->verdict.counter;
-    struct firewall_counter *counter = bpf_map_lookup_elem(&firewall_counters, &index);
+    struct firewall_counter *counter = firewall_counter_at(index);
 
     if (!counter || pcn_identity.dry_run)
         return;
@@ -293,7 +293,7 @@ PCN_INLINE bool firewall_take(const struct firewall_verdict *verdict)
 {
     __u64 now = pcn_now() << FIREWALL_DUE_SHIFT, share, due;
     __u32 index = verdict->counter;
-    struct firewall_counter *counter = bpf_map_lookup_elem(&firewall_counters, &index);
+    struct firewall_counter *counter = firewall_counter_at(index);
 
     if (!counter || !verdict->rate)
         return true;
@@ -401,7 +401,7 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
         if (firewall_settings.lead && bank->lead.n) {
             query.from = 0;
             if (!from)
-                rule = firewall_lead(&firewall_arena, bank, packet);
+                rule = firewall_lead(FIREWALL_PAGES, bank, packet);
             else if (from > bank->lead.n)
                 query.from = from - bank->lead.n;
             PCN_FORGET(rule, bank->n_rules);

@@ -256,7 +256,7 @@ uint32_t firewall_plan_room(uint32_t ingress_pages, uint32_t egress_pages)
     return ingress_pages + egress_pages + 3 * PCN_MAX(ingress_pages, egress_pages);
 }
 
-struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters, uint32_t hz)
+struct firewall_settings firewall_settings_for(uint32_t used, const struct firewall_sizes *sizes, uint32_t hz)
 {
     return (struct firewall_settings){
         .source = !!(used & FIREWALL_USES_SOURCE),
@@ -273,7 +273,10 @@ struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters,
         .lead = !!(used & FIREWALL_USES_LEAD),
         .prefix6 = !!(used & FIREWALL_USES_PREFIX6),
         .rules = !!(used & FIREWALL_USES_RULES),
-        .counters_stride = counters,
+        .n_pages = sizes->pages,
+        .n_words = sizes->pages * LBVS_PAGE_WORDS,
+        .n_counters = sizes->cpus * sizes->counters,
+        .counters_stride = sizes->counters,
         .hz = hz,
     };
 }

@@ -52,7 +52,10 @@ int firewall_plan_write(const struct firewall_plan *plan, enum firewall_directio
 /* Pages an arena must have, at least, to take these plans one after the other, and then replace each by one of its size. */
 uint32_t firewall_plan_room(uint32_t ingress_pages, uint32_t egress_pages);
 
+struct firewall_sizes {
+    uint32_t pages;    /* of the arena */
+    uint32_t counters; /* slots of a CPU */
+    uint32_t cpus;
+};
 /* The variable of .rodata for these fields. hz: jiffies in a second. */
-struct firewall_settings firewall_settings_for(uint32_t used, uint32_t counters, uint32_t hz);
-
-#define FIREWALL_PAGES_MAX 65536 /* 256 MB */
+struct firewall_settings firewall_settings_for(uint32_t used, const struct firewall_sizes *sizes, uint32_t hz);

@@ -8,23 +8,25 @@
 #include "firewall_maps.h"
 #include <pcn/common.bpf.h>
 
-PCN_INLINE union firewall_lead_line *firewall_lead_line(void *arena, const struct firewall_bank *bank, __u32 line)
+PCN_INLINE union firewall_lead_line *firewall_lead_line(union lbvs_page *arena, __u32 n_pages,
+                                                        const struct firewall_bank *bank, __u32 line)
 {
     union lbvs_page *page;
 
     line = bank->lead.line + (line & bank->lead.mask);
-    page = lbvs_page(arena, bank->first + line / LBVS_PAGE_LINES);
+    page = lbvs_page(arena, n_pages, bank->first + line / LBVS_PAGE_LINES);
     return page ? (union firewall_lead_line *)&page->skips[line % LBVS_PAGE_LINES] : NULL;
 }
 
-PCN_INLINE __u32 firewall_lead4(void *arena, const struct firewall_bank *bank, const struct firewall_lead6_entry *key)
+PCN_INLINE __u32 firewall_lead4(union lbvs_page *arena, __u32 n_pages, const struct firewall_bank *bank,
+                                const struct firewall_lead6_entry *key)
 {
     __u32 source = key->source[0], destination = key->destination[0];
     __u64 at = firewall_lead_hash(key);
 
 #pragma clang loop unroll(disable)
     for (int i = 0; i < FIREWALL_LEAD_PROBES; i++) {
-        union firewall_lead_line *line = firewall_lead_line(arena, bank, at + i);
+        union firewall_lead_line *line = firewall_lead_line(arena, n_pages, bank, at + i);
 
         if (!line)
             break;
@@ -43,13 +45,14 @@ PCN_INLINE __u32 firewall_lead4(void *arena, const struct firewall_bank *bank, c
     return FIREWALL_NONE;
 }
 
-PCN_INLINE __u32 firewall_lead6(void *arena, const struct firewall_bank *bank, const struct firewall_lead6_entry *key)
+PCN_INLINE __u32 firewall_lead6(union lbvs_page *arena, __u32 n_pages, const struct firewall_bank *bank,
+                                const struct firewall_lead6_entry *key)
 {
     __u64 at = firewall_lead_hash(key);
 
 #pragma clang loop unroll(disable)
     for (int i = 0; i < FIREWALL_LEAD_PROBES; i++) {
-        union firewall_lead_line *line = firewall_lead_line(arena, bank, at + i);
+        union firewall_lead_line *line = firewall_lead_line(arena, n_pages, bank, at + i);
         const struct firewall_lead6_entry *entry;
 
         if (!line || !line->entry6.rule)
@@ -64,7 +67,8 @@ PCN_INLINE __u32 firewall_lead6(void *arena, const struct firewall_bank *bank, c
 }
 
 /* The rule of the head that the packet matches, or FIREWALL_NONE. */
-PCN_INLINE __u32 firewall_lead(void *arena, const struct firewall_bank *bank, const struct pcn_packet *packet)
+PCN_INLINE __u32 firewall_lead(union lbvs_page *arena, __u32 n_pages, const struct firewall_bank *bank,
+                               const struct pcn_packet *packet)
 {
     const struct firewall_lead *lead = &bank->lead;
     struct firewall_lead6_entry key = {};
@@ -76,8 +80,8 @@ PCN_INLINE __u32 firewall_lead(void *arena, const struct firewall_bank *bank, co
     key.ports = (packet->source_port | (__u32)packet->destination_port << 16) & lead->ports;
     key.rule = (FIREWALL_LEAD_USED | (__u32)packet->l4_protocol << FIREWALL_LEAD_PROTOCOL_SHIFT) & lead->rule;
     if (packet->ip_version == 4)
-        return firewall_lead4(arena, bank, &key);
+        return firewall_lead4(arena, n_pages, bank, &key);
     key.source[1] = *(const __u64 *)&packet->source.v6[2] & lead->source;
     key.destination[1] = *(const __u64 *)&packet->destination.v6[2] & lead->destination;
-    return firewall_lead6(arena, bank, &key);
+    return firewall_lead6(arena, n_pages, bank, &key);
 }

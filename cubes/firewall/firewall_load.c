@@ -14,13 +14,16 @@
 
 static int object_size(struct pcn_object *object, uint32_t used, uint32_t n_pages, uint32_t n_counters)
 {
-    struct firewall_settings settings = firewall_settings_for(used, n_counters, pcn_clock_hz());
+    const struct firewall_sizes sizes = {.pages = n_pages, .counters = n_counters, .cpus = pcn_cpus()};
+    struct firewall_settings settings = firewall_settings_for(used, &sizes, pcn_clock_hz());
     int r;
 
     r = pcn_object_set(object, "firewall_settings", &settings, sizeof(settings));
     if (r >= 0)
-        r = pcn_object_resize(object, FIREWALL_ARENA, n_pages);
-    return r < 0 ? r : pcn_object_resize(object, FIREWALL_COUNTERS, pcn_cpus() * n_counters);
+        r = pcn_object_trim(object, FIREWALL_ARENA, (size_t)n_pages * LBVS_PAGE);
+    return r < 0 ? r
+                 : pcn_object_trim(object, FIREWALL_COUNTERS,
+                                   (size_t)pcn_cpus() * n_counters * sizeof(struct firewall_counter));
 }
 
 struct firewall_options firewall_options_of(const struct pcn_node *config)

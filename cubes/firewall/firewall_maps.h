@@ -18,14 +18,16 @@
 #include <pcn/abi.h>
 #include <pcn/lbvs.bpf.h>
 
-#define FIREWALL_ARENA "firewall_arena"       /* union lbvs_page; resizable */
-#define FIREWALL_COUNTERS "firewall_counters" /* struct firewall_counter; resizable: cpus * counters_stride */
-#define FIREWALL_DATA ".data.firewall"        /* struct firewall_data */
+#define FIREWALL_ARENA ".bss.arena"    /* union lbvs_page; trimmed */
+#define FIREWALL_COUNTERS ".bss.rules" /* struct firewall_counter; trimmed: cpus * counters_stride */
+#define FIREWALL_DATA ".data.firewall" /* struct firewall_data */
 
 #define FIREWALL_RULES_MAX LBVS_RULES_MAX
 #define FIREWALL_RULES_DEFAULT 1024
+#define FIREWALL_PAGES_MAX 65536   /* of the arena: 256 MB */
 #define FIREWALL_ARENA_DEFAULT 512 /* pages: 2 MB */
-#define FIREWALL_NONE 0xffffffffu  /* firewall_match.rule: no rule matched, the default decides */
+#define FIREWALL_COUNTERS_MAX (32768 * 256)
+#define FIREWALL_NONE 0xffffffffu /* firewall_match.rule: no rule matched, the default decides */
 
 enum firewall_direction {
     FIREWALL_INGRESS, /* = PCN_INGRESS */
@@ -79,10 +81,13 @@ struct firewall_settings {
     __u8 prefix6;
     __u8 rules;
     __u8 pad[2];
+    __u32 n_pages;         /* of the arena */
+    __u32 n_words;         /* the same in words */
+    __u32 n_counters;      /* slots, of all CPUs */
     __u32 counters_stride; /* slots of a CPU */
     __u32 hz;              /* jiffies in a second */
 };
-_Static_assert(sizeof(struct firewall_settings) == 24, "the same on both sides");
+_Static_assert(sizeof(struct firewall_settings) == 36, "the same on both sides");
 
 /* What a rule says is to be done, and the default: an array in the arena, by number of the rule. */
 struct firewall_verdict {

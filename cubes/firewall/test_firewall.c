@@ -25,19 +25,20 @@ struct wall {
 
 static uint32_t opening_used;
 
-static void configure(struct bpf_object *object)
-{
-    struct firewall_settings settings = firewall_settings_for(opening_used, COUNTERS, 1000);
-
-    pcn_run_set(object, "firewall_settings", &settings, sizeof(settings));
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, FIREWALL_ARENA), PAGES);
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, FIREWALL_COUNTERS),
-                                   (uint32_t)libbpf_num_possible_cpus() * COUNTERS);
-}
-
 static size_t counters_size(void)
 {
     return ((size_t)libbpf_num_possible_cpus() * COUNTERS * sizeof(struct firewall_counter) + 4095) & ~4095ul;
+}
+
+static void configure(struct bpf_object *object)
+{
+    const struct firewall_sizes sizes = {
+        .pages = PAGES, .counters = COUNTERS, .cpus = (uint32_t)libbpf_num_possible_cpus()};
+    struct firewall_settings settings = firewall_settings_for(opening_used, &sizes, 1000);
+
+    pcn_run_set(object, "firewall_settings", &settings, sizeof(settings));
+    pcn_run_trim(object, FIREWALL_ARENA, (size_t)PAGES * LBVS_PAGE);
+    pcn_run_trim(object, FIREWALL_COUNTERS, counters_size());
 }
 
 static void *map_memory(const struct wall *wall, const char *name, size_t size)

@@ -27,14 +27,20 @@ struct probe {
 
 static uint32_t opening_used;
 
+static size_t counters_size(void)
+{
+    return (size_t)libbpf_num_possible_cpus() * COUNTERS * sizeof(struct firewall_counter);
+}
+
 static void probe_configure(struct bpf_object *object)
 {
-    struct firewall_settings settings = firewall_settings_for(opening_used, COUNTERS, 1000);
+    const struct firewall_sizes sizes = {
+        .pages = PAGES, .counters = COUNTERS, .cpus = (uint32_t)libbpf_num_possible_cpus()};
+    struct firewall_settings settings = firewall_settings_for(opening_used, &sizes, 1000);
 
     pcn_run_set(object, "firewall_settings", &settings, sizeof(settings));
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, FIREWALL_ARENA), PAGES);
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, FIREWALL_COUNTERS),
-                                   (uint32_t)libbpf_num_possible_cpus() * COUNTERS);
+    pcn_run_trim(object, FIREWALL_ARENA, (size_t)PAGES * LBVS_PAGE);
+    pcn_run_trim(object, FIREWALL_COUNTERS, counters_size());
 }
 
 static size_t whole_pages(size_t size)
@@ -48,11 +54,6 @@ static void *probe_map(const struct probe *probe, const char *name, size_t size)
         mmap(NULL, whole_pages(size), PROT_READ | PROT_WRITE, MAP_SHARED, pcn_fast_map(&probe->fast, name), 0);
 
     return memory == MAP_FAILED ? NULL : memory;
-}
-
-static size_t counters_size(void)
-{
-    return (size_t)libbpf_num_possible_cpus() * COUNTERS * sizeof(struct firewall_counter);
 }
 
 static int probe_open(bool xdp, uint32_t used, struct probe *ret_probe)

@@ -16,15 +16,12 @@ static const struct pcn_fast_spec *opening;
 /* What the daemon gives all programs; and counters as large as they must be. */
 static void fast_share(struct bpf_object *object)
 {
-    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
     uint32_t cpus = (uint32_t)libbpf_num_possible_cpus();
     struct bpf_map *map = bpf_object__find_map_by_name(object, PCN_SHARED_DATA);
     struct pcn_shared *shared = (struct pcn_shared *)bpf_map__initial_value(map, &(size_t){0});
-    _cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "counters", sizeof(uint32_t),
-                                            (uint32_t)PCN_COUNTERS_SIZE(cpus), 1, &options);
 
     *shared = (struct pcn_shared){.cookie = PCN_FAST_COOKIE, .n_counters = cpus * PCN_PORTS_MAX};
-    (void)bpf_map__reuse_fd(bpf_object__find_map_by_name(object, PCN_COUNTERS_DATA), fd);
+    pcn_run_trim(object, PCN_COUNTERS_DATA, PCN_COUNTERS_SIZE(cpus));
 }
 
 static void fast_configure(struct bpf_object *object)

@@ -115,6 +115,16 @@ static bool run_set_in(struct bpf_object *object, const struct btf *btf, const s
     return false;
 }
 
+/* What libbpf has reserved beyond is lost, for as long as the test runs. */
+void pcn_run_trim(struct bpf_object *object, const char *section, size_t size)
+{
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+    _cleanup_close_ int fd =
+        bpf_map_create(BPF_MAP_TYPE_ARRAY, "trimmed", sizeof(uint32_t), (uint32_t)(size + PCN_LINE_SLACK), 1, &options);
+
+    (void)bpf_map__reuse_fd(bpf_object__find_map_by_name(object, section), fd);
+}
+
 void pcn_run_set(struct bpf_object *object, const char *variable, const void *value, size_t size)
 {
     const struct btf *btf = bpf_object__btf(object);
@@ -163,7 +173,7 @@ uint64_t pcn_map_sum(int map, uint32_t key)
 struct pcn_port_counters pcn_map_counters(int map, uint32_t key)
 {
     uint32_t cpus = (uint32_t)libbpf_num_possible_cpus(), zero = 0;
-    _cleanup_free_ struct pcn_port_counters *counters = calloc(1, PCN_COUNTERS_SIZE(cpus));
+    _cleanup_free_ struct pcn_port_counters *counters = calloc(1, PCN_COUNTERS_SIZE(cpus) + PCN_LINE_SLACK);
     struct pcn_port_counters sum = {};
 
     if (!counters || bpf_map_lookup_elem(map, &zero, counters) < 0)

@@ -108,7 +108,7 @@ struct pcn_hop {
 
 /* Counters of packets and bytes: PCN_PORTS_MAX entries a CPU. The daemon makes it as large as the machine's CPUs need. */
 #define PCN_COUNTERS_DATA PCN_LINE_BSS "counters"
-#define PCN_COUNTERS_SIZE(cpus_) ((cpus_)*PCN_PORTS_MAX * sizeof(struct pcn_port_counters) + PCN_LINE_SLACK)
+#define PCN_COUNTERS_SIZE(cpus_) ((cpus_)*PCN_PORTS_MAX * sizeof(struct pcn_port_counters))
 
 /* The part of a cube that changes while it runs: a section, mapped by user space. */
 #define PCN_CUBE_DATA PCN_LINE_DATA "pcn"

@@ -179,6 +179,12 @@ PCN_EXPORT void pcn_cube_log(struct pcn_cube *cube, enum pcn_log_level level, co
 /* -ENOENT: no such variable in .rodata, or map; -EINVAL: another size. */
 PCN_EXPORT int pcn_object_set(struct pcn_object *object, const char *variable, const void *value, size_t size);
 PCN_EXPORT int pcn_object_resize(struct pcn_object *object, const char *map, uint32_t entries);
+/*
+ * A section of zeros, `.bss.` and at most 9 characters: an array of as many bytes, where the source declares as many as
+ * there may ever be. Its address is a constant of the program, which costs a packet less than a map; where it ends, the
+ * program must know by a variable of .rodata. -EINVAL: more than declared.
+ */
+PCN_EXPORT int pcn_object_trim(struct pcn_object *object, const char *section, size_t size);
 /* reconfigure: the map is to be a new one, even if it is as large as before. */
 PCN_EXPORT int pcn_object_renew(struct pcn_object *object, const char *map);
 
