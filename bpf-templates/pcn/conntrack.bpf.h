@@ -116,8 +116,6 @@ PCN_INLINE void pcn_ct_update(const struct pcn_packet *packet, struct pcn_ct *ct
     if (pcn_likely(ct->next == flow && now + timeout - (__u32)ct->word <= least))
         return;
     place = pcn_ct_word_at(ct->slot);
-    if (!place)
-        return;
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 4; attempt++) {
         timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[ct->next & (PCN_CT_FLOWS - 1)]);
@@ -137,11 +135,8 @@ PCN_INLINE void pcn_ct_update(const struct pcn_packet *packet, struct pcn_ct *ct
 
 PCN_INLINE void pcn_ct_count_traffic(struct pcn_ctx *ctx, const struct pcn_ct *ct)
 {
-    __u32 slot = ct->slot;
-    struct pcn_ct_traffic *traffic = bpf_map_lookup_elem(&pcn_ct_traffic, &slot);
+    struct pcn_ct_traffic *traffic = pcn_ct_traffic_at(ct->slot);
 
-    if (!traffic)
-        return;
     __sync_fetch_and_add(&traffic->packets[ct->direction & 1], 1);
     __sync_fetch_and_add(&traffic->bytes[ct->direction & 1], pcn_length(ctx));
 }

@@ -7,23 +7,23 @@
 #include <pcn/conntrack_state.bpf.h>
 #include <pcn/context.bpf.h>
 
-#define PCN_CT_ARRAY(name_, entries_, value_)                                                                          \
-    struct {                                                                                                           \
-        __uint(type, BPF_MAP_TYPE_ARRAY);                                                                              \
-        __uint(map_flags, BPF_F_MMAPABLE);                                                                             \
-        __uint(max_entries, entries_);                                                                                 \
-        __type(key, __u32);                                                                                            \
-        __type(value, value_);                                                                                         \
-    } name_ SEC(".maps")
+struct pcn_ct_bucket pcn_ct_buckets[PCN_TRIMMED(PCN_CT_BUCKETS_MAX, struct pcn_ct_bucket)] SEC(PCN_CT_BUCKETS);
+struct pcn_ct_entry
+    pcn_ct_entries[PCN_TRIMMED(PCN_CT_BUCKETS_MAX * PCN_CT_WAYS, struct pcn_ct_entry)] SEC(PCN_CT_ENTRIES);
+struct pcn_ct_traffic
+    pcn_ct_traffic[PCN_TRIMMED(PCN_CT_BUCKETS_MAX * PCN_CT_WAYS, struct pcn_ct_traffic)] SEC(PCN_CT_TRAFFIC);
 
-#define PCN_CT_BUCKETS_DEFAULT (2 * PCN_CT_SIZE_DEFAULT / PCN_CT_WAYS)
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, PCN_CT_FRAGMENTS_MAX);
+    __type(key, __u32);
+    __type(value, struct pcn_ct_fragment);
+} pcn_ct_fragments SEC(".maps");
 
-PCN_CT_ARRAY(pcn_ct_buckets, PCN_CT_BUCKETS_DEFAULT, struct pcn_ct_bucket);
-PCN_CT_ARRAY(pcn_ct_entries, PCN_CT_BUCKETS_DEFAULT *PCN_CT_WAYS, struct pcn_ct_entry);
-PCN_CT_ARRAY(pcn_ct_traffic, 1, struct pcn_ct_traffic);
-PCN_CT_ARRAY(pcn_ct_fragments, PCN_CT_FRAGMENTS_MAX, struct pcn_ct_fragment);
-
-struct pcn_ct_settings pcn_ct_settings SEC(PCN_CT_SETTINGS) = {.bucket_mask = PCN_CT_BUCKETS_DEFAULT - 1};
+/* What is in .rodata the verifier knows: an index with such a mask is within its array. */
+const volatile struct pcn_ct_masks pcn_ct_masks = {};
+struct pcn_ct_settings pcn_ct_settings SEC(PCN_CT_SETTINGS) = {};
 struct pcn_ct_statistics pcn_ct_statistics[PCN_CPUS_MAX] SEC(PCN_CT_STATISTICS) = {};
 
 /* Between lookup and commit. */
@@ -93,23 +93,40 @@ PCN_INLINE void pcn_ct_key_of(const struct pcn_packet *packet, __u32 ports, stru
 
 /* ---- the table ---- */
 
-PCN_INLINE __u64 *pcn_ct_word_at(__u32 slot)
+PCN_INLINE struct pcn_ct_bucket *pcn_ct_bucket_at(__u64 index)
 {
-    __u32 index = slot / PCN_CT_WAYS;
-    struct pcn_ct_bucket *bucket = bpf_map_lookup_elem(&pcn_ct_buckets, &index);
+    index &= pcn_ct_masks.bucket;
+    PCN_OPAQUE(index);
+    return &pcn_ct_buckets[index];
+}
 
-    slot &= PCN_CT_WAYS - 1;
+PCN_INLINE struct pcn_ct_entry *pcn_ct_entry_at(__u64 slot)
+{
+    slot &= pcn_ct_masks.slot;
     PCN_OPAQUE(slot);
-    return bucket ? &bucket->words[slot & (PCN_CT_WAYS - 1)] : NULL;
+    return &pcn_ct_entries[slot];
+}
+
+PCN_INLINE struct pcn_ct_traffic *pcn_ct_traffic_at(__u64 slot)
+{
+    slot &= pcn_ct_masks.traffic;
+    PCN_OPAQUE(slot);
+    return &pcn_ct_traffic[slot];
+}
+
+/* The words lie one behind the other. */
+PCN_INLINE __u64 *pcn_ct_word_at(__u64 slot)
+{
+    slot &= pcn_ct_masks.slot;
+    PCN_OPAQUE(slot);
+    return &pcn_ct_buckets[0].words[0] + slot;
 }
 
 PCN_INLINE bool pcn_ct_find_in(__u32 index, const struct pcn_ct_key *key, __u32 now, struct pcn_ct *ct)
 {
-    struct pcn_ct_bucket *bucket = bpf_map_lookup_elem(&pcn_ct_buckets, &index);
+    const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
     __u64 tag = pcn_ct_tag(ct->hash) << (PCN_CT_TAG_SHIFT - PCN_CT_BUSY_SHIFT), reverse = pcn_ct_reverse(key->words[4]);
 
-    if (!bucket)
-        return false;
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
         __u64 word = PCN_READ_ONCE(bucket->words[way]), same, other;
@@ -118,9 +135,7 @@ PCN_INLINE bool pcn_ct_find_in(__u32 index, const struct pcn_ct_key *key, __u32 
 
         if (word >> PCN_CT_BUSY_SHIFT != tag || pcn_ct_left(word, now) <= 0)
             continue;
-        entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
-        if (!entry)
-            return false;
+        entry = pcn_ct_entry_at(slot);
         same = (entry->key.words[0] ^ key->words[0]) | (entry->key.words[1] ^ key->words[1]) |
                (entry->key.words[2] ^ key->words[2]) | (entry->key.words[3] ^ key->words[3]) |
                (entry->key.words[4] ^ key->words[4]);
@@ -140,7 +155,7 @@ PCN_INLINE bool pcn_ct_find_in(__u32 index, const struct pcn_ct_key *key, __u32 
 /* Sets all but .next. */
 PCN_INLINE void pcn_ct_find(struct pcn_ct_key *key, struct pcn_ct *ct)
 {
-    __u32 mask = pcn_ct_settings.bucket_mask, now = pcn_now();
+    __u32 mask = pcn_ct_masks.bucket, now = pcn_now();
 
     PCN_FORGET(key->words[1], now);
     PCN_FORGET(key->words[3], now);
@@ -173,14 +188,12 @@ enum pcn_ct_how {
 /* The best place of a bucket. */
 PCN_INLINE __u64 pcn_ct_room_in(__u64 hash, __u32 choice, __u32 now, __u64 *ret_n_free)
 {
-    __u32 index = pcn_ct_bucket_of(hash, choice, pcn_ct_settings.bucket_mask);
-    struct pcn_ct_bucket *bucket = bpf_map_lookup_elem(&pcn_ct_buckets, &index);
+    __u32 index = pcn_ct_bucket_of(hash, choice, pcn_ct_masks.bucket);
+    const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
     __u64 best = ~0ull;
 
     *ret_n_free = 0;
     PCN_FORGET(best, hash);
-    if (!bucket)
-        return best;
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
         __u64 word = PCN_READ_ONCE(bucket->words[way]), rank = ~0ull;
@@ -242,8 +255,6 @@ PCN_INLINE __u32 pcn_ct_claim(__u64 hash, __u32 now, enum pcn_ct_how *ret_how)
     if (*ret_how == PCN_CT_HOW_FULL)
         return PCN_CT_NO_SLOT;
     place = pcn_ct_word_at(slot);
-    if (!place)
-        return PCN_CT_NO_SLOT;
     word = PCN_READ_ONCE(*place);
     if (!pcn_ct_may_take(word, *ret_how, now) ||
         __sync_val_compare_and_swap(place, word, pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | PCN_CT_BUSY) != word)
@@ -254,19 +265,15 @@ PCN_INLINE __u32 pcn_ct_claim(__u64 hash, __u32 now, enum pcn_ct_how *ret_how)
 /* Fills in a place that is busy, and makes it found. */
 PCN_INLINE void pcn_ct_publish(const struct pcn_packet *packet, __u64 hash, __u32 slot, __u32 flow, __u32 now)
 {
-    struct pcn_ct_entry *entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
-    struct pcn_ct_traffic *traffic = bpf_map_lookup_elem(&pcn_ct_traffic, &slot);
     __u64 *place = pcn_ct_word_at(slot);
     struct pcn_ct_key key;
     __u32 ports = 0;
 
-    if (!entry || !place)
-        return;
     pcn_ct_event_of(packet, &ports);
     pcn_ct_key_of(packet, ports, &key);
-    *entry = (struct pcn_ct_entry){.key = key};
-    if (traffic)
-        *traffic = (struct pcn_ct_traffic){};
+    *pcn_ct_entry_at(slot) = (struct pcn_ct_entry){.key = key};
+    if (pcn_ct_masks.traffic)
+        *pcn_ct_traffic_at(slot) = (struct pcn_ct_traffic){};
     /* Orders the entry before the word. */
     __sync_lock_test_and_set(
         place, pcn_ct_word(hash, flow, now + PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)])));
@@ -316,7 +323,7 @@ __noinline __u32 pcn_ct_reopen(const struct pcn_packet *packet, __u64 hash, __u6
 {
     __u64 *place = pcn_ct_word_at(slot);
 
-    if (!packet || !place)
+    if (!packet)
         return 0;
     /* Another CPU was faster: it saw a SYN too. */
     if (__sync_val_compare_and_swap(place, word, pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | PCN_CT_BUSY) != word)

@@ -126,11 +126,11 @@ PCN_INLINE void pcn_ct_window_note(struct pcn_ctx *ctx, const struct pcn_packet 
 /* note false: whether the segment fits the window; true: moves the window by it. */
 __noinline __u32 pcn_ct_window(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u32 slot, __u32 side, bool note)
 {
-    struct pcn_ct_entry *entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
+    struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
     struct pcn_ct_segment segment;
 
     side &= 1;
-    if (!packet || !entry || packet->fragment != PCN_FRAGMENT_NONE || !pcn_ct_segment_of(ctx, packet, &segment))
+    if (!packet || packet->fragment != PCN_FRAGMENT_NONE || !pcn_ct_segment_of(ctx, packet, &segment))
         return 1;
     if (!note)
         return pcn_ct_in_window(packet, entry, side, &segment);

@@ -9,14 +9,16 @@
 int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting)
 {
     uint32_t n_buckets = pcn_ct_buckets_for(flows), n_slots = n_buckets * PCN_CT_WAYS;
+    uint32_t n_traffic = counting ? n_slots : 1;
+    const struct pcn_ct_masks masks = {.bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1};
     int r;
 
-    r = pcn_object_resize(object, PCN_CT_BUCKETS, n_buckets);
+    r = pcn_object_set(object, "pcn_ct_masks", &masks, sizeof(masks));
     if (r >= 0)
-        r = pcn_object_resize(object, PCN_CT_ENTRIES, n_slots);
-    if (r < 0)
-        return r;
-    return pcn_object_resize(object, PCN_CT_TRAFFIC, counting ? n_slots : 1);
+        r = pcn_object_trim(object, PCN_CT_BUCKETS, n_buckets * sizeof(struct pcn_ct_bucket));
+    if (r >= 0)
+        r = pcn_object_trim(object, PCN_CT_ENTRIES, n_slots * sizeof(struct pcn_ct_entry));
+    return r < 0 ? r : pcn_object_trim(object, PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic));
 }
 
 int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
@@ -41,7 +43,6 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
         return r;
     flows.traffic = traffic_size / sizeof(struct pcn_ct_traffic) >= flows.n_slots ? traffic : NULL;
     flows.statistics = statistics;
-    flows.settings->bucket_mask = flows.n_slots / PCN_CT_WAYS - 1;
     flows.settings->refresh = pcn_clock_hz();
     flows.settings->counting = flows.traffic != NULL;
     /* A table that was taken over keeps its seed. */

@@ -47,7 +47,7 @@ int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, 
     struct pcn_flow flow;
 
     for (uint32_t i = 0; i < 2 * PCN_CT_WAYS; i++) {
-        uint32_t bucket = pcn_ct_bucket_of(hash, i / PCN_CT_WAYS, flows->settings->bucket_mask);
+        uint32_t bucket = pcn_ct_bucket_of(hash, i / PCN_CT_WAYS, flows->n_slots / PCN_CT_WAYS - 1);
 
         if (!pcn_flows_get(flows, bucket * PCN_CT_WAYS + i % PCN_CT_WAYS, now, &flow) || !key_is(&flow.key, key))
             continue;

@@ -34,13 +34,16 @@ static bool opening_counting;
 
 static void configure(struct bpf_object *object)
 {
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_BUCKETS), opening_buckets);
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_ENTRIES), opening_buckets * PCN_CT_WAYS);
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_TRAFFIC),
-                                   opening_counting ? opening_buckets * PCN_CT_WAYS : 1);
+    uint32_t n_slots = opening_buckets * PCN_CT_WAYS, n_traffic = opening_counting ? n_slots : 1;
+    const struct pcn_ct_masks masks = {.bucket = opening_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1};
+
+    pcn_run_set(object, "pcn_ct_masks", &masks, sizeof(masks));
+    pcn_run_trim(object, PCN_CT_BUCKETS, opening_buckets * sizeof(struct pcn_ct_bucket));
+    pcn_run_trim(object, PCN_CT_ENTRIES, n_slots * sizeof(struct pcn_ct_entry));
+    pcn_run_trim(object, PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic));
 }
 
-static void *map_memory(const struct pcn_fast *fast, const char *name, uint32_t *ret_entries)
+static void *map_memory(const struct pcn_fast *fast, const char *name)
 {
     struct bpf_map_info info = {};
     uint32_t size = sizeof(info);
@@ -49,7 +52,6 @@ static void *map_memory(const struct pcn_fast *fast, const char *name, uint32_t 
 
     if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
         return NULL;
-    *ret_entries = info.max_entries;
     memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
                   MAP_SHARED, map, 0);
     return memory == MAP_FAILED ? NULL : memory;
@@ -60,21 +62,20 @@ static int tracker_open(bool xdp, uint32_t n_buckets, struct pcn_cube_identity i
     const struct pcn_fast_spec spec = {
         .kind = "conntrack", .xdp = xdp, .transparent = true, .identity = identity, .configure = configure};
     struct pcn_flows *table = &tracker->table;
-    uint32_t n;
     int r;
 
     opening_buckets = n_buckets;
     r = pcn_fast_open(&spec, &tracker->fast);
     if (r < 0)
         return r;
-    table->entries = map_memory(&tracker->fast, PCN_CT_ENTRIES, &table->n_slots);
-    table->buckets = map_memory(&tracker->fast, PCN_CT_BUCKETS, &n);
-    table->traffic = map_memory(&tracker->fast, PCN_CT_TRAFFIC, &n);
-    table->settings = map_memory(&tracker->fast, PCN_CT_SETTINGS, &n);
-    table->statistics = map_memory(&tracker->fast, PCN_CT_STATISTICS, &n);
+    table->n_slots = n_buckets * PCN_CT_WAYS;
+    table->entries = map_memory(&tracker->fast, PCN_CT_ENTRIES);
+    table->buckets = map_memory(&tracker->fast, PCN_CT_BUCKETS);
+    table->traffic = map_memory(&tracker->fast, PCN_CT_TRAFFIC);
+    table->settings = map_memory(&tracker->fast, PCN_CT_SETTINGS);
+    table->statistics = map_memory(&tracker->fast, PCN_CT_STATISTICS);
     if (!table->entries || !table->buckets || !table->traffic || !table->settings || !table->statistics)
         return -ENOMEM;
-    table->settings->bucket_mask = n_buckets - 1;
     table->settings->seed = 0x123456789abcdef;
     table->settings->refresh = pcn_clock_hz();
     table->settings->drop_when_full = 1;

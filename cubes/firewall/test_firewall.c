@@ -11,6 +11,7 @@
 #define A6 "fd00::1"
 #define B6 "fd00::2"
 #define PAGES 2048
+#define BUCKETS 1024u
 #define COUNTERS 16
 
 enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
@@ -32,6 +33,7 @@ static size_t counters_size(void)
 
 static void configure(struct bpf_object *object)
 {
+    const struct pcn_ct_masks masks = {.bucket = BUCKETS - 1, .slot = BUCKETS * PCN_CT_WAYS - 1};
     const struct firewall_sizes sizes = {
         .pages = PAGES, .counters = COUNTERS, .cpus = (uint32_t)libbpf_num_possible_cpus()};
     struct firewall_settings settings = firewall_settings_for(opening_used, &sizes, 1000);
@@ -39,6 +41,10 @@ static void configure(struct bpf_object *object)
     pcn_run_set(object, "firewall_settings", &settings, sizeof(settings));
     pcn_run_trim(object, FIREWALL_ARENA, (size_t)PAGES * LBVS_PAGE);
     pcn_run_trim(object, FIREWALL_COUNTERS, counters_size());
+    pcn_run_set(object, "pcn_ct_masks", &masks, sizeof(masks));
+    pcn_run_trim(object, PCN_CT_BUCKETS, BUCKETS * sizeof(struct pcn_ct_bucket));
+    pcn_run_trim(object, PCN_CT_ENTRIES, (size_t)BUCKETS * PCN_CT_WAYS * sizeof(struct pcn_ct_entry));
+    pcn_run_trim(object, PCN_CT_TRAFFIC, sizeof(struct pcn_ct_traffic));
 }
 
 static void *map_memory(const struct wall *wall, const char *name, size_t size)

@@ -22,9 +22,9 @@
 #include <pcn/abi.h>
 
 /* Names of the maps. */
-#define PCN_CT_BUCKETS "pcn_ct_buckets"     /* struct pcn_ct_bucket; resizable, a power of two */
-#define PCN_CT_ENTRIES "pcn_ct_entries"     /* struct pcn_ct_entry; resizable: PCN_CT_WAYS a bucket */
-#define PCN_CT_TRAFFIC "pcn_ct_traffic"     /* struct pcn_ct_traffic; one, or resized to as many as entries: counting */
+#define PCN_CT_BUCKETS ".bss.ctbucket"      /* struct pcn_ct_bucket; trimmed, a power of two */
+#define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket */
+#define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; trimmed: one, or as many as entries: counting */
 #define PCN_CT_FRAGMENTS "pcn_ct_fragments" /* struct pcn_ct_fragment; PCN_CT_FRAGMENTS_MAX */
 #define PCN_CT_SETTINGS ".data.ct"          /* struct pcn_ct_settings */
 #define PCN_CT_STATISTICS ".data.ctstat"    /* struct pcn_ct_statistics; PCN_CPUS_MAX */
@@ -33,6 +33,7 @@
 #define PCN_CT_SIZE_DEFAULT 65536u
 #define PCN_CT_SIZE_MIN 64u
 #define PCN_CT_SIZE_MAX 1048576u
+#define PCN_CT_BUCKETS_MAX (2 * PCN_CT_SIZE_MAX / PCN_CT_WAYS)
 #define PCN_CT_FRAGMENTS_MAX 4096  /* a power of two */
 #define PCN_CT_TIMEOUT_MAX 1000000 /* seconds: below 2^31 jiffies where there are 1,000 a second */
 #define PCN_CT_NO_SLOT 0xffffffffu /* packet.ct_slot: no flow was found, or it is not tracked */
@@ -135,9 +136,15 @@ _Static_assert(sizeof(struct pcn_ct_fragment) == 16, "the same on both sides");
 
 #define PCN_CT_RECORD_NEW 0xff00 /* reason of the record that tells of a new flow; words: its slot */
 
+/* Variable of .rodata, set before load: of the arrays' indices. */
+struct pcn_ct_masks {
+    __u32 bucket;
+    __u32 slot;
+    __u32 traffic; /* 0: one entry, nothing is counted */
+};
+
 struct pcn_ct_settings {
     __u64 seed; /* of the hash: random, so that nobody can aim at a bucket */
-    __u32 bucket_mask;
     __u32 refresh; /* jiffies: expiry is not moved for less, or for less than 1/16 of the timeout */
     __u16 zone;    /* of the cube */
     __u8 window_check;
@@ -148,7 +155,7 @@ struct pcn_ct_settings {
     __u32 fragment_timeout; /* jiffies */
     __u32 pad1;
     __u32 timeouts[PCN_CT_FLOWS]; /* jiffies, by state */
-    __u32 pad2[24];
+    __u32 pad2[25];
 };
 _Static_assert(sizeof(struct pcn_ct_settings) == 256, "whole cache lines");
 
