@@ -46,8 +46,10 @@ static void firewall_destroy(struct pcn_cube *cube)
     if (!firewall)
         return;
     firewall_abandon(firewall);
-    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++)
+    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         firewall_rules_done(&firewall->chains[i].now);
+        firewall_plan_freep(&firewall->chains[i].spare);
+    }
     firewall_sets_done(&firewall->sets);
     free(firewall->slots);
     free(firewall->log);

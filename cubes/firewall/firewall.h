@@ -56,6 +56,7 @@ struct firewall_rules {
 struct firewall_chain_state {
     struct firewall_rules now;
     struct firewall_rules next;
+    struct firewall_plan *spare; /* that before now's: the next one is made of it; NULL: of few rules none is kept */
     bool changing;               /* next is valid */
     struct firewall_entry *gone; /* of now, while changing: one that only moves keeps its counters */
 };

@@ -5,7 +5,12 @@ struct firewall_plan {
     struct firewall_store store;
     struct firewall_bank bank;
     struct firewall_plan_sizes sizes;
+    uint64_t signatures[FIREWALL_FIELD_MAX]; /* of what the tables were made of; 0: there is none */
+    uint32_t pages_anew;                     /* when all was made anew: what is more may be left over */
 };
+
+/* So many pages may be left over of plans that this one was. */
+#define PLAN_LEFT_OVER(pages_) ((pages_) / 2 + 64)
 
 static const uint32_t field_uses[FIREWALL_FIELD_MAX] = {
     [FIREWALL_SOURCE4] = FIREWALL_USES_SOURCE,
@@ -66,6 +71,7 @@ static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind,
     _cleanup_(firewall_field_done) struct firewall_field field = {};
     _cleanup_free_ struct firewall_segment *items = NULL;
     struct firewall_segments segments = {};
+    uint64_t signature;
     int r;
 
     r = firewall_field_init(&field, kind, rules, n, named);
@@ -73,11 +79,18 @@ static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind,
         return r;
     if (field.n_given)
         plan->sizes.used |= field_uses[kind];
+    signature = firewall_field_signature(&field);
+    if (signature == plan->signatures[kind])
+        return 0;
+    plan->signatures[kind] = 0;
     r = firewall_sweep(&field, &plan->store, &segments);
     items = segments.items;
     if (r < 0)
         return r;
-    return plan_table(plan, kind, &segments);
+    r = plan_table(plan, kind, &segments);
+    if (r >= 0)
+        plan->signatures[kind] = signature;
+    return r;
 }
 
 static struct firewall_verdict verdict_of(const struct firewall_rule *rule)
@@ -90,10 +103,11 @@ static int plan_verdicts(struct firewall_plan *plan, const struct firewall_rule 
                          const struct firewall_rule *fallback)
 {
     struct firewall_verdict *verdicts;
-    uint32_t page;
-    int r;
+    uint32_t page = plan->bank.verdicts / LBVS_PAGE_BLOCKS;
+    int r = 0;
 
-    r = firewall_store_pages(&plan->store, (n + LBVS_PAGE_BLOCKS - 1) / LBVS_PAGE_BLOCKS, &page);
+    if (!plan->bank.verdicts)
+        r = firewall_store_pages(&plan->store, (n + LBVS_PAGE_BLOCKS - 1) / LBVS_PAGE_BLOCKS, &page);
     if (r < 0)
         return r;
     verdicts = (struct firewall_verdict *)(void *)plan->store.pages[page].bytes;
@@ -126,23 +140,37 @@ static int plan_all(struct firewall_plan *plan, uint32_t n)
     return firewall_store_vector(&plan->store, blocks, &plan->bank.all);
 }
 
-static int plan_build(const struct firewall_rule *rules, uint32_t n, const struct firewall_rule *fallback,
-                      struct firewall_lead lead, struct firewall_plan **ret_plan)
+/* A plan for as many rules, of which none is found by hash: what has not changed can stay as it is. */
+static bool plan_goes_on(const struct firewall_plan *plan, uint32_t n, const struct firewall_lead *lead)
 {
-    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
-    uint32_t rest = n - lead.n, named = 0;
+    return plan->pages_anew && plan->sizes.rules == n && !lead->n && !plan->sizes.lead &&
+           plan->store.n_pages <= plan->pages_anew + PLAN_LEFT_OVER(plan->pages_anew);
+}
+
+static int plan_begin(struct firewall_plan *plan, uint32_t rest)
+{
     int r;
 
-    plan = calloc(1, sizeof(*plan));
-    if (!plan)
-        return -ENOMEM;
+    memset(plan->signatures, 0, sizeof(plan->signatures));
+    plan->bank = (struct firewall_bank){};
+    plan->pages_anew = 0;
     r = firewall_store_init(&plan->store, rest);
+    return r < 0 ? r : plan_all(plan, rest);
+}
+
+static int plan_build(struct firewall_plan *plan, const struct firewall_rule *rules, uint32_t n,
+                      const struct firewall_rule *fallback, struct firewall_lead lead)
+{
+    uint32_t rest = n - lead.n, named = 0;
+    bool goes_on = plan_goes_on(plan, n, &lead);
+    int r;
+
+    plan->sizes = (struct firewall_plan_sizes){.rules = n, .lead = lead.n};
+    r = goes_on ? 0 : plan_begin(plan, rest);
     if (r >= 0)
         r = plan_verdicts(plan, rules, n, fallback);
     if (r >= 0 && lead.n)
         r = firewall_lead_build(&plan->store, rules, &lead);
-    if (r >= 0)
-        r = plan_all(plan, rest);
     for (uint32_t i = lead.n; i < n; i++)
         named |= firewall_rule_fields(&rules[i]);
     for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
@@ -156,29 +184,33 @@ static int plan_build(const struct firewall_rule *rules, uint32_t n, const struc
         plan->sizes.used |= FIREWALL_USES_RULES;
     if ((plan->bank.source6 | plan->bank.destination6) & LBVS_WORD_NODE)
         plan->sizes.used |= FIREWALL_USES_PREFIX6;
-    *ret_plan = TAKE_PTR(plan);
+    if (!goes_on)
+        plan->pages_anew = plan->store.n_pages;
     return 0;
 }
 
 int firewall_plan_new(const struct firewall_rule *rules, size_t n, const struct firewall_rule *fallback,
                       struct firewall_plan **ret_plan)
 {
-    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = TAKE_PTR(*ret_plan);
     struct firewall_lead lead;
     int r;
 
     if (n > FIREWALL_RULES_MAX)
         return -E2BIG;
+    if (!plan)
+        plan = calloc(1, sizeof(*plan));
+    if (!plan)
+        return -ENOMEM;
     lead = firewall_lead_find(rules, (uint32_t)n);
-    r = plan_build(rules, (uint32_t)n, fallback, lead, &plan);
+    r = plan_build(plan, rules, (uint32_t)n, fallback, lead);
     if (r == -EAGAIN)
-        r = plan_build(rules, (uint32_t)n, fallback, (struct firewall_lead){}, &plan);
+        r = plan_build(plan, rules, (uint32_t)n, fallback, (struct firewall_lead){});
     if (r < 0)
         return r;
-    plan->bank.n_rules = plan->sizes.rules = (uint32_t)n;
+    plan->bank.n_rules = (uint32_t)n;
     plan->bank.n_blocks = plan->store.n_blocks;
     plan->bank.n_pages = plan->sizes.pages = plan->store.n_pages;
-    plan->sizes.lead = plan->bank.lead.n;
     plan->sizes.vectors = plan->store.vectors.n;
     plan->sizes.chunks = plan->store.chunks.n;
     plan->sizes.nodes = plan->store.n_lines;

@@ -26,6 +26,7 @@ struct firewall_intern {
     uint32_t n;
     uint64_t *keys;
     size_t key_words;
+    size_t room; /* bytes of keys */
 };
 
 /* Where a chunk was stored last: it is stored once a page. */
@@ -45,10 +46,13 @@ struct firewall_store {
     uint32_t n_lines;
     struct firewall_intern chunks;
     struct firewall_place *places; /* by chunk - 1 */
+    size_t places_room;            /* bytes */
     struct firewall_intern vectors;
     uint32_t *words; /* by vector - 1 */
+    size_t words_room;
 };
 
+/* Empty; one that was in use keeps its memory. */
 int firewall_store_init(struct firewall_store *store, uint32_t n_rules);
 void firewall_store_done(struct firewall_store *store);
 /* The first of n pages, one after the other. -ENOSPC. */
@@ -121,6 +125,8 @@ uint32_t firewall_rule_fields(const struct firewall_rule *rule);
 int firewall_field_init(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rules,
                         uint32_t n_rules, uint32_t named);
 void firewall_field_done(struct firewall_field *field);
+/* Of what all rules want of it: equal ones make the same table. Never 0. */
+uint64_t firewall_field_signature(const struct firewall_field *field);
 
 /* ---- sweep ---- */
 
@@ -141,7 +147,7 @@ int firewall_sweep(const struct firewall_field *field, struct firewall_store *st
 
 /* ---- tables ---- */
 
-/* A table of 65,536 words: of 2^16 values, or of the first 16 of 32 bits. */
+/* A table of 65,536 words: of 2^16 values, or of the first 16 of 32 bits. One that *ret_table is already is written anew. */
 int firewall_table_build(struct firewall_store *store, const struct firewall_segments *segments, unsigned int bits,
                          struct firewall_table *ret_table);
 /* A trie over keys of 16 bits, or 128. */

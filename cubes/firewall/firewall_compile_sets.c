@@ -409,6 +409,23 @@ int firewall_field_init(struct firewall_field *field, enum firewall_field_kind k
     return r;
 }
 
+uint64_t firewall_field_signature(const struct firewall_field *field)
+{
+    uint64_t hash = firewall_hash(field->any, (field->n_rules + 63) / 64) ^ field->n_rules;
+
+    for (uint32_t i = 0; i < field->n_sets; i++) {
+        const struct firewall_values *set = &field->sets[i];
+
+        hash = (hash ^ set->n) * 0x9e3779b97f4a7c15ull;
+        if (set->n)
+            hash ^= firewall_hash((const uint64_t *)(const void *)&field->intervals[set->first],
+                                  set->n * sizeof(*field->intervals) / sizeof(uint64_t));
+        for (uint32_t rule = set->rule; rule != FIREWALL_END; rule = field->next[rule])
+            hash = (hash ^ hash >> 29 ^ rule) * 0xd6e8feb86659fd93ull;
+    }
+    return hash | 1;
+}
+
 void firewall_field_done(struct firewall_field *field)
 {
     free(field->next);

@@ -10,20 +10,33 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "four groups are a wor
 #define CHUNK_BLOCKS (CHUNK_WORDS * sizeof(uint64_t) / sizeof(struct lbvs_block))
 #define BLOCK_GROUPS (sizeof(struct lbvs_block) / sizeof(uint16_t))
 
+static void intern_init(struct firewall_intern *intern, size_t key_words)
+{
+    if (intern->slots)
+        memset(intern->slots, 0, ((size_t)intern->mask + 1) * sizeof(*intern->slots));
+    intern->n = 0;
+    intern->key_words = key_words;
+}
+
 int firewall_store_init(struct firewall_store *store, uint32_t n_rules)
 {
     uint32_t page;
 
-    *store = (struct firewall_store){.n_blocks = (n_rules + LBVS_BLOCK_RULES - 1) / LBVS_BLOCK_RULES};
-    store->chunks.key_words = CHUNK_WORDS;
-    store->vectors.key_words = store->n_blocks * sizeof(struct lbvs_block) / sizeof(uint64_t);
+    store->n_blocks = (n_rules + LBVS_BLOCK_RULES - 1) / LBVS_BLOCK_RULES;
+    intern_init(&store->chunks, CHUNK_WORDS);
+    intern_init(&store->vectors, store->n_blocks * sizeof(struct lbvs_block) / sizeof(uint64_t));
+    if (store->pages)
+        memset(store->pages, 0, (size_t)store->n_pages * LBVS_PAGE);
+    store->n_pages = store->line = store->wide = store->n_lines = 0;
+    /* Block 0 is the vector without a bit: no other begins there. */
+    store->block = 1;
+    if (store->pages)
+        return firewall_store_pages(store, 1, &page);
     store->pages = mmap(NULL, STORE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (store->pages == MAP_FAILED) {
         store->pages = NULL;
         return -ENOMEM;
     }
-    /* Block 0 is the vector without a bit: no other begins there. */
-    store->block = 1;
     return firewall_store_pages(store, 1, &page);
 }
 
@@ -73,17 +86,20 @@ uint32_t *firewall_store_words(const struct firewall_store *store, uint32_t line
 
 /* ---- what is stored once ---- */
 
-/* Room for n + 1 items of an array that is doubled when it is full. */
-static int items_grow(void *items, uint32_t n, size_t size)
+/* Room for n + 1 items of an array that is doubled when it is full; *room: its bytes. */
+static int items_grow(void *items, size_t *room, uint32_t n, size_t size)
 {
     void **array = items, *grown;
+    size_t wanted = ((size_t)n + 1) * size;
 
-    if (n & (n - 1) || n == 1)
+    if (wanted <= *room)
         return 0;
-    grown = realloc(*array, (n ? n * 2 : 2) * size);
+    wanted = PCN_MAX(wanted, *room * 2);
+    grown = realloc(*array, wanted);
     if (!grown)
         return -ENOMEM;
     *array = grown;
+    *room = wanted;
     return 0;
 }
 
@@ -130,7 +146,7 @@ static int intern_number(struct firewall_intern *intern, const uint64_t *words, 
     }
     slot = intern_slot(intern, words);
     if (!*slot) {
-        r = items_grow(&intern->keys, intern->n, intern->key_words * sizeof(uint64_t));
+        r = items_grow(&intern->keys, &intern->room, intern->n, intern->key_words * sizeof(uint64_t));
         if (r < 0)
             return r;
         memcpy(intern->keys + intern->n * intern->key_words, words, intern->key_words * sizeof(uint64_t));
@@ -157,7 +173,7 @@ int firewall_store_chunk(struct firewall_store *store, const uint64_t *bits, str
     if (block.summary) {
         r = intern_number(&store->chunks, bits, &block.chunk);
         if (r >= 0 && store->chunks.n > n) {
-            r = items_grow(&store->places, n, sizeof(*store->places));
+            r = items_grow(&store->places, &store->places_room, n, sizeof(*store->places));
             if (r >= 0)
                 store->places[n] = (struct firewall_place){.page = FIREWALL_END};
         }
@@ -227,7 +243,7 @@ int firewall_store_vector(struct firewall_store *store, const struct lbvs_block 
     }
     r = intern_number(&store->vectors, (const uint64_t *)(const void *)blocks, &number);
     if (r >= 0 && store->vectors.n > n) {
-        r = items_grow(&store->words, n, sizeof(*store->words));
+        r = items_grow(&store->words, &store->words_room, n, sizeof(*store->words));
         if (r >= 0)
             r = vector_place(store, blocks, &store->words[n]);
     }

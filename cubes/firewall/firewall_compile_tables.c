@@ -86,7 +86,8 @@ int firewall_table_build(struct firewall_store *store, const struct firewall_seg
 
     if (segments->n == 1)
         return table_constant(store, segments->items[0].word, ret_table);
-    r = firewall_store_pages(store, 65536 / LBVS_PAGE_WORDS, &page);
+    page = ret_table->index / LBVS_PAGE_WORDS;
+    r = ret_table->mask ? 0 : firewall_store_pages(store, 65536 / LBVS_PAGE_WORDS, &page);
     if (r < 0)
         return r;
     words = store->pages[page].words;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define COUNTERS_MIN 256u
+#define SPARE_RULES_MIN 1000u
 #define FIRST_SLOT FIREWALL_CHAIN_MAX /* below are those of the defaults */
 
 /* ---- sizes ---- */
@@ -431,6 +432,7 @@ int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
         r = firewall_chain_settle(chain, (enum firewall_direction)i, error);
         if (r >= 0)
             r = slots_give(firewall, &chain->next);
+        chain->next.plan = TAKE_PTR(chain->spare);
         if (r >= 0)
             r = rules_compile(firewall, &chain->next, (enum firewall_direction)i, &chain->next.plan, error);
     }
@@ -439,6 +441,13 @@ int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
     if (r < 0)
         firewall_abandon(firewall);
     return r;
+}
+
+/* Keeps the plan for the chain's next one, if it is large. */
+static void plan_spare(struct firewall_chain_state *chain, struct firewall_rules *rules)
+{
+    if (rules->n >= SPARE_RULES_MIN && rules->plan && !chain->spare)
+        chain->spare = TAKE_PTR(rules->plan);
 }
 
 /* The rows of the CPUs lie further apart. */
@@ -491,6 +500,7 @@ void firewall_applied(struct pcn_cube *cube)
             continue;
         HASH_CLEAR(hh, chain->gone);
         slots_put(firewall, &chain->now);
+        plan_spare(chain, &chain->now);
         firewall_rules_done(&chain->now);
         chain->now = chain->next;
         chain->next = (struct firewall_rules){};
@@ -516,6 +526,7 @@ void firewall_abandon(struct firewall *firewall)
             continue;
         HASH_CLEAR(hh, chain->gone);
         slots_put(firewall, &chain->next);
+        plan_spare(chain, &chain->next);
         firewall_rules_done(&chain->next);
         chain->changing = false;
     }

@@ -25,6 +25,9 @@ struct probe {
     struct pcn_packet *packets;
 };
 
+#define MUTATED 200
+#define MUTATIONS 300
+
 static uint32_t opening_used;
 
 static size_t counters_size(void)
@@ -195,6 +198,53 @@ static void test_differential_xdp(void)
 static void test_differential_tc(void)
 {
     differential(false, FIREWALL_USES_ALL, number_from("PCN_RULESETS", 20), number_from("PCN_SEED", 5000));
+}
+
+/* One field of a rule, or all of it but its number, as another one has it. */
+static void rule_mutate(struct firewall_rule *rule, const struct firewall_rule *other, uint32_t what)
+{
+    uint32_t id = rule->id, counter = rule->counter;
+
+    if (what == 0)
+        rule->source = other->source;
+    else if (what == 1)
+        rule->destination_ports = other->destination_ports;
+    else if (what == 2)
+        rule->destination = other->destination;
+    else if (what == 3)
+        rule->action = other->action;
+    else
+        *rule = *other;
+    rule->id = id;
+    rule->counter = counter;
+}
+
+/* Plans that are made of earlier ones: of as many rules or not, again and again. */
+static void test_made_of_another(void)
+{
+    _cleanup_(firewall_plan_freep) struct firewall_plan *even = NULL, *odd = NULL;
+    _cleanup_(oracle_rules_done) struct oracle_rules rules = {}, others = {};
+    _cleanup_(probe_close) struct probe probe = {};
+    uint64_t random = 77;
+    unsigned int differences = 0;
+    size_t n = MUTATED;
+
+    PCN_REQUIRE_OK(probe_open(true, FIREWALL_USES_ALL, &probe));
+    PCN_REQUIRE_OK(oracle_rules_random(7, MUTATED, FIREWALL_USES_ALL, &rules));
+    PCN_REQUIRE_OK(oracle_rules_random(8, MUTATED, FIREWALL_USES_ALL, &others));
+    for (unsigned int i = 0; i < MUTATIONS; i++) {
+        struct firewall_plan **plan = i % 2 ? &odd : &even;
+        uint32_t at = oracle_random(&random, MUTATED);
+
+        if (i % 16 == 15)
+            n = MUTATED - oracle_random(&random, 3);
+        rules.n = n;
+        rule_mutate(&rules.rules[at], &others.rules[oracle_random(&random, MUTATED)], oracle_random(&random, 5));
+        PCN_REQUIRE_OK(firewall_plan_new(rules.rules, n, &accept_all, plan));
+        PCN_REQUIRE_OK(firewall_plan_write(*plan, FIREWALL_INGRESS, &probe.memory));
+        differences += compare(&probe, FIREWALL_INGRESS, &rules, N_PACKETS / 2, i);
+    }
+    PCN_CHECK_EQ(differences, 0);
 }
 
 /* Each field alone, and each left out: what the verifier removed must not be missed. */
@@ -506,6 +556,7 @@ static const struct pcn_test tests[] = {
     {"too many rules, ranges and prefixes that are none: refused", test_limits},
     {"a plan that does not fit is refused, the one in force stays", test_no_room},
     {"with the room asked for, plans replace each other without end", test_room},
+    {"a plan made of another one is as if it was made anew", test_made_of_another},
     {"packets and bytes are counted in the rule's slot", test_counters},
     {"rules at the head that name one value each are found by hash", test_lead},
     {"a search through all groups of 16,384 rules ends, and can begin anywhere", test_long_search},
