@@ -38,25 +38,37 @@ static uint8_t root4_bits_for(uint32_t routes)
     return routes > SIZE_FIB ? ROUTER_ROOT4_BITS : 16;
 }
 
+static int router_fast_size(struct pcn_object *object, const struct router_settings *settings)
+{
+    const struct {
+        const char *section;
+        size_t size;
+    } arrays[] = {
+        {ROUTER_ROOT4, sizeof(uint32_t) << settings->root4_bits},
+        {ROUTER_ROOT6, sizeof(uint32_t) << ROUTER_ROOT6_BITS},
+        {ROUTER_NODES, settings->n_nodes * sizeof(union router_node)},
+        {ROUTER_HOPS, settings->n_hops * sizeof(struct router_hop)},
+        {ROUTER_NEIGHBOURS, settings->n_neighbours * sizeof(struct router_neighbour)},
+        {ROUTER_BUCKETS, (settings->bucket_mask + 1) * sizeof(struct router_bucket)},
+    };
+    int r = pcn_object_set(object, "router_settings", settings, sizeof(*settings));
+
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(arrays) && r >= 0; i++)
+        r = pcn_object_trim(object, arrays[i].section, arrays[i].size);
+    return r;
+}
+
 int router_fast_configure(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error)
 {
     uint32_t neighbours = (uint32_t)pcn_node_uint(config, "arp-table-size", SIZE_ARP);
     uint32_t routes = (uint32_t)pcn_node_uint(config, "fib-size", SIZE_FIB);
-    const struct router_settings settings = {.root4_bits = root4_bits_for(routes)};
-    int r;
+    const struct router_settings settings = {.root4_bits = root4_bits_for(routes),
+                                             .n_nodes = nodes_for(routes) + 1,
+                                             .n_hops = neighbours + HOPS_SPARE,
+                                             .n_neighbours = neighbours + 1,
+                                             .bucket_mask = buckets_for(neighbours) - 1};
 
-    r = pcn_object_set(object, "router_settings", &settings, sizeof(settings));
-    if (r >= 0)
-        r = pcn_object_resize(object, ROUTER_ROOT4, (1u << settings.root4_bits) / ROUTER_LINE);
-    if (r >= 0)
-        r = pcn_object_resize(object, ROUTER_NODES, nodes_for(routes) + 1);
-    if (r >= 0)
-        r = pcn_object_resize(object, ROUTER_HOPS, neighbours + HOPS_SPARE);
-    if (r >= 0)
-        r = pcn_object_resize(object, ROUTER_NEIGHBOURS, neighbours + 1);
-    if (r >= 0)
-        r = pcn_object_resize(object, ROUTER_BUCKETS, buckets_for(neighbours));
-    return r;
+    return router_fast_size(object, &settings);
 }
 
 static int memory_of(struct router *router, const char *map, size_t entry, void **ret_memory, uint32_t *ret_n)
@@ -72,10 +84,9 @@ static int memory_of(struct router *router, const char *map, size_t entry, void 
 
 static int tables_of(struct router *router, struct router_fib_memory *memory)
 {
-    uint32_t n_root4;
     int r;
 
-    r = memory_of(router, ROUTER_ROOT4, sizeof(*memory->root4), (void **)&memory->root4, &n_root4);
+    r = memory_of(router, ROUTER_ROOT4, sizeof(*memory->root4), (void **)&memory->root4, NULL);
     if (r >= 0)
         r = memory_of(router, ROUTER_ROOT6, sizeof(*memory->root6), (void **)&memory->root6, NULL);
     if (r >= 0)

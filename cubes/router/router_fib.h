@@ -22,7 +22,7 @@ struct router_fib_memory {
     struct router_hop *hops;
     struct router_neighbour *neighbours;
     struct router_bucket *buckets;
-    struct router_data *data; /* default4, default6, bucket_mask are the FIB's, seed and refresh the caller's */
+    struct router_data *data; /* default4 and default6 are the FIB's, seed and refresh the caller's */
     uint32_t n_nodes;         /* ROUTER_NODES_PER_ROUTE * n_routes, for a promise to have room */
     uint32_t n_hops;
     uint32_t n_neighbours;

@@ -244,7 +244,6 @@ static void fib_clear(const struct router_fib *fib)
     memset(memory->buckets, 0, sizeof(*memory->buckets) * memory->n_buckets);
     memory->data->default4 = 0;
     memory->data->default6 = 0;
-    memory->data->bucket_mask = memory->n_buckets - 1;
     hop_store(&memory->hops[0], (struct router_hop){.kind = ROUTER_HOP_NONE});
 }
 

@@ -22,33 +22,35 @@
 #include <linux/types.h>
 #include <pcn/abi.h>
 
-/* Names of the maps: arrays, mapped by user space. */
-#define ROUTER_ROOT4                                                                                                   \
-    "router_root4" /* __u32, 2^root4_bits of them, ROUTER_LINE to an entry: entries are multiples of 8 bytes */
-#define ROUTER_ROOT6 "router_root6"           /* __u32, 2^ROUTER_ROOT6_BITS, likewise */
-#define ROUTER_NODES "router_nodes"           /* union router_node; resizable; number 0 is not used */
-#define ROUTER_HOPS "router_hops"             /* struct router_hop; resizable; number 0 is "no route" */
-#define ROUTER_NEIGHBOURS "router_neighbours" /* struct router_neighbour; resizable; number 0 is not used */
-#define ROUTER_BUCKETS "router_buckets"       /* struct router_bucket; resizable; a power of two */
-#define ROUTER_PORTS ".data.ports"            /* struct router_port; PCN_PORTS_MAX, by id of the port */
-#define ROUTER_DATA ".data.router"            /* struct router_data */
+/* Names of the sections, mapped by user space. Those in .bss. are trimmed; settings say where they end. */
+#define ROUTER_ROOT4 ".bss.root4"       /* __u32, 2^root4_bits of them */
+#define ROUTER_ROOT6 ".bss.root6"       /* __u32, 2^ROUTER_ROOT6_BITS */
+#define ROUTER_NODES ".bss.nodes"       /* union router_node; number 0 is not used */
+#define ROUTER_HOPS ".bss.hops"         /* struct router_hop; number 0 is "no route" */
+#define ROUTER_NEIGHBOURS ".bss.neighb" /* struct router_neighbour; number 0 is not used */
+#define ROUTER_BUCKETS ".bss.buckets"   /* struct router_bucket; a power of two */
+#define ROUTER_PORTS ".data.ports"      /* struct router_port; PCN_PORTS_MAX, by id of the port */
+#define ROUTER_DATA ".data.router"      /* struct router_data */
 
 #define ROUTER_RETIRE_MS 20
 
 /* Variable of .rodata, set before load. */
 struct router_settings {
-    __u8 root4_bits; /* 16, 20 or 24 */
-    __u8 pad[7];
+    __u32 root4_bits; /* 16 or 20 */
+    __u32 n_nodes;
+    __u32 n_hops;
+    __u32 n_neighbours;
+    __u32 bucket_mask; /* buckets - 1 */
 };
 
 /* ---- FIB ---- */
 
 #define ROUTER_ROOT4_BITS 20 /* default: 4 MB; 16 takes 256 KB, and a step (5 ns) and some nodes more */
 #define ROUTER_ROOT6_BITS 16
-#define ROUTER_LINE 16 /* words */
 #define ROUTER_NODES_PER_ROUTE 4
-#define ROUTER_NODES_DEFAULT 65536 /* 4 MB */
-#define ROUTER_HOPS_DEFAULT 8192
+/* For as many routes and neighbours as the model lets there be. */
+#define ROUTER_NODES_MAX 2650000
+#define ROUTER_HOPS_MAX (1 << 17)
 
 /* A word that leads to a node: NODE | SKIP? | step | number. */
 #define ROUTER_WORD_NODE (1u << 31)
@@ -101,9 +103,9 @@ _Static_assert(sizeof(struct router_hop) == 8, "a hop is a word");
 
 /* ---- neighbours ---- */
 
-#define ROUTER_NEIGHBOURS_DEFAULT 4096
+#define ROUTER_NEIGHBOURS_MAX (65536 + 1)
 #define ROUTER_BUCKET_WAYS 8
-#define ROUTER_BUCKETS_DEFAULT 1024 /* twice as many words as neighbours, so that there always is room */
+#define ROUTER_BUCKETS_MAX 16384 /* twice as many words as neighbours, so that there always is room */
 
 enum router_neighbour_state {
     ROUTER_NEIGHBOUR_NONE,
@@ -150,10 +152,9 @@ _Static_assert(sizeof(struct router_port) == 64, "a port is a cache line");
 struct router_data {
     __u32 default4; /* leaves: the routes of length 0 */
     __u32 default6;
-    __u64 seed;        /* of the hash of neighbours and flows: random */
-    __u64 refresh;     /* jiffies: router_neighbour.used is not written more often */
-    __u32 bucket_mask; /* buckets - 1 */
-    __u32 pad[9];
+    __u64 seed;    /* of the hash of neighbours and flows: random */
+    __u64 refresh; /* jiffies: router_neighbour.used is not written more often */
+    __u32 pad[10];
 };
 _Static_assert(sizeof(struct router_data) == 64, "the same on both sides");
 

@@ -4,30 +4,18 @@
 #include "router_maps.h"
 #include <pcn/cube.bpf.h>
 
-#define ROUTER_ARRAY(name_, entries_, value_)                                                                          \
-    struct {                                                                                                           \
-        __uint(type, BPF_MAP_TYPE_ARRAY);                                                                              \
-        __uint(map_flags, BPF_F_MMAPABLE);                                                                             \
-        __uint(max_entries, entries_);                                                                                 \
-        __type(key, __u32);                                                                                            \
-        __type(value, value_);                                                                                         \
-    } name_ SEC(".maps")
+/* Global data: found by fewer instructions than entries of maps. */
+__u32 router_root4[PCN_TRIMMED(1 << ROUTER_ROOT4_BITS, __u32)] SEC(ROUTER_ROOT4);
+__u32 router_root6[PCN_TRIMMED(1 << ROUTER_ROOT6_BITS, __u32)] SEC(ROUTER_ROOT6);
+union router_node router_nodes[PCN_TRIMMED(ROUTER_NODES_MAX, union router_node)] SEC(ROUTER_NODES);
+__u64 router_hops[PCN_TRIMMED(ROUTER_HOPS_MAX, __u64)] SEC(ROUTER_HOPS);
+struct router_neighbour
+    router_neighbours[PCN_TRIMMED(ROUTER_NEIGHBOURS_MAX, struct router_neighbour)] SEC(ROUTER_NEIGHBOURS);
+struct router_bucket router_buckets[PCN_TRIMMED(ROUTER_BUCKETS_MAX, struct router_bucket)] SEC(ROUTER_BUCKETS);
 
-struct router_line {
-    __u32 words[ROUTER_LINE];
-};
-
-ROUTER_ARRAY(router_root4, (1 << ROUTER_ROOT4_BITS) / ROUTER_LINE, struct router_line);
-ROUTER_ARRAY(router_root6, (1 << ROUTER_ROOT6_BITS) / ROUTER_LINE, struct router_line);
-ROUTER_ARRAY(router_nodes, ROUTER_NODES_DEFAULT, union router_node);
-ROUTER_ARRAY(router_hops, ROUTER_HOPS_DEFAULT, struct router_hop);
-ROUTER_ARRAY(router_neighbours, ROUTER_NEIGHBOURS_DEFAULT, struct router_neighbour);
-ROUTER_ARRAY(router_buckets, ROUTER_BUCKETS_DEFAULT, struct router_bucket);
-
-const volatile struct router_settings router_settings = {.root4_bits = ROUTER_ROOT4_BITS};
-/* Global data: found by fewer instructions than an entry of a map. */
+const volatile struct router_settings router_settings = {};
 struct router_port router_ports[PCN_PORTS_MAX] SEC(ROUTER_PORTS) = {};
-struct router_data router_data SEC(ROUTER_DATA) = {.bucket_mask = ROUTER_BUCKETS_DEFAULT - 1};
+struct router_data router_data SEC(ROUTER_DATA) = {};
 
 PCN_INLINE const struct router_port *router_port_at(__u32 id)
 {
@@ -39,12 +27,14 @@ PCN_INLINE const struct router_port *router_port_at(__u32 id)
 /* From a word that leads to a node to the next word. */
 PCN_INLINE __u32 router_step(__u32 word, __u64 first, __u64 second, bool v6)
 {
-    __u32 number = word & ROUTER_WORD_NUMBER;
-    union router_node *node = bpf_map_lookup_elem(&router_nodes, &number);
-    __u64 bits = first;
+    __u64 number = word & ROUTER_WORD_NUMBER, bits = first;
+    const union router_node *node;
 
-    if (!node)
+    if (number >= router_settings.n_nodes)
         return 0;
+    /* The address is computed behind the check, or the verifier does not see it; here and below. */
+    PCN_OPAQUE(number);
+    node = &router_nodes[number];
     if (word & ROUTER_WORD_SKIP) {
         __u64 differ = (first ^ node->skip.key[0]) & node->skip.mask[0];
 
@@ -57,38 +47,31 @@ PCN_INLINE __u32 router_step(__u32 word, __u64 first, __u64 second, bool v6)
     return PCN_READ_ONCE(node->words[bits >> ROUTER_WORD_SHIFT(word) & 15]);
 }
 
-PCN_INLINE struct router_hop router_hop_at(__u32 number)
+PCN_INLINE struct router_hop router_hop_at(__u64 number)
 {
     union {
         __u64 word;
         struct router_hop hop;
     } copy = {};
-    __u64 *slot = bpf_map_lookup_elem(&router_hops, &number);
 
-    if (slot)
-        copy.word = PCN_READ_ONCE(*slot);
+    if (number < router_settings.n_hops) {
+        PCN_OPAQUE(number);
+        copy.word = PCN_READ_ONCE(router_hops[number]);
+    }
     return copy.hop;
 }
-
-/* Word number `index` of a root. */
-#define ROUTER_ROOT(map_, index_)                                                                                      \
-    ({                                                                                                                 \
-        __u32 word_ = 0, number_ = (index_) / ROUTER_LINE;                                                             \
-        struct router_line *line_ = bpf_map_lookup_elem(map_, &number_);                                               \
-                                                                                                                       \
-        if (line_)                                                                                                     \
-            word_ = PCN_READ_ONCE(line_->words[(index_) % ROUTER_LINE]);                                               \
-        word_;                                                                                                         \
-    })
 
 /* address: network order. Number of the hop. */
 PCN_INLINE __u32 router_find4(__u32 address)
 {
-    __u32 host = bpf_ntohl(address), index = host >> (32 - router_settings.root4_bits);
-    __u32 word = ROUTER_ROOT(&router_root4, index);
+    __u64 host = bpf_ntohl(address), index = host >> (32 - router_settings.root4_bits);
+    __u32 word;
+
+    PCN_OPAQUE(index);
+    word = PCN_READ_ONCE(router_root4[index]);
 
     for (int i = 0; i < ROUTER_STEPS4_MAX && word & ROUTER_WORD_NODE; i++)
-        word = router_step(word, (__u64)host << 32, 0, false);
+        word = router_step(word, host << 32, 0, false);
     if (!word)
         word = PCN_READ_ONCE(router_data.default4);
     return word & ROUTER_WORD_HOP;
@@ -100,15 +83,16 @@ PCN_INLINE __u32 router_find4(__u32 address)
  */
 __noinline __u32 router_find6(const union pcn_address *address)
 {
-    __u64 first, second;
-    __u32 index, word;
+    __u64 first, second, index;
+    __u32 word;
 
     if (!address)
         return 0;
     first = (__u64)bpf_ntohl(address->v6[0]) << 32 | bpf_ntohl(address->v6[1]);
     second = (__u64)bpf_ntohl(address->v6[2]) << 32 | bpf_ntohl(address->v6[3]);
     index = first >> (64 - ROUTER_ROOT6_BITS);
-    word = ROUTER_ROOT(&router_root6, index);
+    PCN_OPAQUE(index);
+    word = PCN_READ_ONCE(router_root6[index]);
 
 #pragma clang loop unroll(disable)
     for (int i = 0; i < ROUTER_STEPS6_MAX && word & ROUTER_WORD_NODE; i++)
@@ -120,9 +104,13 @@ __noinline __u32 router_find6(const union pcn_address *address)
 
 /* ---- neighbours ---- */
 
-PCN_INLINE struct router_neighbour *router_neighbour_at(__u32 number)
+/* NULL: number is 0. */
+PCN_INLINE struct router_neighbour *router_neighbour_at(__u64 number)
 {
-    return number ? bpf_map_lookup_elem(&router_neighbours, &number) : NULL;
+    if (!number || number >= router_settings.n_neighbours)
+        return NULL;
+    PCN_OPAQUE(number);
+    return &router_neighbours[number];
 }
 
 /* Its number, or 0. */
@@ -136,11 +124,11 @@ __noinline __u32 router_neighbour_find(const union pcn_address *address, __u16 p
 
 #pragma unroll
     for (__u32 choice = 0; choice < 2; choice++) {
-        __u32 index = router_bucket_of(hash, choice, router_data.bucket_mask);
-        struct router_bucket *bucket = bpf_map_lookup_elem(&router_buckets, &index);
+        __u64 index = router_bucket_of(hash, choice, router_settings.bucket_mask);
+        const struct router_bucket *bucket;
 
-        if (!bucket)
-            return 0;
+        PCN_OPAQUE(index);
+        bucket = &router_buckets[index];
 #pragma clang loop unroll(disable)
         for (int way = 0; way < ROUTER_BUCKET_WAYS; way++) {
             __u64 word = PCN_READ_ONCE(bucket->words[way]);
@@ -148,11 +136,11 @@ __noinline __u32 router_neighbour_find(const union pcn_address *address, __u16 p
 
             if ((word ^ hash) >> 32 || !word)
                 continue;
-            neighbour = router_neighbour_at(word);
+            neighbour = router_neighbour_at((__u32)word);
             if (neighbour && neighbour->address.v6[0] == address->v6[0] && neighbour->address.v6[1] == address->v6[1] &&
                 neighbour->address.v6[2] == address->v6[2] && neighbour->address.v6[3] == address->v6[3] &&
                 neighbour->port == port && neighbour->version == version)
-                return word;
+                return (__u32)word;
         }
     }
     return 0;

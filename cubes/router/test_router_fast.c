@@ -58,7 +58,29 @@ static uint64_t link_of(const char *mac, enum router_neighbour_state state)
     return mac_of(mac) | (uint64_t)state << ROUTER_LINK_STATE_SHIFT;
 }
 
-static void *map_memory(const struct pcn_fast *fast, const char *name, uint32_t *ret_entries)
+#define NODES 65536u
+#define HOPS 8192u
+#define NEIGHBOURS 4096u
+#define BUCKETS 1024u
+
+static void configure(struct bpf_object *object)
+{
+    const struct router_settings settings = {.root4_bits = ROUTER_ROOT4_BITS,
+                                             .n_nodes = NODES,
+                                             .n_hops = HOPS,
+                                             .n_neighbours = NEIGHBOURS,
+                                             .bucket_mask = BUCKETS - 1};
+
+    pcn_run_set(object, "router_settings", &settings, sizeof(settings));
+    pcn_run_trim(object, ROUTER_ROOT4, sizeof(uint32_t) << ROUTER_ROOT4_BITS);
+    pcn_run_trim(object, ROUTER_ROOT6, sizeof(uint32_t) << ROUTER_ROOT6_BITS);
+    pcn_run_trim(object, ROUTER_NODES, NODES * sizeof(union router_node));
+    pcn_run_trim(object, ROUTER_HOPS, HOPS * sizeof(struct router_hop));
+    pcn_run_trim(object, ROUTER_NEIGHBOURS, NEIGHBOURS * sizeof(struct router_neighbour));
+    pcn_run_trim(object, ROUTER_BUCKETS, BUCKETS * sizeof(struct router_bucket));
+}
+
+static void *map_memory(const struct pcn_fast *fast, const char *name)
 {
     struct bpf_map_info info = {};
     uint32_t size = sizeof(info);
@@ -67,10 +89,7 @@ static void *map_memory(const struct pcn_fast *fast, const char *name, uint32_t 
 
     if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
         return NULL;
-    if (ret_entries)
-        *ret_entries = info.max_entries;
-    memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
-                  MAP_SHARED, map, 0);
+    memory = mmap(NULL, (info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 
@@ -78,16 +97,21 @@ static int router_map(struct router *router)
 {
     struct router_fib_memory *memory = &router->memory;
 
-    *memory =
-        (struct router_fib_memory){.n_routes = 1000, .root4_bits = ROUTER_ROOT4_BITS, .clock_ms = pcn_test_now_ms};
-    memory->root4 = map_memory(&router->fast, ROUTER_ROOT4, NULL);
-    memory->root6 = map_memory(&router->fast, ROUTER_ROOT6, NULL);
-    memory->nodes = map_memory(&router->fast, ROUTER_NODES, &memory->n_nodes);
-    memory->hops = map_memory(&router->fast, ROUTER_HOPS, &memory->n_hops);
-    memory->neighbours = map_memory(&router->fast, ROUTER_NEIGHBOURS, &memory->n_neighbours);
-    memory->buckets = map_memory(&router->fast, ROUTER_BUCKETS, &memory->n_buckets);
-    memory->data = map_memory(&router->fast, ROUTER_DATA, NULL);
-    router->ports = map_memory(&router->fast, ROUTER_PORTS, NULL);
+    *memory = (struct router_fib_memory){.n_routes = 1000,
+                                         .root4_bits = ROUTER_ROOT4_BITS,
+                                         .n_nodes = NODES,
+                                         .n_hops = HOPS,
+                                         .n_neighbours = NEIGHBOURS,
+                                         .n_buckets = BUCKETS,
+                                         .clock_ms = pcn_test_now_ms};
+    memory->root4 = map_memory(&router->fast, ROUTER_ROOT4);
+    memory->root6 = map_memory(&router->fast, ROUTER_ROOT6);
+    memory->nodes = map_memory(&router->fast, ROUTER_NODES);
+    memory->hops = map_memory(&router->fast, ROUTER_HOPS);
+    memory->neighbours = map_memory(&router->fast, ROUTER_NEIGHBOURS);
+    memory->buckets = map_memory(&router->fast, ROUTER_BUCKETS);
+    memory->data = map_memory(&router->fast, ROUTER_DATA);
+    router->ports = map_memory(&router->fast, ROUTER_PORTS);
     if (!memory->root4 || !memory->root6 || !memory->nodes || !memory->hops || !memory->neighbours ||
         !memory->buckets || !memory->data || !router->ports)
         return -ENOMEM;
@@ -149,7 +173,8 @@ static int router_port_set_up(struct router *router, uint16_t port)
 
 static int router_new(bool xdp, struct pcn_cube_identity identity, struct router *router)
 {
-    const struct pcn_fast_spec spec = {.kind = "router", .xdp = xdp, .n_ports = PORTS, .identity = identity};
+    const struct pcn_fast_spec spec = {
+        .kind = "router", .xdp = xdp, .n_ports = PORTS, .identity = identity, .configure = configure};
     int r;
 
     r = pcn_fast_open(&spec, &router->fast);

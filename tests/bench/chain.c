@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 /* What a hop costs depends on where the kernel puts the programs, at random: chains are built anew, and a median of places taken. */
-#define PLACES 5
-#define ROUNDS_A_PLACE 5
+#define PLACES 9
+#define ROUNDS_A_PLACE 3
 #define ROUNDS (PLACES * ROUNDS_A_PLACE)
 #define PACKETS 1000000u
 #define FRAMES_XDP 500000u
