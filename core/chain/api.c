@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What <pcn/cube.h> offers of an instance: accessors, maps, ports. */
 #include "private.h"
+#include <arpa/inet.h>
 #include <base/log.h>
 #include <bpf/bpf.h>
 #include <stdarg.h>
@@ -156,4 +157,38 @@ bool pcn_port_netdev_mac(const struct pcn_port *port, uint8_t ret_mac[ETH_ALEN])
         return false;
     memcpy(ret_mac, port->netdev->device.mac, ETH_ALEN);
     return true;
+}
+
+struct wanted_address {
+    int family;
+    union pcn_address address;
+    bool found;
+};
+
+/* text: an address, a prefix may follow. */
+static void address_try(void *data, const char *text)
+{
+    struct wanted_address *wanted = data;
+    char address[INET6_ADDRSTRLEN];
+
+    (void)snprintf(address, sizeof(address), "%.*s", (int)strcspn(text, "/"), text);
+    if (!wanted->found)
+        wanted->found = inet_pton(wanted->family, address, &wanted->address) == 1;
+}
+
+int pcn_cube_parent_address(const struct pcn_cube *cube, int family, union pcn_address *ret_address)
+{
+    const struct pcn_chain_config *config = &cube->chain->config;
+    struct wanted_address wanted = {.family = family};
+    char text[128];
+
+    if (cube->parent_netdev)
+        pcn_net_addresses(config->net, cube->parent_netdev->device.ifindex, address_try, &wanted);
+    else if (cube->parent_port && config->port_leaf &&
+             config->port_leaf(config->data, cube->parent_port, "ip", text, sizeof(text)) >= 0)
+        address_try(&wanted, text);
+    if (!wanted.found)
+        return -ENOENT;
+    *ret_address = wanted.address;
+    return 0;
 }

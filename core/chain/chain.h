@@ -116,6 +116,8 @@ struct pcn_chain_config {
     /* See pcn_cube_edit(). */
     int (*edit)(void *data, struct pcn_cube *cube, enum pcn_cube_edit edit, const char *const *segments,
                 size_t n_segments, const char *json, struct pcn_error *error);
+    /* Text of a leaf of a port's configuration. -ENOENT: it has none. NULL: there is no configuration. */
+    int (*port_leaf)(void *data, const struct pcn_port *port, const char *leaf, char *ret_text, size_t size);
     void *data;
 };
 
