@@ -103,34 +103,39 @@ PCN_INLINE void pcn_ct_lookup(struct pcn_ctx *ctx, struct pcn_packet *packet, st
     PCN_FORGET(ct->next, unknown);
 }
 
-/* Moves a flow on: its state, or its expiry. Another CPU may have done so meanwhile. */
-PCN_INLINE void pcn_ct_update(const struct pcn_packet *packet, struct pcn_ct *ct)
+/*
+ * Moves a flow on: its state, or its expiry. Another CPU may have done so meanwhile. Returns the flow's word as it was
+ * written; 0: nothing was.
+ */
+PCN_INLINE __u64 pcn_ct_update(const struct pcn_packet *packet, struct pcn_ct *ct)
 {
     __u32 now = pcn_now(), timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[ct->next & (PCN_CT_FLOWS - 1)]);
     __u32 flow = pcn_ct_flow_of(ct->word), least = PCN_READ_ONCE(pcn_ct_settings.refresh), ports, event;
-    __u64 *place, seen;
+    __u64 *place, seen, word;
 
     if (timeout >> 4 < least)
         least = timeout >> 4;
     /* As unsigned: where the timeout was made shorter, expiry moves back. */
     if (pcn_likely(ct->next == flow && now + timeout - (__u32)ct->word <= least))
-        return;
+        return 0;
     place = pcn_ct_word_at(ct->slot);
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 4; attempt++) {
         timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[ct->next & (PCN_CT_FLOWS - 1)]);
-        seen = __sync_val_compare_and_swap(place, ct->word, pcn_ct_word(ct->hash, ct->next, now + timeout));
+        word = pcn_ct_word(ct->hash, ct->next, now + timeout);
+        seen = __sync_val_compare_and_swap(place, ct->word, word);
         if (pcn_likely(seen == ct->word))
-            return;
+            return word;
         /* What is there now is of the same flow, or of none that this packet knows. */
         if (seen >> PCN_CT_BUSY_SHIFT != pcn_ct_tag(ct->hash) << (PCN_CT_TAG_SHIFT - PCN_CT_BUSY_SHIFT))
-            return;
+            return 0;
         event = pcn_ct_event_of(packet, &ports);
         ct->word = seen;
         ct->next = pcn_ct_step(pcn_ct_flow_of(seen), ct->direction, event);
         if (!ct->next || ct->next == PCN_CT_REOPEN)
-            return;
+            return 0;
     }
+    return 0;
 }
 
 PCN_INLINE void pcn_ct_count_traffic(struct pcn_ctx *ctx, const struct pcn_ct *ct)

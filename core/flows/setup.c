@@ -23,7 +23,10 @@ int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting
 
 int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
 {
-    struct pcn_flows flows = {.events = ret_flows->events, .n_events = ret_flows->n_events};
+    struct pcn_flows flows = {.events = ret_flows->events,
+                              .n_events = ret_flows->n_events,
+                              .places = ret_flows->places,
+                              .removed = ret_flows->removed};
     size_t traffic_size = 0, size;
     void *traffic, *statistics;
     int r;
@@ -115,7 +118,9 @@ int pcn_flows_emit_statistics(struct pcn_flows *flows, struct pcn_emitter *emitt
 {
     const struct pcn_ct_statistics statistics = pcn_flows_statistics(flows);
 
-    pcn_emit_uint(emitter, "flows", pcn_flows_sweep(flows, 0, flows->n_slots, pcn_clock_jiffies()));
+    uint32_t n_entries = pcn_flows_sweep(flows, 0, flows->n_slots, pcn_clock_jiffies());
+
+    pcn_emit_uint(emitter, "flows", n_entries / (flows->places ?: 1));
     pcn_emit_uint(emitter, "places", flows->n_slots);
     pcn_emit_uint(emitter, "created", statistics.created);
     pcn_emit_uint(emitter, "reused", statistics.reused);

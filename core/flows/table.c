@@ -57,13 +57,22 @@ int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, 
     return -ENOENT;
 }
 
+static void flow_gone(struct pcn_flows *flows, const struct pcn_flow *flow)
+{
+    /* Under whichever key it is found: it is told of under that which is shown. */
+    if (flows->places < 2 || flow->key.words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone)
+        flow_note(flows, flow, true);
+    if (flows->removed)
+        flows->removed(flows, flow);
+}
+
 bool pcn_flows_remove(struct pcn_flows *flows, const struct pcn_flow *flow)
 {
     __u64 *place = table_place(flows, flow->slot), word = flow->word;
 
     while (word_is_same_flow(word, flow->word))
         if (__atomic_compare_exchange_n(place, &word, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-            flow_note(flows, flow, true);
+            flow_gone(flows, flow);
             return true;
         }
     return false;
@@ -76,7 +85,7 @@ static bool place_free(struct pcn_flows *flows, uint32_t slot, __u64 word)
 
     if (!__atomic_compare_exchange_n(table_place(flows, slot), &word, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return false;
-    flow_note(flows, &flow, true);
+    flow_gone(flows, &flow);
     return true;
 }
 

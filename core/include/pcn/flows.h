@@ -12,6 +12,8 @@
 #include <pcn/cube.h>
 #include <pcn/node.h>
 
+struct pcn_flow;
+
 /* The fast path's memory: words are taken away by compare-and-swap. */
 struct pcn_flows {
     struct pcn_ct_bucket *buckets;
@@ -23,6 +25,9 @@ struct pcn_flows {
     uint32_t cursor;               /* of the sweep */
     struct pcn_flow_event *events; /* PCN_FLOW_EVENTS; NULL: none was noted yet */
     uint64_t n_events;
+    uint32_t places; /* that a flow takes, where it is entered under more than one key; 0: one */
+    /* A flow was taken away here: who entered it under other keys too takes those away. NULL: nobody did. */
+    void (*removed)(struct pcn_flows *flows, const struct pcn_flow *flow);
 };
 #define PCN_FLOW_EVENTS 1024
 
