@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Fast path of nat: what goes out gets a source, what comes in a destination. */
+#include "nat_error.bpf.h"
+#include "nat_maps.h"
+#include "nat_open.bpf.h"
+#include "nat_rewrite.bpf.h"
+#include <pcn/conntrack.bpf.h>
+#include <pcn/cube.bpf.h>
+
+/* New address and port for a packet that was found in slot; its ports are those of its key. */
+PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet *packet,
+                                          const struct nat_session *session, __u32 ports, bool out)
+{
+    struct nat_change change = {
+        .from = out ? packet->source.v4 : packet->destination.v4,
+        .to = session->to.v4,
+        .from_port = out ? ports : ports >> 16,
+        .to_port = session->port,
+    };
+
+    if (!nat_rewrite(ctx, packet, &change, out))
+        return pcn_drop(packet, PCN_DROP_MALFORMED);
+    return PCN_PASS;
+}
+
+/* Counted in the place inside, where it is shown. */
+PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct nat_session *session, const struct pcn_ct *ct, bool out)
+{
+    struct pcn_ct inside = *ct;
+
+    if (pcn_likely(!PCN_READ_ONCE(pcn_ct_settings.counting)))
+        return;
+    if (!out)
+        inside.slot = session->partner;
+    pcn_ct_count_traffic(ctx, &inside);
+}
+
+/* A packet of a session, which it keeps alive. One that cannot be in this state is translated too: it is its receiver's. */
+PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool out)
+{
+    __u32 slot = ct->slot, ports = 0;
+    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    __u64 word;
+
+    if (pcn_unlikely(!session || session->check != (__u32)ct->hash))
+        return pcn_drop(packet, NAT_DROP_INVALID);
+    /* Only who was first opens a session again. */
+    if (pcn_unlikely(ct->next == PCN_CT_REOPEN))
+        ct->next = ct->direction ? PCN_CT_FREE : PCN_CT_TCP_SYN_SENT;
+    if (pcn_likely(ct->next)) {
+        word = pcn_ct_update(packet, ct);
+        if (pcn_unlikely(word))
+            nat_follow(slot, word);
+    }
+    nat_count(ctx, session, ct, out);
+    if (pcn_unlikely(packet->fragment == PCN_FRAGMENT_FIRST)) {
+        packet->ct_state = PCN_CT_ESTABLISHED;
+        pcn_ct_fragment_keep(ctx, packet);
+    }
+    pcn_ct_event_of(packet, &ports);
+    return nat_translate(ctx, packet, session, ports, out);
+}
+
+/* A fragment behind the first one of a session: it has no ports. */
+PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
+{
+    __u32 slot = packet->ct_slot;
+    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    struct nat_change change = {.from = out ? packet->source.v4 : packet->destination.v4};
+
+    if (!session)
+        return pcn_drop(packet, NAT_DROP_FRAGMENT);
+    change.to = session->to.v4;
+    if (!nat_rewrite_ip(ctx, packet, &change, out))
+        return pcn_drop(packet, PCN_DROP_MALFORMED);
+    nat_renew(packet, &change, out);
+    return PCN_PASS;
+}
+
+/* What was not found by its tuple. PCN_VERDICT_MAX: now it is of a session. */
+PCN_INLINE enum pcn_verdict nat_unknown(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool out)
+{
+    __u32 slot;
+
+    if (packet->ct_state == PCN_CT_RELATED) {
+        __u32 bad = nat_error(ctx, packet->ct_slot, out);
+
+        return bad ? pcn_drop(packet, bad) : PCN_PASS;
+    }
+    if (packet->fragment == PCN_FRAGMENT_LATER && packet->ct_slot != PCN_CT_NO_SLOT)
+        return nat_later(ctx, packet, out);
+    slot = nat_open(packet, ct->hash, ct->next, out);
+    if (slot == NAT_PASS)
+        return PCN_PASS;
+    if (slot >= NAT_SLOTS)
+        return pcn_drop(packet, slot & 0xffff);
+    if (PCN_READ_ONCE(pcn_ct_settings.events))
+        (void)pcn_ct_tell(ctx, slot);
+    packet->ct_slot = ct->slot = slot;
+    ct->next = PCN_CT_FREE;
+    return PCN_VERDICT_MAX;
+}
+
+PCN_INLINE enum pcn_verdict nat_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
+{
+    __u16 bad = pcn_packet_parse(ctx, packet), zone = packet->zone;
+    __u8 state = packet->ct_state;
+    __u32 place = packet->ct_slot;
+    enum pcn_verdict verdict = PCN_VERDICT_MAX;
+    struct pcn_ct ct;
+
+    if (pcn_unlikely(bad))
+        return pcn_drop(packet, bad);
+    if (packet->ip_version != 4)
+        return PCN_PASS;
+    packet->zone = out ? NAT_INSIDE : NAT_OUTSIDE;
+    pcn_ct_lookup(ctx, packet, &ct);
+    if (pcn_unlikely(!ct.word))
+        verdict = nat_unknown(ctx, packet, &ct, out);
+    if (pcn_likely(verdict == PCN_VERDICT_MAX))
+        verdict = nat_known(ctx, packet, &ct, out);
+    /* A label that another cube gave is not ours to change. */
+    packet->zone = zone;
+    packet->ct_state = state;
+    packet->ct_slot = place;
+    return verdict;
+}
+
+PCN_INLINE enum pcn_verdict nat_in(struct pcn_ctx *ctx, struct pcn_packet *packet)
+{
+    return nat_handle(ctx, packet, false);
+}
+
+PCN_INLINE enum pcn_verdict nat_out(struct pcn_ctx *ctx, struct pcn_packet *packet)
+{
+    return nat_handle(ctx, packet, true);
+}
+
+PCN_TRANSPARENT_CUBE(nat_in, nat_out);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control path of nat. nat_rules.c takes rules from the model, nat_compile.c makes of them what the fast path looks
+ * up, nat_actions.c writes rules, nat_table.c shows sessions and takes them away.
+ */
+#pragma once
+#include "nat_maps.h"
+#include <pcn/flows.h>
+
+/* A rule as it is configured. */
+struct nat_line {
+    struct nat_rule rule;
+    uint32_t key;   /* host order: the network inside, or the address outside */
+    uint8_t length; /* of the network's prefix */
+    bool tcp;       /* PORT_FORWARDING */
+    bool udp;
+};
+
+struct nat_config {
+    struct nat_line *lines;
+    size_t n;
+};
+
+/* What the fast path looks up: one generation. */
+struct nat_tables {
+    struct nat_rule *rules;
+    size_t n_rules;
+    struct nat_range *ranges[NAT_TABLE_MAX];
+    size_t n_ranges[NAT_TABLE_MAX];
+};
+
+struct nat {
+    struct pcn_flows flows; /* the first: see nat_table.c */
+    struct nat_session *sessions;
+    struct nat_settings *settings;
+    struct nat_rule *rules;
+    struct nat_range *ranges;
+    struct nat_config now;
+    struct nat_config next; /* of the transaction that runs */
+    bool changing;
+    struct nat_tables tables; /* compiled of next */
+};
+
+/* Refuses rules that contradict each other, and more than there may be. */
+int nat_compile(const struct nat_config *config, struct nat_tables *ret_tables, struct pcn_error *error);
+void nat_tables_done(struct nat_tables *tables);
+
+/* The transaction's end, either way. */
+int nat_rules_prepared(struct pcn_cube *cube, struct pcn_error *error);
+void nat_rules_applied(struct pcn_cube *cube);
+void nat_rules_done(struct nat *nat);
+
+/* What has become of a session's other place, when one was taken away: see struct pcn_flows. */
+void nat_flow_removed(struct pcn_flows *flows, const struct pcn_flow *flow);
+/* Breaks the sessions of masquerade that have another address than the parent has now. */
+void nat_flush_masquerade(struct nat *nat);

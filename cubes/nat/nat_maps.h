@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What fast path and user space share, besides the table of flows (pcn/conntrack.h).
+ *
+ * A session has two places in that table: one by its tuple inside, one by its tuple outside, told apart by
+ * the zone. Both say who sent the first packet, have the same state and the same expiry. nat_sessions, by
+ * place, has what becomes of a packet that is found there, and where the other place is.
+ */
+#pragma once
+#include <pcn/conntrack.h>
+
+#define NAT_SESSIONS "nat_sessions" /* struct nat_session; as many as there are places */
+#define NAT_RULES "nat_rules"       /* struct nat_rule; NAT_RULES_MAX a generation */
+#define NAT_RANGES "nat_ranges"     /* struct nat_range; NAT_RANGES_MAX a generation */
+#define NAT_SETTINGS ".data.nat"    /* struct nat_settings */
+
+/* Zones of the table of flows. */
+enum nat_zone {
+    NAT_INSIDE,
+    NAT_OUTSIDE,
+};
+
+enum nat_kind {
+    NAT_SNAT,
+    NAT_DNAT,
+    NAT_MASQUERADE,
+    NAT_PORT_FORWARDING,
+    NAT_KIND_MAX,
+};
+
+/* A packet found by its tuple inside gets a new source, one found by its tuple outside a new destination. */
+struct nat_session {
+    union pcn_address to;
+    __u32 partner; /* the other place */
+    __u32 check;   /* lower half of the hash of the place's own key: another flow may have the place meanwhile */
+    __u32 rule;    /* id */
+    __u16 port;    /* network order; of an ICMP echo: its id */
+    __u8 kind;     /* enum nat_kind */
+    __u8 pad;
+};
+_Static_assert(sizeof(struct nat_session) == 32, "two to a cache line");
+
+/* ---- rules ---- */
+
+#define NAT_SNAT_MAX 1024u
+#define NAT_DNAT_MAX 1024u
+#define NAT_FORWARDING_MAX 4096u
+#define NAT_RULES_MAX 8192u /* all of the above, and masquerade */
+
+struct nat_rule {
+    __u32 id;
+    __u32 address; /* host order: the first one of a pool; 0: that of the parent */
+    __u32 n_addresses;
+    __u16 first; /* SNAT: ports it may choose; PORT_FORWARDING: the first one outside */
+    __u16 last;
+    __u16 internal; /* PORT_FORWARDING: the first one inside */
+    __u8 kind;      /* enum nat_kind */
+    __u8 pad[13];
+};
+_Static_assert(sizeof(struct nat_rule) == 32, "the same on both sides");
+
+/*
+ * Keys from start up to the next entry's are of a rule. Sorted; the first one starts at 0. The key for what goes
+ * out is the source address; for what comes in, see nat_destination_key().
+ */
+struct nat_range {
+    __u64 start;
+    __u32 rule; /* index + 1; 0: none */
+    __u32 pad;
+};
+
+enum nat_table {
+    NAT_SOURCES,
+    NAT_DESTINATIONS,
+    NAT_TABLE_MAX,
+};
+
+/* Powers of two: n intervals that are nested or apart make at most 2n + 1 ranges; forwarding may be for TCP and UDP. */
+#define NAT_SOURCES_SHIFT 12
+#define NAT_DESTINATIONS_SHIFT 15
+#define NAT_RANGES_MAX ((1u << NAT_SOURCES_SHIFT) + (1u << NAT_DESTINATIONS_SHIFT))
+_Static_assert(2 * (NAT_SNAT_MAX + 1) + 1 <= 1u << NAT_SOURCES_SHIFT, "they fit");
+_Static_assert(2 * (NAT_DNAT_MAX + 2 * NAT_FORWARDING_MAX) + 1 <= 1u << NAT_DESTINATIONS_SHIFT, "they fit");
+
+/* address and port in host order. */
+static inline __attribute__((always_inline)) __u64 nat_destination_key(__u32 address, __u32 protocol, __u32 port)
+{
+    return (__u64)address << 24 | protocol << 16 | port;
+}
+
+/* Rules are written to the generation that is not in use, which is then switched to. */
+struct nat_settings {
+    __u32 generation; /* 0, 1 */
+    __u32 address;    /* of the parent, host order; 0: it has none */
+    __u32 n_ranges[2][NAT_TABLE_MAX];
+    __u32 pad[2];
+};
+_Static_assert(sizeof(struct nat_settings) == 32, "the same on both sides");
+
+/* Drop reasons. */
+enum nat_reason {
+    NAT_DROP_TABLE_FULL = PCN_DROP_KIND_FIRST,
+    NAT_DROP_NO_PORT,
+    NAT_DROP_NO_ADDRESS,
+    NAT_DROP_INVALID,
+    NAT_DROP_FRAGMENT,
+};

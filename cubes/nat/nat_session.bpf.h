@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Sessions: two places of the table of flows each, see nat_maps.h. The tuple by which a first packet was not found is
+ * its own; the other one must not be anybody's yet.
+ */
+#pragma once
+#include "nat_maps.h"
+#include <pcn/conntrack.bpf.h>
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, PCN_CT_BUCKETS_DEFAULT *PCN_CT_WAYS);
+    __type(key, __u32);
+    __type(value, struct nat_session);
+} nat_sessions SEC(".maps");
+
+/* A session that is being made: one at a time on a CPU. It is too large for the stack. */
+struct nat_new {
+    struct pcn_ct_key own; /* of the packet */
+    struct pcn_ct_key other;
+    __u64 hash; /* of own */
+    __u32 slot; /* of own: claimed */
+    __u32 flow; /* enum pcn_ct_flow */
+    __u32 rule;
+    __u8 kind;
+    __u8 pad[3];
+};
+
+struct nat_new nat_news[PCN_CPUS_MAX] SEC(".data.natnew") = {};
+
+#define NAT_TAKEN 0xfffffffdu /* as a slot: somebody has this tuple */
+
+/* Ends what is left of a session in the place that it lost. */
+PCN_INLINE void nat_end(__u32 slot)
+{
+    __u64 *place = pcn_ct_word_at(slot), word;
+
+    if (!place)
+        return;
+    word = PCN_READ_ONCE(*place);
+    if (!(word & PCN_CT_BUSY))
+        (void)__sync_val_compare_and_swap(place, word, 0);
+}
+
+/* Whether the other place of a session is still its. */
+PCN_INLINE bool nat_is_pair(__u32 slot, const struct nat_session *session)
+{
+    __u32 partner = PCN_READ_ONCE(session->partner);
+    const struct nat_session *other = bpf_map_lookup_elem(&nat_sessions, &partner);
+
+    return other && PCN_READ_ONCE(other->partner) == slot;
+}
+
+/* A place for a key: busy, and not filled in. Its slot, or PCN_CT_NO_SLOT. */
+__noinline __u32 nat_claim(__u64 hash)
+{
+    __u32 now = pcn_now(), slot = PCN_CT_AGAIN;
+    struct nat_session *session;
+    enum pcn_ct_how how = PCN_CT_HOW_FULL;
+
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 4 && slot == PCN_CT_AGAIN; attempt++)
+        slot = pcn_ct_claim(hash, now, &how);
+    if (slot == PCN_CT_AGAIN || slot == PCN_CT_NO_SLOT) {
+        PCN_CT_COUNT(full);
+        return PCN_CT_NO_SLOT;
+    }
+    session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    if (!session)
+        return PCN_CT_NO_SLOT;
+    if (how == PCN_CT_HOW_EXPIRED)
+        PCN_CT_COUNT(reused);
+    else if (how == PCN_CT_HOW_EARLY)
+        PCN_CT_COUNT(early_dropped);
+    /* Who was turned out, or has expired here, may not stay in its other place. */
+    if (how != PCN_CT_HOW_FREE && nat_is_pair(slot, session))
+        nat_end(PCN_READ_ONCE(session->partner));
+    return slot;
+}
+
+/* Frees a place that was claimed, or published just now. */
+PCN_INLINE void nat_release(__u32 slot)
+{
+    __u64 *place = pcn_ct_word_at(slot);
+
+    if (place)
+        (void)__sync_lock_test_and_set(place, 0);
+}
+
+/* to: what packets found here get, of own or other's key. */
+PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new, bool own, __u64 hash)
+{
+    struct pcn_ct_entry *entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
+    struct pcn_ct_traffic *traffic = bpf_map_lookup_elem(&pcn_ct_traffic, &slot);
+    struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    const struct pcn_ct_key *key = own ? &new->own : &new->other, *to = own ? &new->other : &new->own;
+    __u64 *place = pcn_ct_word_at(slot);
+    /* Which side is translated: the source of those that go out first, the destination of those that come in first. */
+    bool source = new->kind == NAT_SNAT || new->kind == NAT_MASQUERADE;
+    __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]);
+
+    if (!entry || !session || !place)
+        return;
+    *entry = (struct pcn_ct_entry){.key = *key};
+    if (traffic)
+        *traffic = (struct pcn_ct_traffic){};
+    *session = (struct nat_session){
+        .to = {.v6 = {source ? to->words[0] : to->words[2]}},
+        .partner = partner,
+        .check = hash,
+        .rule = new->rule,
+        .port = source ? to->words[4] : to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT,
+        .kind = new->kind,
+    };
+    /* Orders what was written before the word. */
+    (void)__sync_lock_test_and_set(place, pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));
+}
+
+/* Whether a place other than slot has the key, in one of its buckets. */
+PCN_INLINE bool nat_taken_in(__u32 index, const struct pcn_ct_key *key, __u64 hash, __u32 except)
+{
+    struct pcn_ct_bucket *bucket = bpf_map_lookup_elem(&pcn_ct_buckets, &index);
+    __u64 tag = pcn_ct_tag(hash) << (PCN_CT_TAG_SHIFT - PCN_CT_BUSY_SHIFT), reverse = pcn_ct_reverse(key->words[4]);
+    __u32 now = pcn_now();
+
+    if (!bucket)
+        return true;
+#pragma clang loop unroll(disable)
+    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
+        __u64 word = PCN_READ_ONCE(bucket->words[way]);
+        __u32 slot = index * PCN_CT_WAYS + way;
+        const struct pcn_ct_entry *entry;
+
+        if (word >> PCN_CT_BUSY_SHIFT != tag || pcn_ct_left(word, now) <= 0 || slot == except)
+            continue;
+        entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
+        if (!entry)
+            return true;
+        if (entry->key.words[0] == key->words[0] && entry->key.words[2] == key->words[2] &&
+            entry->key.words[4] == key->words[4])
+            return true;
+        if (entry->key.words[0] == key->words[2] && entry->key.words[2] == key->words[0] &&
+            entry->key.words[4] == reverse)
+            return true;
+    }
+    return false;
+}
+
+__noinline bool nat_taken(const struct pcn_ct_key *key, __u64 hash, __u32 except)
+{
+    __u32 mask = pcn_ct_settings.bucket_mask;
+
+    if (!key)
+        return true;
+    return nat_taken_in(pcn_ct_bucket_of(hash, 0, mask), key, hash, except) ||
+           nat_taken_in(pcn_ct_bucket_of(hash, 1, mask), key, hash, except);
+}
+
+/*
+ * Makes new->other the session's. Its slot, NAT_TAKEN, or PCN_CT_NO_SLOT. Two CPUs that want one tuple look once more
+ * after they have published: at least one sees the other, and withdraws.
+ */
+__noinline __u32 nat_take(const struct nat_new *new)
+{
+    __u64 hash;
+    __u32 slot;
+
+    if (!new)
+        return PCN_CT_NO_SLOT;
+    hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
+    if (nat_taken(&new->other, hash, PCN_CT_NO_SLOT))
+        return NAT_TAKEN;
+    slot = nat_claim(hash);
+    if (slot == PCN_CT_NO_SLOT)
+        return slot;
+    nat_publish(slot, new->slot, new, false, hash);
+    if (nat_taken(&new->other, hash, slot)) {
+        nat_release(slot);
+        return NAT_TAKEN;
+    }
+    return slot;
+}
+
+/* The other place gets the state and the expiry that this one has now; where it is lost, the session ends. */
+__noinline __u32 nat_follow(__u32 slot, __u64 word)
+{
+    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    __u64 *place, *own = pcn_ct_word_at(slot), seen, next;
+
+    if (!session || !own)
+        return 0;
+    place = pcn_ct_word_at(PCN_READ_ONCE(session->partner));
+    if (!place)
+        return 0;
+    seen = PCN_READ_ONCE(*place);
+    if (!seen || seen & PCN_CT_BUSY || !nat_is_pair(slot, session)) {
+        /* The first packet's CPU may not be done yet. */
+        if (!(seen & PCN_CT_BUSY))
+            (void)__sync_val_compare_and_swap(own, word, 0);
+        return 0;
+    }
+    next = (seen >> PCN_CT_TAG_SHIFT << PCN_CT_TAG_SHIFT) | (word & (PCN_CT_BUSY - 1));
+    (void)__sync_val_compare_and_swap(place, seen, next);
+    return 0;
+}

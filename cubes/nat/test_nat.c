@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fast path at TC and at XDP. A is inside, 10.0.0.1; B outside, 198.51.100.2; between them the address E,
+ * 203.0.113.1. What is expected is a frame of its own, with checksums computed anew.
+ */
+#include "nat.h"
+#include <arpa/inet.h>
+#include <harness/suite.h>
+#include <harness/testrun.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#define A "10.0.0.1"
+#define A2 "10.0.0.2"
+#define B "198.51.100.2"
+#define R "192.0.2.9" /* a router on the way */
+#define E "203.0.113.1"
+#define F "203.0.113.2"
+
+enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+
+struct rig {
+    struct pcn_fast fast;
+    struct nat nat;
+    struct nat_line lines[8];
+    size_t n_lines;
+    struct pcn_fast_run run;
+};
+
+/* ---- set-up ---- */
+
+static uint32_t opening_buckets;
+
+static void configure(struct bpf_object *object)
+{
+    uint32_t n = opening_buckets * PCN_CT_WAYS;
+
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_BUCKETS), opening_buckets);
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_ENTRIES), n);
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_TRAFFIC), n);
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, NAT_SESSIONS), n);
+}
+
+static void *map_memory(const struct pcn_fast *fast, const char *name)
+{
+    struct bpf_map_info info = {};
+    uint32_t size = sizeof(info);
+    int map = pcn_fast_map(fast, name);
+    void *memory;
+
+    if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
+        return NULL;
+    memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
+                  MAP_SHARED, map, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
+{
+    const struct pcn_fast_spec spec = {.kind = "nat", .xdp = xdp, .transparent = true, .configure = configure};
+    struct pcn_flows *flows = &rig->nat.flows;
+    int r;
+
+    opening_buckets = n_buckets;
+    r = pcn_fast_open(&spec, &rig->fast);
+    if (r < 0)
+        return r;
+    flows->n_slots = n_buckets * PCN_CT_WAYS;
+    flows->entries = map_memory(&rig->fast, PCN_CT_ENTRIES);
+    flows->buckets = map_memory(&rig->fast, PCN_CT_BUCKETS);
+    flows->traffic = map_memory(&rig->fast, PCN_CT_TRAFFIC);
+    flows->settings = map_memory(&rig->fast, PCN_CT_SETTINGS);
+    flows->statistics = map_memory(&rig->fast, PCN_CT_STATISTICS);
+    rig->nat.sessions = map_memory(&rig->fast, NAT_SESSIONS);
+    rig->nat.settings = map_memory(&rig->fast, NAT_SETTINGS);
+    rig->nat.rules = map_memory(&rig->fast, NAT_RULES);
+    rig->nat.ranges = map_memory(&rig->fast, NAT_RANGES);
+    flows->settings->bucket_mask = n_buckets - 1;
+    flows->settings->seed = 0x123456789abcdef;
+    flows->settings->refresh = pcn_clock_hz();
+    flows->settings->drop_when_full = 1;
+    flows->settings->fragment_timeout = 30 * pcn_clock_hz();
+    for (int i = 0; i < PCN_CT_FLOW_MAX; i++)
+        flows->settings->timeouts[i] = 100 * pcn_clock_hz();
+    return 0;
+}
+
+static void rig_freep(struct rig **ptr)
+{
+    struct rig *rig = TAKE_PTR(*ptr);
+
+    if (!rig)
+        return;
+    pcn_fast_close(&rig->fast);
+    free(rig);
+}
+
+/* NULL: the check has failed. */
+static struct rig *rig_new(bool xdp, uint32_t n_buckets)
+{
+    _cleanup_(rig_freep) struct rig *rig = calloc(1, sizeof(*rig));
+
+    if (!PCN_CHECK(rig != NULL) || !PCN_CHECK_OK(rig_open(xdp, n_buckets, rig)))
+        return NULL;
+    return TAKE_PTR(rig);
+}
+
+#define FOR_BOTH(n_buckets_)                                                                                           \
+    for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \
+        for (_cleanup_(rig_freep) struct rig *rig = rig_new(xdp_, n_buckets_); rig; rig_freep(&rig))
+
+/* ---- rules ---- */
+
+static uint32_t host(const char *text)
+{
+    return ntohl(inet_addr(text));
+}
+
+static void rules_load(struct rig *rig)
+{
+    const struct nat_config config = {rig->lines, rig->n_lines};
+    struct nat_tables tables = {};
+    struct pcn_error error = {};
+    uint32_t generation = !rig->nat.settings->generation;
+
+    if (!PCN_CHECK_OK(nat_compile(&config, &tables, &error)))
+        return;
+    memcpy(rig->nat.rules + generation * NAT_RULES_MAX, tables.rules, tables.n_rules * sizeof(*tables.rules));
+    for (int i = 0; i < NAT_TABLE_MAX; i++) {
+        memcpy(rig->nat.ranges + generation * NAT_RANGES_MAX + (i ? 1 << NAT_SOURCES_SHIFT : 0), tables.ranges[i],
+               tables.n_ranges[i] * sizeof(struct nat_range));
+        rig->nat.settings->n_ranges[generation][i] = (uint32_t)tables.n_ranges[i];
+    }
+    rig->nat.settings->generation = generation;
+    nat_tables_done(&tables);
+}
+
+static void add_line(struct rig *rig, struct nat_line line)
+{
+    line.rule.id = (uint32_t)rig->n_lines + 1;
+    rig->lines[rig->n_lines++] = line;
+    rules_load(rig);
+}
+
+/* last, first, and so on may be 0. */
+static void add_snat(struct rig *rig, const char *net, uint8_t length, const char *external, uint32_t n, uint16_t first,
+                     uint16_t last)
+{
+    add_line(rig, (struct nat_line){
+                      .key = host(net),
+                      .length = length,
+                      .rule = {.kind = NAT_SNAT, .address = host(external), .n_addresses = n, first, last},
+                  });
+}
+
+static void add_masquerade(struct rig *rig, const char *address)
+{
+    rig->nat.settings->address = address ? host(address) : 0;
+    add_line(rig, (struct nat_line){.rule = {.kind = NAT_MASQUERADE}});
+}
+
+static void add_dnat(struct rig *rig, const char *external, const char *internal)
+{
+    add_line(rig, (struct nat_line){.key = host(external),
+                                    .rule = {.kind = NAT_DNAT, .address = host(internal), .n_addresses = 1}});
+}
+
+static void add_forwarding(struct rig *rig, const char *external, uint16_t first, uint16_t last, const char *internal,
+                           uint16_t port)
+{
+    add_line(rig, (struct nat_line){.key = host(external),
+                                    .tcp = true,
+                                    .rule = {.kind = NAT_PORT_FORWARDING,
+                                             .address = host(internal),
+                                             .n_addresses = 1,
+                                             .first = first,
+                                             .last = last,
+                                             .internal = port}});
+}
+
+/* ---- packets ---- */
+
+#define OUT PCN_EGRESS
+#define IN PCN_INGRESS
+
+/* The reason why it is dropped; 0: it is not. */
+static uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_frame *frame)
+{
+    uint64_t before[NAT_DROP_FRAGMENT + 1];
+
+    for (uint32_t i = 0; i <= NAT_DROP_FRAGMENT; i++)
+        before[i] = pcn_fast_drops(&rig->fast, i);
+    if (!PCN_CHECK_OK(pcn_fast_run(&rig->fast, direction, 0, frame, &rig->run)))
+        return ~0u;
+    if (rig->run.verdict == PCN_SINK)
+        return 0;
+    PCN_CHECK_EQ(rig->run.verdict, pcn_fast_dropped(&rig->fast));
+    for (uint32_t i = 0; i <= NAT_DROP_FRAGMENT; i++)
+        if (pcn_fast_drops(&rig->fast, i) != before[i])
+            return i;
+    return ~0u;
+}
+
+/* frame goes in, and comes out as `expected`. */
+static void becomes(struct rig *rig, enum pcn_direction direction, struct pcn_frame frame, struct pcn_frame expected)
+{
+    PCN_CHECK_EQ(give(rig, direction, &frame), 0);
+    PCN_CHECK_FRAME(&rig->run.frame, &expected);
+}
+
+static struct pcn_frame tcp(const char *source, uint16_t source_port, const char *destination,
+                            uint16_t destination_port, uint8_t flags)
+{
+    return pcn_frame_tcp(source, destination, source_port, destination_port, flags);
+}
+
+static struct pcn_frame udp(const char *source, uint16_t source_port, const char *destination,
+                            uint16_t destination_port)
+{
+    return pcn_frame_udp(source, destination, source_port, destination_port, 20);
+}
+
+static struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id)
+{
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
+                                                   .destination = destination,
+                                                   .protocol = IPPROTO_ICMP,
+                                                   .icmp_type = reply ? 0 : 8,
+                                                   .icmp_id = id,
+                                                   .payload_length = 16});
+}
+
+/* Source port of what came out. */
+static uint16_t port_out(const struct rig *rig)
+{
+    uint8_t protocol;
+    const uint8_t *ports = rig->run.frame.bytes + pcn_frame_l4(&rig->run.frame, &protocol);
+
+    return (uint16_t)(ports[0] << 8 | ports[1]);
+}
+
+static uint32_t n_places(struct rig *rig)
+{
+    return pcn_flows_sweep(&rig->nat.flows, 0, rig->nat.flows.n_slots, pcn_clock_jiffies());
+}
+
+static uint64_t n_created(struct rig *rig)
+{
+    return pcn_flows_statistics(&rig->nat.flows).created;
+}
+
+/* ---- sources ---- */
+
+static void test_tcp(void)
+{
+    FOR_BOTH(64)
+    {
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, tcp(A, 1000, B, 80, SYN), tcp(E, 1000, B, 80, SYN));
+        becomes(rig, IN, tcp(B, 80, E, 1000, SYN | ACK), tcp(B, 80, A, 1000, SYN | ACK));
+        becomes(rig, OUT, tcp(A, 1000, B, 80, ACK), tcp(E, 1000, B, 80, ACK));
+        becomes(rig, OUT, tcp(A, 1000, B, 80, FIN | ACK), tcp(E, 1000, B, 80, FIN | ACK));
+        becomes(rig, IN, tcp(B, 80, E, 1000, FIN | ACK), tcp(B, 80, A, 1000, FIN | ACK));
+        becomes(rig, OUT, tcp(A, 1000, B, 80, ACK), tcp(E, 1000, B, 80, ACK));
+        PCN_CHECK_EQ(n_created(rig), 1);
+        PCN_CHECK_EQ(n_places(rig), 2);
+        PCN_CHECK_EQ(pcn_fast_counters(&rig->fast, PCN_EGRESS).packets, 4);
+        PCN_CHECK_EQ(pcn_fast_counters(&rig->fast, PCN_INGRESS).packets, 2);
+        /* The same ports again, while it is in TIME_WAIT: the session opens again. */
+        becomes(rig, OUT, tcp(A, 1000, B, 80, SYN), tcp(E, 1000, B, 80, SYN));
+        becomes(rig, IN, tcp(B, 80, E, 1000, SYN | ACK), tcp(B, 80, A, 1000, SYN | ACK));
+        PCN_CHECK_EQ(n_places(rig), 2);
+    }
+}
+
+static void test_udp(void)
+{
+    FOR_BOTH(64)
+    {
+        struct pcn_frame_spec plain = {.source = A,
+                                       .destination = B,
+                                       .protocol = IPPROTO_UDP,
+                                       .source_port = 5000,
+                                       .destination_port = 54,
+                                       .payload_length = 20,
+                                       .faults = PCN_FAULT_NO_UDP_CHECKSUM};
+        struct pcn_frame_spec after = plain;
+
+        after.source = E;
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, udp(A, 5000, B, 53), udp(E, 5000, B, 53));
+        becomes(rig, IN, udp(B, 53, E, 5000), udp(B, 53, A, 5000));
+        becomes(rig, OUT, pcn_frame_make(&plain), pcn_frame_make(&after));
+        /* Somebody else's answer is nobody's. */
+        becomes(rig, IN, udp(R, 53, E, 5000), udp(R, 53, E, 5000));
+    }
+}
+
+static void test_echo(void)
+{
+    FOR_BOTH(64)
+    {
+        uint16_t id;
+
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, echo(A, B, false, 7), echo(E, B, false, 7));
+        becomes(rig, IN, echo(B, E, true, 7), echo(B, A, true, 7));
+        /* Another host with the same id gets another one. */
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){echo(A2, B, false, 7)}[0]), 0);
+        id = ntohs(rig->run.packet.icmp_id);
+        PCN_CHECK(id != 7);
+        PCN_CHECK_EQ(id & 1, 1);
+        PCN_CHECK_FRAME(&rig->run.frame, &(struct pcn_frame[]){echo(E, B, false, id)}[0]);
+        becomes(rig, IN, echo(B, E, true, id), echo(B, A2, true, 7));
+        becomes(rig, IN, echo(B, E, true, 7), echo(B, A, true, 7));
+    }
+}
+
+static void test_collision(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame second = tcp(A2, 5001, B, 80, SYN), low = tcp(A2, 500, B, 80, SYN);
+        uint16_t port;
+
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, tcp(A, 5001, B, 80, SYN), tcp(E, 5001, B, 80, SYN));
+        PCN_CHECK_EQ(give(rig, OUT, &second), 0);
+        port = port_out(rig);
+        PCN_CHECK(port != 5001);
+        PCN_CHECK(port >= 1024);
+        PCN_CHECK_EQ(port & 1, 1);
+        PCN_CHECK_FRAME(&rig->run.frame, &(struct pcn_frame[]){tcp(E, port, B, 80, SYN)}[0]);
+        becomes(rig, IN, tcp(B, 80, E, port, SYN | ACK), tcp(B, 80, A2, 5001, SYN | ACK));
+        becomes(rig, IN, tcp(B, 80, E, 5001, SYN | ACK), tcp(B, 80, A, 5001, SYN | ACK));
+        /* For another host outside the port is free, and of another protocol. */
+        becomes(rig, OUT, tcp(A2, 5001, R, 80, SYN), tcp(E, 5001, R, 80, SYN));
+        becomes(rig, OUT, udp(A2, 5001, B, 80), udp(E, 5001, B, 80));
+        becomes(rig, OUT, tcp(A, 500, B, 80, SYN), tcp(E, 500, B, 80, SYN));
+        PCN_CHECK_EQ(give(rig, OUT, &low), 0);
+        PCN_CHECK(port_out(rig) < 1024 && port_out(rig) != 500 && port_out(rig) % 2 == 0);
+    }
+}
+
+static void test_exhaustion(void)
+{
+    FOR_BOTH(64)
+    {
+        bool seen[10] = {};
+
+        add_snat(rig, "10.0.0.0", 24, E, 1, 20000, 20009);
+        for (uint16_t i = 0; i < 10; i++) {
+            const struct pcn_frame frame = tcp(A, (uint16_t)(3000 + 2 * i), B, 80, SYN);
+
+            PCN_CHECK_EQ(give(rig, OUT, &frame), 0);
+            PCN_REQUIRE(port_out(rig) >= 20000 && port_out(rig) <= 20009);
+            PCN_CHECK(!seen[port_out(rig) - 20000]);
+            seen[port_out(rig) - 20000] = true;
+        }
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){tcp(A, 4000, B, 80, SYN)}[0]), NAT_DROP_NO_PORT);
+        PCN_CHECK_EQ(n_places(rig), 20);
+        PCN_CHECK_EQ(n_created(rig), 10);
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){tcp(A, 4000, R, 80, SYN)}[0]), 0);
+    }
+}
+
+static void test_pool(void)
+{
+    FOR_BOTH(64)
+    {
+        unsigned int n_first = 0;
+
+        add_snat(rig, "10.0.0.0", 24, E, 2, 0, 0);
+        for (unsigned int i = 1; i <= 32; i++) {
+            char source[16];
+            uint32_t first;
+
+            (void)snprintf(source, sizeof(source), "10.0.0.%u", i);
+            PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(source, 1000, B, 53)}[0]), 0);
+            first = rig->run.packet.source.v4;
+            PCN_CHECK(first == inet_addr(E) || first == inet_addr(F));
+            n_first += first == inet_addr(E);
+            PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(source, 1001, R, 53)}[0]), 0);
+            PCN_CHECK_EQ(rig->run.packet.source.v4, first);
+        }
+        PCN_CHECK(n_first > 4 && n_first < 28);
+    }
+}
+
+static void test_longest(void)
+{
+    FOR_BOTH(64)
+    {
+        add_masquerade(rig, "203.0.113.9");
+        add_snat(rig, "10.0.0.0", 8, "203.0.113.8", 1, 0, 0);
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        add_snat(rig, "10.0.0.2", 32, F, 1, 0, 0);
+        becomes(rig, OUT, udp(A, 1, B, 53), udp(E, 1, B, 53));
+        becomes(rig, OUT, udp(A2, 1, B, 53), udp(F, 1, B, 53));
+        becomes(rig, OUT, udp("10.0.0.3", 2, B, 53), udp(E, 2, B, 53));
+        becomes(rig, OUT, udp("10.0.1.0", 1, B, 53), udp("203.0.113.8", 1, B, 53));
+        becomes(rig, OUT, udp("10.255.255.255", 2, B, 53), udp("203.0.113.8", 2, B, 53));
+        becomes(rig, OUT, udp("11.0.0.0", 1, B, 53), udp("203.0.113.9", 1, B, 53));
+        becomes(rig, OUT, udp("9.255.255.255", 2, B, 53), udp("203.0.113.9", 2, B, 53));
+    }
+}
+
+static void test_masquerade(void)
+{
+    FOR_BOTH(64)
+    {
+        add_masquerade(rig, NULL);
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(A, 1000, B, 53)}[0]), NAT_DROP_NO_ADDRESS);
+        rig->nat.settings->address = host(E);
+        becomes(rig, OUT, udp(A, 1000, B, 53), udp(E, 1000, B, 53));
+        /* What comes from the address itself has its place, so that nobody else gets it. */
+        becomes(rig, OUT, udp(E, 2000, B, 53), udp(E, 2000, B, 53));
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(A, 2000, B, 53)}[0]), 0);
+        PCN_CHECK(port_out(rig) != 2000);
+        /* Answers to what is not translated go as they are. */
+        becomes(rig, OUT, tcp(E, 22, B, 999, SYN | ACK), tcp(E, 22, B, 999, SYN | ACK));
+        becomes(rig, OUT, echo(E, B, true, 1), echo(E, B, true, 1));
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){tcp(A, 22, B, 999, SYN | ACK)}[0]), NAT_DROP_INVALID);
+    }
+}
+
+/* ---- destinations ---- */
+
+static void test_dnat(void)
+{
+    FOR_BOTH(64)
+    {
+        add_dnat(rig, E, A);
+        becomes(rig, IN, tcp(B, 999, E, 22, SYN), tcp(B, 999, A, 22, SYN));
+        becomes(rig, OUT, tcp(A, 22, B, 999, SYN | ACK), tcp(E, 22, B, 999, SYN | ACK));
+        becomes(rig, IN, tcp(B, 999, E, 22, ACK), tcp(B, 999, A, 22, ACK));
+        becomes(rig, IN, echo(B, E, false, 9), echo(B, A, false, 9));
+        becomes(rig, OUT, echo(A, B, true, 9), echo(E, B, true, 9));
+        becomes(rig, IN, udp(B, 1, F, 1), udp(B, 1, F, 1));
+        /* What A opens itself is not the rule's. */
+        becomes(rig, OUT, udp(A, 1, B, 53), udp(A, 1, B, 53));
+        PCN_CHECK_EQ(n_places(rig), 4);
+    }
+}
+
+static void test_forwarding(void)
+{
+    FOR_BOTH(64)
+    {
+        add_dnat(rig, E, A2);
+        add_forwarding(rig, E, 8080, 8080, A, 80);
+        add_forwarding(rig, E, 9000, 9009, A, 100);
+        becomes(rig, IN, tcp(B, 999, E, 8080, SYN), tcp(B, 999, A, 80, SYN));
+        becomes(rig, OUT, tcp(A, 80, B, 999, SYN | ACK), tcp(E, 8080, B, 999, SYN | ACK));
+        becomes(rig, IN, tcp(B, 999, E, 8080, ACK), tcp(B, 999, A, 80, ACK));
+        becomes(rig, IN, tcp(B, 999, E, 9000, SYN), tcp(B, 999, A, 100, SYN));
+        becomes(rig, IN, tcp(B, 999, E, 9009, SYN), tcp(B, 999, A, 109, SYN));
+        becomes(rig, OUT, tcp(A, 109, B, 999, SYN | ACK), tcp(E, 9009, B, 999, SYN | ACK));
+        /* Beside the ports, and of UDP: the rule for the whole address. */
+        becomes(rig, IN, tcp(B, 999, E, 9010, SYN), tcp(B, 999, A2, 9010, SYN));
+        becomes(rig, IN, tcp(B, 999, E, 8999, SYN), tcp(B, 999, A2, 8999, SYN));
+        becomes(rig, IN, udp(B, 999, E, 8080), udp(B, 999, A2, 8080));
+        /* A host inside cannot tell two such sessions apart. */
+        add_forwarding(rig, F, 8080, 8080, A, 80);
+        PCN_CHECK_EQ(give(rig, IN, &(struct pcn_frame[]){tcp(B, 999, F, 8080, SYN)}[0]), NAT_DROP_NO_PORT);
+        becomes(rig, IN, tcp(B, 998, F, 8080, SYN), tcp(B, 998, A, 80, SYN));
+    }
+}
+
+/* ---- what is not of a session ---- */
+
+static void test_untouched(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame frames[] = {
+            udp("fd00::1", 1, "fd00::2", 2),
+            pcn_frame_arp_request("02:00:00:00:00:01", A, B),
+            udp("172.16.0.1", 1, B, 53),
+            udp("172.16.0.1", 1, "10.0.0.9", 53),
+            pcn_frame_make(&(struct pcn_frame_spec){.ethertype = 0x88cc, .payload_length = 50}),
+        };
+
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        add_dnat(rig, F, A);
+        for (size_t i = 0; i < PCN_ARRAY_SIZE(frames); i++) {
+            becomes(rig, OUT, frames[i], frames[i]);
+            becomes(rig, IN, frames[i], frames[i]);
+        }
+        becomes(rig, OUT, udp(A, 5353, "224.0.0.251", 5353), udp(A, 5353, "224.0.0.251", 5353));
+        becomes(rig, IN, tcp(B, 1, F, 22, ACK), tcp(B, 1, F, 22, ACK));
+        PCN_CHECK_EQ(n_places(rig), 0);
+    }
+}
+
+static void test_bad(void)
+{
+    FOR_BOTH(64)
+    {
+        const uint32_t faults[] = {PCN_FAULT_IHL_SHORT, PCN_FAULT_LENGTH_SHORT, PCN_FAULT_LENGTH_LONG,
+                                   PCN_FAULT_UDP_LENGTH};
+        const struct pcn_frame late = tcp(A, 1, B, 80, ACK);
+
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        for (size_t i = 0; i < PCN_ARRAY_SIZE(faults); i++) {
+            const struct pcn_frame frame = pcn_frame_make(&(struct pcn_frame_spec){.source = A,
+                                                                                   .destination = B,
+                                                                                   .protocol = IPPROTO_UDP,
+                                                                                   .source_port = 1,
+                                                                                   .destination_port = 2,
+                                                                                   .payload_length = 20,
+                                                                                   .faults = faults[i]});
+
+            PCN_CHECK_EQ(give(rig, OUT, &frame), PCN_DROP_MALFORMED);
+        }
+        PCN_CHECK_EQ(give(rig, OUT, &late), NAT_DROP_INVALID);
+        PCN_CHECK_EQ(n_places(rig), 0);
+    }
+}
+
+static const struct pcn_test tests[] = {
+    {"TCP gets a source and keeps its port, answers come back, and ports are used again", test_tcp},
+    {"UDP, with a checksum and without; answers only from who was asked", test_udp},
+    {"ICMP echo, where the id is the port", test_echo},
+    {"a port that is taken is replaced by one of its parity and range", test_collision},
+    {"ports of a rule: all are used, then it is no-port", test_exhaustion},
+    {"a host inside keeps its address of a pool", test_pool},
+    {"the longest prefix, then masquerade", test_longest},
+    {"masquerade needs an address, and leaves alone who has it", test_masquerade},
+    {"a host gets an address outside", test_dnat},
+    {"ports are forwarded, before the whole address is", test_forwarding},
+    {"what no rule names passes as it is", test_untouched},
+    {"what contradicts itself or is late is dropped", test_bad},
+};
+
+int main(int argc, char **argv)
+{
+    return PCN_SUITE("nat", tests, .skip = pcn_skip_unless_root);
+}
