@@ -31,7 +31,7 @@ struct pcn_instance {
     struct pcn_cube_data *data;
     uint32_t colour;
     bool loaded;        /* it has maps */
-    char fresh[16][32]; /* maps of a load that runs, or waits for pcn_instance_switch(), not had from elsewhere */
+    char fresh[32][32]; /* maps of a load that runs, or waits for pcn_instance_switch(), not had from elsewhere */
     size_t n_fresh;
     LIST_HEAD(, handle) handles;
     LIST_HEAD(, memory) memories;
