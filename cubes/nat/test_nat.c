@@ -467,6 +467,304 @@ static void test_forwarding(void)
     }
 }
 
+/* ---- ICMP errors ---- */
+
+/* An error that quotes the first bytes of a packet. */
+static struct pcn_frame error_about(const char *source, const char *destination, struct pcn_frame quoted, size_t bytes)
+{
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
+                                                   .destination = destination,
+                                                   .protocol = IPPROTO_ICMP,
+                                                   .icmp_type = 3,
+                                                   .icmp_code = 1,
+                                                   .payload = quoted.bytes + 14,
+                                                   .payload_length = bytes});
+}
+
+static void test_error_in(void)
+{
+    FOR_BOTH(64)
+    {
+        struct pcn_frame_spec plain = {.source = A,
+                                       .destination = B,
+                                       .protocol = IPPROTO_UDP,
+                                       .source_port = 5000,
+                                       .destination_port = 53,
+                                       .payload_length = 20,
+                                       .faults = PCN_FAULT_NO_UDP_CHECKSUM};
+        struct pcn_frame_spec translated = plain;
+        uint16_t port;
+
+        translated.source = E;
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, udp(A, 5000, B, 53), udp(E, 5000, B, 53));
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(A2, 5000, B, 53)}[0]), 0);
+        port = port_out(rig);
+        becomes(rig, OUT, tcp(A, 5000, B, 80, SYN), tcp(E, 5000, B, 80, SYN));
+        becomes(rig, OUT, echo(A, B, false, 7), echo(E, B, false, 7));
+        for (size_t bytes = 28; bytes <= 48; bytes += 20) {
+            becomes(rig, IN, error_about(R, E, udp(E, 5000, B, 53), bytes),
+                    error_about(R, A, udp(A, 5000, B, 53), bytes));
+            becomes(rig, IN, error_about(R, E, udp(E, port, B, 53), bytes),
+                    error_about(R, A2, udp(A2, 5000, B, 53), bytes));
+        }
+        becomes(rig, IN, error_about(R, E, pcn_frame_make(&translated), 40),
+                error_about(R, A, pcn_frame_make(&plain), 40));
+        /* The checksum of TCP is quoted, or it is not. */
+        becomes(rig, IN, error_about(R, E, tcp(E, 5000, B, 80, SYN), 28),
+                error_about(R, A, tcp(A, 5000, B, 80, SYN), 28));
+        becomes(rig, IN, error_about(R, E, tcp(E, 5000, B, 80, SYN), 40),
+                error_about(R, A, tcp(A, 5000, B, 80, SYN), 40));
+        becomes(rig, IN, error_about(R, E, echo(E, B, false, 7), 44), error_about(R, A, echo(A, B, false, 7), 44));
+        /* About nothing that is known, or to another one than who sent it. */
+        becomes(rig, IN, error_about(R, E, udp(E, 1, B, 53), 28), error_about(R, E, udp(E, 1, B, 53), 28));
+        becomes(rig, IN, error_about(R, F, udp(E, 5000, B, 53), 28), error_about(R, F, udp(E, 5000, B, 53), 28));
+        PCN_CHECK_EQ(n_places(rig), 8);
+    }
+}
+
+static void test_error_out(void)
+{
+    FOR_BOTH(64)
+    {
+        add_masquerade(rig, E);
+        add_forwarding(rig, E, 8080, 8080, A, 80);
+        add_dnat(rig, F, A2);
+        becomes(rig, IN, tcp(B, 999, E, 8080, SYN), tcp(B, 999, A, 80, SYN));
+        becomes(rig, IN, udp(B, 999, F, 9), udp(B, 999, A2, 9));
+        becomes(rig, OUT, error_about(A, B, tcp(B, 999, A, 80, SYN), 40),
+                error_about(E, B, tcp(B, 999, E, 8080, SYN), 40));
+        becomes(rig, OUT, error_about(A2, B, udp(B, 999, A2, 9), 48), error_about(F, B, udp(B, 999, F, 9), 48));
+        /* Of a router inside: it is not seen outside either. */
+        becomes(rig, OUT, error_about("10.0.0.254", B, udp(B, 999, A2, 9), 28),
+                error_about(F, B, udp(B, 999, F, 9), 28));
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){error_about(A, B, udp(B, 1, A, 1), 28)}[0]),
+                     NAT_DROP_INVALID);
+        becomes(rig, OUT, error_about(E, B, udp(B, 1, E, 1), 28), error_about(E, B, udp(B, 1, E, 1), 28));
+    }
+}
+
+/* ---- fragments, other protocols, other headers ---- */
+
+static struct pcn_frame fragment(const char *source, uint16_t port, uint16_t id, uint16_t offset)
+{
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
+                                                   .destination = B,
+                                                   .protocol = IPPROTO_UDP,
+                                                   .source_port = port,
+                                                   .destination_port = 53,
+                                                   .id = id,
+                                                   .more_fragments = offset == 0,
+                                                   .fragment_offset = offset,
+                                                   .payload_length = 64});
+}
+
+static void test_fragments(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame lost = fragment(A, 5000, 6, 72);
+
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, fragment(A, 5000, 5, 0), fragment(E, 5000, 5, 0));
+        becomes(rig, OUT, fragment(A, 5000, 5, 72), fragment(E, 5000, 5, 72));
+        PCN_CHECK_EQ(give(rig, OUT, &lost), NAT_DROP_FRAGMENT);
+        becomes(rig, OUT, fragment("172.16.0.1", 1, 6, 72), fragment("172.16.0.1", 1, 6, 72));
+        becomes(rig, IN, fragment(R, 1, 6, 72), fragment(R, 1, 6, 72));
+    }
+}
+
+static struct pcn_frame raw(const char *source, const char *destination, uint8_t protocol)
+{
+    return pcn_frame_make(&(struct pcn_frame_spec){
+        .source = source, .destination = destination, .protocol = protocol, .payload_length = 40});
+}
+
+static void test_other(void)
+{
+    FOR_BOTH(64)
+    {
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, raw(A, B, 47), raw(E, B, 47));
+        becomes(rig, IN, raw(B, E, 47), raw(B, A, 47));
+        /* There is no port that could tell two hosts apart. */
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){raw(A2, B, 47)}[0]), NAT_DROP_NO_PORT);
+        becomes(rig, OUT, raw(A2, R, 47), raw(E, R, 47));
+        becomes(rig, OUT, raw(A, B, IPPROTO_SCTP), raw(E, B, IPPROTO_SCTP));
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){raw(A2, B, IPPROTO_SCTP)}[0]), NAT_DROP_NO_PORT);
+    }
+}
+
+static void test_headers(void)
+{
+    FOR_BOTH(64)
+    {
+        static const uint8_t options[] = {0x94, 4, 0, 0, 1, 1, 1, 1};
+        struct pcn_frame_spec spec = {.source = A,
+                                      .destination = B,
+                                      .protocol = IPPROTO_TCP,
+                                      .source_port = 1000,
+                                      .destination_port = 80,
+                                      .tcp_flags = SYN,
+                                      .vlans = {{.tci = 5}, {.tci = 6}},
+                                      .n_vlans = 2,
+                                      .options = options,
+                                      .options_length = sizeof(options)};
+        struct pcn_frame_spec after = spec;
+
+        after.source = E;
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, pcn_frame_make(&spec), pcn_frame_make(&after));
+    }
+}
+
+/* ---- the table ---- */
+
+static uint64_t *word_of(struct rig *rig, uint32_t slot)
+{
+    return (uint64_t *)&rig->nat.flows.buckets[slot / PCN_CT_WAYS].words[slot % PCN_CT_WAYS];
+}
+
+/* The place of a session that A has opened, inside. */
+static uint32_t slot_inside(struct rig *rig, uint16_t port)
+{
+    struct pcn_ct_key key = {{inet_addr(A), 0, inet_addr(B), 0,
+                              pcn_ct_tuple(htons(port) | (uint32_t)htons(80) << 16, IPPROTO_TCP, 4, NAT_INSIDE)}};
+    struct pcn_flow flow = {.slot = 0};
+
+    PCN_CHECK_OK(pcn_flows_find(&rig->nat.flows, &key, pcn_clock_jiffies(), &flow));
+    return flow.slot;
+}
+
+/* Every place has its partner, which has it. */
+static void check_pairs(struct rig *rig)
+{
+    for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++) {
+        uint32_t partner = rig->nat.sessions[slot].partner;
+
+        if (!*word_of(rig, slot))
+            continue;
+        PCN_REQUIRE(partner < rig->nat.flows.n_slots);
+        PCN_CHECK(*word_of(rig, partner) != 0);
+        PCN_CHECK_EQ(rig->nat.sessions[partner].partner, slot);
+    }
+}
+
+static void handshake(struct rig *rig, uint16_t port)
+{
+    becomes(rig, OUT, tcp(A, port, B, 80, SYN), tcp(E, port, B, 80, SYN));
+    becomes(rig, IN, tcp(B, 80, E, port, SYN | ACK), tcp(B, 80, A, port, SYN | ACK));
+    becomes(rig, OUT, tcp(A, port, B, 80, ACK), tcp(E, port, B, 80, ACK));
+}
+
+static void test_states(void)
+{
+    FOR_BOTH(64)
+    {
+        const uint64_t state = PCN_CT_BUSY - 1;
+        uint32_t inside, outside;
+
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        handshake(rig, 1000);
+        inside = slot_inside(rig, 1000);
+        outside = rig->nat.sessions[inside].partner;
+        PCN_CHECK_EQ(pcn_ct_flow_of(*word_of(rig, inside)), PCN_CT_TCP_ESTABLISHED);
+        PCN_CHECK_EQ(*word_of(rig, inside) & state, *word_of(rig, outside) & state);
+        /* What only comes in keeps both alive. */
+        *word_of(rig, inside) -= 50 * pcn_clock_hz();
+        *word_of(rig, outside) -= 50 * pcn_clock_hz();
+        becomes(rig, IN, tcp(B, 80, E, 1000, ACK), tcp(B, 80, A, 1000, ACK));
+        PCN_CHECK(pcn_ct_left(*word_of(rig, inside), (uint32_t)pcn_clock_jiffies()) > (int)(90 * pcn_clock_hz()));
+        PCN_CHECK_EQ(*word_of(rig, inside) & state, *word_of(rig, outside) & state);
+        /* A session that has lost one of its places ends, instead of going on without answers. */
+        *word_of(rig, outside) = 0;
+        *word_of(rig, inside) -= 50 * pcn_clock_hz();
+        becomes(rig, OUT, tcp(A, 1000, B, 80, ACK), tcp(E, 1000, B, 80, ACK));
+        PCN_CHECK_EQ(n_places(rig), 0);
+    }
+}
+
+static void test_full(void)
+{
+    FOR_BOTH(1)
+    {
+        const struct pcn_frame more = tcp(A, 2000, B, 80, SYN);
+
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        for (uint16_t port = 1000; port < 1004; port++)
+            handshake(rig, port);
+        PCN_CHECK_EQ(n_places(rig), 8);
+        PCN_CHECK_EQ(give(rig, OUT, &more), NAT_DROP_TABLE_FULL);
+        PCN_CHECK_EQ(n_places(rig), 8);
+        check_pairs(rig);
+        rig->nat.flows.settings->drop_when_full = 0;
+        becomes(rig, OUT, more, more);
+    }
+}
+
+static void test_early_drop(void)
+{
+    FOR_BOTH(1)
+    {
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        handshake(rig, 1000);
+        for (uint16_t port = 2000; port < 2020; port++)
+            becomes(rig, OUT, udp(A, port, B, 53), udp(E, port, B, 53));
+        check_pairs(rig);
+        PCN_CHECK_EQ(n_places(rig), 8);
+        becomes(rig, IN, tcp(B, 80, E, 1000, ACK), tcp(B, 80, A, 1000, ACK));
+    }
+}
+
+static void test_counting(void)
+{
+    FOR_BOTH(64)
+    {
+        struct pcn_ct_traffic traffic;
+
+        rig->nat.flows.settings->counting = 1;
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        handshake(rig, 1000);
+        traffic = rig->nat.flows.traffic[slot_inside(rig, 1000)];
+        PCN_CHECK_EQ(traffic.packets[0], 2);
+        PCN_CHECK_EQ(traffic.packets[1], 1);
+        PCN_CHECK_EQ(traffic.bytes[0], 108);
+    }
+}
+
+/* ---- rules that contradict each other ---- */
+
+static int compiles(const struct nat_line *lines, size_t n)
+{
+    const struct nat_config config = {(struct nat_line *)lines, n};
+    struct nat_tables tables = {};
+    struct pcn_error error = {};
+    int r = nat_compile(&config, &tables, &error);
+
+    nat_tables_done(&tables);
+    return r;
+}
+
+static void test_contradictions(void)
+{
+    struct nat_line lines[] = {
+        {.key = 0xcb007101, .tcp = true, .rule = {.kind = NAT_PORT_FORWARDING, .first = 80, .last = 89}},
+        {.key = 0xcb007101, .tcp = true, .rule = {.kind = NAT_PORT_FORWARDING, .first = 90, .last = 99}},
+    };
+
+    PCN_CHECK_EQ(compiles(lines, 2), 0);
+    lines[1].rule.first = 89;
+    PCN_CHECK(compiles(lines, 2) < 0);
+    lines[1].tcp = false;
+    lines[1].udp = true;
+    PCN_CHECK_EQ(compiles(lines, 2), 0);
+    for (size_t i = 0; i < 2; i++)
+        lines[i] = (struct nat_line){.key = 0x0a000000, .length = 8, .rule = {.kind = NAT_SNAT, .n_addresses = 1}};
+    PCN_CHECK(compiles(lines, 2) < 0);
+    lines[1].length = 9;
+    PCN_CHECK_EQ(compiles(lines, 2), 0);
+}
+
 /* ---- what is not of a session ---- */
 
 static void test_untouched(void)
@@ -529,6 +827,16 @@ static const struct pcn_test tests[] = {
     {"masquerade needs an address, and leaves alone who has it", test_masquerade},
     {"a host gets an address outside", test_dnat},
     {"ports are forwarded, before the whole address is", test_forwarding},
+    {"an ICMP error about what went out comes in translated, and what it quotes", test_error_in},
+    {"an ICMP error about what came in goes out translated", test_error_out},
+    {"later fragments follow the first one", test_fragments},
+    {"other protocols, and SCTP, go by address", test_other},
+    {"VLAN tags and IP options are no obstacle", test_headers},
+    {"both places of a session have one state and one expiry", test_states},
+    {"established sessions are never pushed out: the table is full", test_full},
+    {"a session that makes room leaves both its places", test_early_drop},
+    {"with counting, a session is counted where it is shown", test_counting},
+    {"rules that contradict each other are refused", test_contradictions},
     {"what no rule names passes as it is", test_untouched},
     {"what contradicts itself or is late is dropped", test_bad},
 };
