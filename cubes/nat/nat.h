@@ -10,7 +10,7 @@
 /* A rule as it is configured. */
 struct nat_line {
     struct nat_rule rule;
-    uint32_t key;   /* host order: the network inside, or the address outside */
+    uint32_t key;   /* host order: the network (of EXEMPT: outside), or the address outside */
     uint8_t length; /* of the network's prefix */
     bool tcp;       /* PORT_FORWARDING */
     bool udp;

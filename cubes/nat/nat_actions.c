@@ -14,10 +14,10 @@ static uint32_t next_id(const struct nat *nat, uint8_t kind)
     return id;
 }
 
-/* leaves: of the rule; numbers need no quotes, but may have them nowhere else. */
+/* A leaf of a rule. */
 struct leaf {
     const char *name;
-    bool number;
+    bool number; /* in JSON without quotes */
 };
 
 static int rule_text(const struct pcn_node *input, uint32_t id, const struct leaf *leaves, size_t n, char **ret_text)
@@ -85,6 +85,22 @@ int nat_rule_port_forwarding_append_action(struct pcn_cube *cube, const char *co
 
     return rule_append(cube, NAT_PORT_FORWARDING, "port-forwarding", input, leaves, PCN_ARRAY_SIZE(leaves), output,
                        error);
+}
+
+int nat_rule_netmap_append_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                  const struct pcn_node *input, struct pcn_emitter *output, struct pcn_error *error)
+{
+    static const struct leaf leaves[] = {{"internal-net", false}, {"external-net", false}};
+
+    return rule_append(cube, NAT_NETMAP, "netmap", input, leaves, PCN_ARRAY_SIZE(leaves), output, error);
+}
+
+int nat_rule_exempt_append_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                  const struct pcn_node *input, struct pcn_emitter *output, struct pcn_error *error)
+{
+    static const struct leaf leaves[] = {{"external-net", false}};
+
+    return rule_append(cube, NAT_EXEMPT, "exempt", input, leaves, PCN_ARRAY_SIZE(leaves), output, error);
 }
 
 static int masquerade_set(struct pcn_cube *cube, bool enabled, struct pcn_emitter *output, struct pcn_error *error)

@@ -18,7 +18,15 @@ struct intervals {
     size_t n;
 };
 
-/* Outer ones first; masquerade is outside of an snat rule for everything. */
+/* Of two rules for the same interval the one with the higher rank is inside. */
+static int line_rank(const struct nat_line *line)
+{
+    if (line->rule.kind == NAT_MASQUERADE)
+        return 0;
+    return line->rule.kind == NAT_NETMAP ? 1 : 2;
+}
+
+/* Outer ones first. */
 static int interval_compare(const void *a, const void *b)
 {
     const struct interval *left = a, *right = b;
@@ -27,7 +35,7 @@ static int interval_compare(const void *a, const void *b)
         return left->first < right->first ? -1 : 1;
     if (left->last != right->last)
         return left->last > right->last ? -1 : 1;
-    return (right->line->rule.kind == NAT_MASQUERADE) - (left->line->rule.kind == NAT_MASQUERADE);
+    return line_rank(left->line) - line_rank(right->line);
 }
 
 static void interval_add(struct intervals *intervals, uint64_t first, uint64_t last, const struct nat_line *line,
@@ -46,25 +54,61 @@ static void add_forwarding(struct intervals *intervals, const struct nat_line *l
                      nat_destination_key(line->key, IPPROTO_UDP, line->rule.last), line, rule);
 }
 
-static void add_line(struct intervals tables[NAT_TABLE_MAX], const struct nat_line *line, uint32_t rule)
+static uint32_t hosts_of(const struct nat_line *line)
 {
-    uint32_t hosts = line->length ? (uint32_t)(0xffffffffull >> line->length) : UINT32_MAX;
+    return line->length ? (uint32_t)(0xffffffffull >> line->length) : UINT32_MAX;
+}
 
+/* All that comes in for addresses from first on. */
+static void add_addresses(struct intervals *intervals, uint32_t first, const struct nat_line *line, uint32_t rule)
+{
+    uint32_t hosts = line->rule.kind == NAT_NETMAP ? hosts_of(line) : 0;
+
+    interval_add(intervals, nat_destination_key(first, 0, 0), nat_destination_key(first + hosts, 0xff, 0xffff), line,
+                 rule);
+}
+
+/* A network for another: out one way, in the other way. */
+static void add_netmap(struct nat_tables *tables, struct intervals *intervals, const struct nat_line *line)
+{
+    struct nat_rule *rule = &tables->rules[tables->n_rules];
+
+    rule[1] = rule[0] = line->rule;
+    rule[0].base = line->key;
+    rule[1].address = line->key;
+    rule[1].base = line->rule.address;
+    interval_add(&intervals[NAT_SOURCES], line->key, line->key + hosts_of(line), line, (uint32_t)tables->n_rules + 1);
+    add_addresses(&intervals[NAT_DESTINATIONS], line->rule.address, line, (uint32_t)tables->n_rules + 2);
+    tables->n_rules += 2;
+}
+
+static void add_line(struct nat_tables *tables, struct intervals *intervals, const struct nat_line *line)
+{
+    enum nat_table table = line->rule.kind == NAT_EXEMPT ? NAT_EXEMPTIONS : NAT_SOURCES;
+    uint32_t rule;
+
+    if (line->rule.kind == NAT_NETMAP) {
+        add_netmap(tables, intervals, line);
+        return;
+    }
+    tables->rules[tables->n_rules] = line->rule;
+    rule = (uint32_t)++tables->n_rules;
     if (line->rule.kind == NAT_PORT_FORWARDING)
-        add_forwarding(&tables[NAT_DESTINATIONS], line, rule);
+        add_forwarding(&intervals[NAT_DESTINATIONS], line, rule);
     else if (line->rule.kind == NAT_DNAT)
-        interval_add(&tables[NAT_DESTINATIONS], nat_destination_key(line->key, 0, 0),
-                     nat_destination_key(line->key, 0xff, 0xffff), line, rule);
+        add_addresses(&intervals[NAT_DESTINATIONS], line->key, line, rule);
     else
-        interval_add(&tables[NAT_SOURCES], line->key, (uint64_t)line->key + hosts, line, rule);
+        interval_add(&intervals[table], line->key, line->key + hosts_of(line), line, rule);
 }
 
 static int contradiction(const struct nat_line *a, const struct nat_line *b, struct pcn_error *error)
 {
-    static const char *const paths[NAT_KIND_MAX] = {"rule/snat/entry", "rule/dnat/entry", "rule/masquerade",
-                                                    "rule/port-forwarding/entry"};
-    static const char *const what[NAT_KIND_MAX] = {"the same internal-net", "the same external-ip", "everything",
-                                                   "a port in common"};
+    static const char *const paths[NAT_KIND_MAX] = {"rule/snat/entry",   "rule/dnat/entry",
+                                                    "rule/masquerade",   "rule/port-forwarding/entry",
+                                                    "rule/netmap/entry", "rule/exempt/entry"};
+    static const char *const what[NAT_KIND_MAX] = {
+        "the same internal-net", "the same external-ip", "everything",
+        "a port in common",      "the same network",     "the same external-net"};
     char address[INET_ADDRSTRLEN];
     struct in_addr key = {htonl(b->key)};
 
@@ -88,8 +132,8 @@ static void range_add(struct nat_range *ranges, size_t *n, uint64_t start, uint3
     ranges[(*n)++] = (struct nat_range){.start = start, .rule = rule};
 }
 
-/* Open intervals: at most one of each prefix length, masquerade, and one of forwarding. */
-#define DEPTH_MAX 40
+/* Open intervals: at most two of each prefix length, masquerade, and one of forwarding. */
+#define DEPTH_MAX 80
 
 static int ranges_make(struct intervals *intervals, struct nat_range **ret_ranges, size_t *ret_n,
                        struct pcn_error *error)
@@ -124,8 +168,10 @@ static int ranges_make(struct intervals *intervals, struct nat_range **ret_range
 
 static int limits_check(const struct nat_config *config, struct pcn_error *error)
 {
-    static const size_t limits[NAT_KIND_MAX] = {NAT_SNAT_MAX, NAT_DNAT_MAX, 1, NAT_FORWARDING_MAX};
-    static const char *const names[NAT_KIND_MAX] = {"snat", "dnat", "masquerade", "port-forwarding"};
+    static const size_t limits[NAT_KIND_MAX] = {NAT_SNAT_MAX,       NAT_DNAT_MAX,   1,
+                                                NAT_FORWARDING_MAX, NAT_NETMAP_MAX, NAT_EXEMPT_MAX};
+    static const char *const names[NAT_KIND_MAX] = {"snat",   "dnat",  "masquerade", "port-forwarding",
+                                                    "netmap", "exempt"};
     size_t n[NAT_KIND_MAX] = {};
 
     for (size_t i = 0; i < config->n; i++) {
@@ -155,14 +201,15 @@ int nat_compile(const struct nat_config *config, struct nat_tables *ret_tables, 
     r = limits_check(config, error);
     if (r < 0)
         return r;
-    tables.rules = calloc(config->n + 1, sizeof(*tables.rules));
-    for (int table = 0; table < NAT_TABLE_MAX; table++)
+    tables.rules = calloc(2 * config->n + 1, sizeof(*tables.rules));
+    r = tables.rules ? 0 : -ENOMEM;
+    for (int table = 0; table < NAT_TABLE_MAX; table++) {
         intervals[table].all = calloc(2 * config->n + 1, sizeof(struct interval));
-    r = tables.rules && intervals[NAT_SOURCES].all && intervals[NAT_DESTINATIONS].all ? 0 : -ENOMEM;
-    for (size_t i = 0; i < config->n && r >= 0; i++) {
-        tables.rules[tables.n_rules++] = config->lines[i].rule;
-        add_line(intervals, &config->lines[i], (uint32_t)tables.n_rules);
+        if (!intervals[table].all)
+            r = -ENOMEM;
     }
+    for (size_t i = 0; i < config->n && r >= 0; i++)
+        add_line(&tables, intervals, &config->lines[i]);
     for (int table = 0; table < NAT_TABLE_MAX; table++) {
         if (r >= 0)
             r = ranges_make(&intervals[table], &tables.ranges[table], &tables.n_ranges[table], error);

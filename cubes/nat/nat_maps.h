@@ -25,6 +25,8 @@ enum nat_kind {
     NAT_DNAT,
     NAT_MASQUERADE,
     NAT_PORT_FORWARDING,
+    NAT_NETMAP,
+    NAT_EXEMPT, /* makes no session */
     NAT_KIND_MAX,
 };
 
@@ -36,7 +38,7 @@ struct nat_session {
     __u32 rule;    /* id */
     __u16 port;    /* network order; of an ICMP echo: its id */
     __u8 kind;     /* enum nat_kind */
-    __u8 pad;
+    __u8 out;      /* the first packet went out */
 };
 _Static_assert(sizeof(struct nat_session) == 32, "two to a cache line");
 
@@ -45,23 +47,26 @@ _Static_assert(sizeof(struct nat_session) == 32, "two to a cache line");
 #define NAT_SNAT_MAX 1024u
 #define NAT_DNAT_MAX 1024u
 #define NAT_FORWARDING_MAX 4096u
-#define NAT_RULES_MAX 8192u /* all of the above, and masquerade */
+#define NAT_NETMAP_MAX 256u
+#define NAT_EXEMPT_MAX 1024u
+#define NAT_RULES_MAX 8192u /* all of the above, netmap twice, and masquerade */
 
 struct nat_rule {
     __u32 id;
     __u32 address; /* host order: the first one of a pool; 0: that of the parent */
     __u32 n_addresses;
+    __u32 base;  /* NETMAP: the address that becomes the first one, host order */
     __u16 first; /* SNAT: ports it may choose; PORT_FORWARDING: the first one outside */
     __u16 last;
     __u16 internal; /* PORT_FORWARDING: the first one inside */
     __u8 kind;      /* enum nat_kind */
-    __u8 pad[13];
+    __u8 pad[9];
 };
 _Static_assert(sizeof(struct nat_rule) == 32, "the same on both sides");
 
 /*
- * Keys from start up to the next entry's are of a rule. Sorted; the first one starts at 0. The key for what goes
- * out is the source address; for what comes in, see nat_destination_key().
+ * Keys from start up to the next entry's are of a rule. Sorted; the first one starts at 0. Keys of what goes out are
+ * addresses; for what comes in, see nat_destination_key().
  */
 struct nat_range {
     __u64 start;
@@ -72,15 +77,29 @@ struct nat_range {
 enum nat_table {
     NAT_SOURCES,
     NAT_DESTINATIONS,
+    NAT_EXEMPTIONS,
     NAT_TABLE_MAX,
 };
 
 /* Powers of two: n intervals that are nested or apart make at most 2n + 1 ranges; forwarding may be for TCP and UDP. */
-#define NAT_SOURCES_SHIFT 12
+#define NAT_OUT_SHIFT 12
 #define NAT_DESTINATIONS_SHIFT 15
-#define NAT_RANGES_MAX ((1u << NAT_SOURCES_SHIFT) + (1u << NAT_DESTINATIONS_SHIFT))
-_Static_assert(2 * (NAT_SNAT_MAX + 1) + 1 <= 1u << NAT_SOURCES_SHIFT, "they fit");
-_Static_assert(2 * (NAT_DNAT_MAX + 2 * NAT_FORWARDING_MAX) + 1 <= 1u << NAT_DESTINATIONS_SHIFT, "they fit");
+#define NAT_RANGES_MAX ((2u << NAT_OUT_SHIFT) + (1u << NAT_DESTINATIONS_SHIFT))
+_Static_assert(2 * (NAT_SNAT_MAX + NAT_NETMAP_MAX + 1) + 1 <= 1u << NAT_OUT_SHIFT, "they fit");
+_Static_assert(2 * NAT_EXEMPT_MAX + 1 <= 1u << NAT_OUT_SHIFT, "they fit");
+_Static_assert(2 * (NAT_DNAT_MAX + NAT_NETMAP_MAX + 2 * NAT_FORWARDING_MAX) + 1 <= 1u << NAT_DESTINATIONS_SHIFT,
+               "they fit");
+_Static_assert(NAT_SNAT_MAX + NAT_DNAT_MAX + NAT_FORWARDING_MAX + 2 * NAT_NETMAP_MAX + NAT_EXEMPT_MAX + 1 <=
+                   NAT_RULES_MAX,
+               "they fit");
+
+/* Where the ranges of a table begin, in their generation. */
+static inline __attribute__((always_inline)) __u32 nat_ranges_of(__u32 table)
+{
+    if (table == NAT_DESTINATIONS)
+        return 2u << NAT_OUT_SHIFT;
+    return table == NAT_EXEMPTIONS ? 1u << NAT_OUT_SHIFT : 0;
+}
 
 /* address and port in host order. */
 static inline __attribute__((always_inline)) __u64 nat_destination_key(__u32 address, __u32 protocol, __u32 port)
@@ -93,7 +112,6 @@ struct nat_settings {
     __u32 generation; /* 0, 1 */
     __u32 address;    /* of the parent, host order; 0: it has none */
     __u32 n_ranges[2][NAT_TABLE_MAX];
-    __u32 pad[2];
 };
 _Static_assert(sizeof(struct nat_settings) == 32, "the same on both sides");
 

@@ -47,15 +47,18 @@ __noinline __u32 nat_choose(struct nat_new *new, __u32 number, __u32 address)
 __noinline __u32 nat_lead(struct nat_new *new, __u32 number)
 {
     const struct nat_rule *rule = nat_rule_at(number);
+    __u32 slot, address;
     __u16 port;
-    __u32 slot;
 
     if (!new || !rule)
         return NAT_REFUSE(NAT_DROP_INVALID);
+    address = rule->address;
+    if (rule->kind == NAT_NETMAP)
+        address += bpf_ntohl(new->own.words[2]) - rule->base;
     port = new->own.words[4] >> PCN_CT_DESTINATION_PORT_SHIFT;
     if (rule->kind == NAT_PORT_FORWARDING)
         port = bpf_htons(bpf_ntohs(port) - rule->first + rule->internal);
-    nat_set_destination(new, bpf_htonl(rule->address), port);
+    nat_set_destination(new, bpf_htonl(address), port);
     slot = nat_take(new);
     if (slot == PCN_CT_NO_SLOT)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
@@ -99,6 +102,8 @@ __noinline __u32 nat_open(const struct pcn_packet *packet, __u64 hash, __u32 flo
 
     if (!packet || (out && nat_is_multicast(packet->destination.v4)))
         return NAT_PASS;
+    if (out && nat_find(NAT_EXEMPTIONS, bpf_ntohl(packet->destination.v4)))
+        return NAT_PASS;
     pcn_ct_event_of(packet, &ports);
     if (out)
         number = nat_find(NAT_SOURCES, bpf_ntohl(packet->source.v4));
@@ -121,6 +126,7 @@ __noinline __u32 nat_open(const struct pcn_packet *packet, __u64 hash, __u32 flo
     new->flow = flow;
     new->rule = rule->id;
     new->kind = rule->kind;
+    new->out = out;
     pcn_ct_key_of(packet, ports, &new->own);
     new->other = new->own;
     new->other.words[4] ^= (__u64)(NAT_INSIDE ^ NAT_OUTSIDE) << PCN_CT_ZONE_SHIFT;

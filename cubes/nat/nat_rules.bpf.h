@@ -24,12 +24,13 @@ NAT_ARRAY(nat_ranges, 2 * NAT_RANGES_MAX, struct nat_range);
 __noinline __u32 nat_find(__u32 table, __u64 key)
 {
     __u32 generation = PCN_READ_ONCE(nat_settings.generation) & 1;
-    __u32 n = PCN_READ_ONCE(nat_settings.n_ranges[generation][table & 1]);
-    __u32 base = generation * NAT_RANGES_MAX + (table ? 1u << NAT_SOURCES_SHIFT : 0);
-    __u64 position = 0, step = 1u << ((table ? NAT_DESTINATIONS_SHIFT : NAT_SOURCES_SHIFT) - 1);
+    __u64 position = 0, step = 1u << ((table == NAT_DESTINATIONS ? NAT_DESTINATIONS_SHIFT : NAT_OUT_SHIFT) - 1);
+    __u32 base = generation * NAT_RANGES_MAX + nat_ranges_of(table), index, n;
     const struct nat_range *range;
-    __u32 index;
 
+    if (table >= NAT_TABLE_MAX)
+        return 0;
+    n = PCN_READ_ONCE(nat_settings.n_ranges[generation][table]);
     if (!n)
         return 0;
 #pragma clang loop unroll(disable)
@@ -62,6 +63,8 @@ PCN_INLINE __u32 nat_external(const struct nat_rule *rule, __u32 source)
 
     if (rule->kind == NAT_MASQUERADE)
         return bpf_htonl(PCN_READ_ONCE(nat_settings.address));
+    if (rule->kind == NAT_NETMAP)
+        return bpf_htonl(rule->address + (bpf_ntohl(source) - rule->base));
     if (rule->n_addresses <= 1)
         return bpf_htonl(rule->address);
     hash = pcn_ct_hash_end(source, 0, 0, pcn_ct_settings.seed);

@@ -55,16 +55,39 @@ static int snat_pool(const struct pcn_node *node, const char *path, struct nat_r
     return 0;
 }
 
+static uint32_t net_parse(const struct pcn_node *node, const char *leaf, uint8_t *ret_length)
+{
+    const char *net = pcn_node_string(node, leaf);
+    uint8_t length = (uint8_t)strtoul(net + strcspn(net, "/") + 1, NULL, 10);
+
+    *ret_length = length;
+    return length ? address_parse(net) & ~(uint32_t)(0xffffffffull >> length) : 0;
+}
+
+static int line_netmap(const struct pcn_node *node, const char *path, struct nat_line *line, struct pcn_error *error)
+{
+    uint8_t length;
+
+    line->key = net_parse(node, "internal-net", &line->length);
+    line->rule.address = net_parse(node, "external-net", &length);
+    if (length == line->length)
+        return 0;
+    return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                         "internal-net and external-net are of the same size: /%u and /%u are not", line->length,
+                         length);
+}
+
+static int line_exempt(const struct pcn_node *node, const char *path, struct nat_line *line, struct pcn_error *error)
+{
+    line->key = net_parse(node, "external-net", &line->length);
+    return 0;
+}
+
 static int line_snat(const struct pcn_node *node, const char *path, struct nat_line *line, struct pcn_error *error)
 {
-    const char *net = pcn_node_string(node, "internal-net");
-    uint32_t hosts;
     int r;
 
-    line->key = address_parse(net);
-    line->length = (uint8_t)strtoul(net + strcspn(net, "/") + 1, NULL, 10);
-    hosts = line->length ? (uint32_t)(0xffffffffull >> line->length) : UINT32_MAX;
-    line->key &= ~hosts;
+    line->key = net_parse(node, "internal-net", &line->length);
     r = host_parse(node, "external-ip", path, &line->rule.address, error);
     return r < 0 ? r : snat_pool(node, path, &line->rule, error);
 }
@@ -147,6 +170,11 @@ static void nat_abandon(struct pcn_cube *cube)
 
 static int rule_prepare(struct pcn_cube *cube, struct pcn_change *change, uint8_t kind, struct pcn_error *error)
 {
+    static int (*const readers[NAT_KIND_MAX])(const struct pcn_node *node, const char *path, struct nat_line *line,
+                                              struct pcn_error *error) = {
+        [NAT_SNAT] = line_snat,     [NAT_DNAT] = line_dnat,     [NAT_PORT_FORWARDING] = line_forwarding,
+        [NAT_NETMAP] = line_netmap, [NAT_EXEMPT] = line_exempt,
+    };
     struct nat *nat = pcn_cube_state(cube);
     struct nat_line line = {.rule = {.kind = kind}};
     char path[64];
@@ -161,12 +189,7 @@ static int rule_prepare(struct pcn_cube *cube, struct pcn_change *change, uint8_
     if (!change->after)
         return 0;
     (void)snprintf(path, sizeof(path), "%s/%s", change->path, change->keys[0]);
-    if (kind == NAT_SNAT)
-        r = line_snat(change->after, path, &line, error);
-    else if (kind == NAT_DNAT)
-        r = line_dnat(change->after, path, &line, error);
-    else
-        r = line_forwarding(change->after, path, &line, error);
+    r = readers[kind](change->after, path, &line, error);
     return r < 0 ? r : config_add(&nat->next, &line);
 }
 
@@ -196,6 +219,26 @@ int nat_rule_port_forwarding_entry_prepare(struct pcn_cube *cube, struct pcn_cha
 }
 
 void nat_rule_port_forwarding_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    nat_abandon(cube);
+}
+
+int nat_rule_netmap_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    return rule_prepare(cube, change, NAT_NETMAP, error);
+}
+
+void nat_rule_netmap_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    nat_abandon(cube);
+}
+
+int nat_rule_exempt_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    return rule_prepare(cube, change, NAT_EXEMPT, error);
+}
+
+void nat_rule_exempt_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
     nat_abandon(cube);
 }
@@ -231,7 +274,6 @@ int nat_rules_prepared(struct pcn_cube *cube, struct pcn_error *error)
 
 void nat_rules_applied(struct pcn_cube *cube)
 {
-    static const size_t offsets[NAT_TABLE_MAX] = {0, 1u << NAT_SOURCES_SHIFT};
     struct nat *nat = pcn_cube_state(cube);
     uint32_t generation = !nat->settings->generation;
 
@@ -240,8 +282,8 @@ void nat_rules_applied(struct pcn_cube *cube)
     memcpy(nat->rules + (size_t)generation * NAT_RULES_MAX, nat->tables.rules,
            nat->tables.n_rules * sizeof(*nat->rules));
     for (int table = 0; table < NAT_TABLE_MAX; table++) {
-        memcpy(nat->ranges + (size_t)generation * NAT_RANGES_MAX + offsets[table], nat->tables.ranges[table],
-               nat->tables.n_ranges[table] * sizeof(*nat->ranges));
+        memcpy(nat->ranges + (size_t)generation * NAT_RANGES_MAX + nat_ranges_of((uint32_t)table),
+               nat->tables.ranges[table], nat->tables.n_ranges[table] * sizeof(*nat->ranges));
         nat->settings->n_ranges[generation][table] = (uint32_t)nat->tables.n_ranges[table];
     }
     __atomic_store_n(&nat->settings->generation, generation, __ATOMIC_RELEASE);

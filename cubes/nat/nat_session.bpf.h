@@ -24,7 +24,8 @@ struct nat_new {
     __u32 flow; /* enum pcn_ct_flow */
     __u32 rule;
     __u8 kind;
-    __u8 pad[3];
+    __u8 out; /* the first packet goes out */
+    __u8 pad[2];
 };
 
 struct nat_new nat_news[PCN_CPUS_MAX] SEC(".data.natnew") = {};
@@ -88,7 +89,7 @@ PCN_INLINE void nat_release(__u32 slot)
         (void)__sync_lock_test_and_set(place, 0);
 }
 
-/* to: what packets found here get, of own or other's key. */
+/* Packets that are found here get what the other key has: the source, if the first one goes out, or the destination. */
 PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new, bool own, __u64 hash)
 {
     struct pcn_ct_entry *entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
@@ -96,8 +97,6 @@ PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new
     struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
     const struct pcn_ct_key *key = own ? &new->own : &new->other, *to = own ? &new->other : &new->own;
     __u64 *place = pcn_ct_word_at(slot);
-    /* Which side is translated: the source of those that go out first, the destination of those that come in first. */
-    bool source = new->kind == NAT_SNAT || new->kind == NAT_MASQUERADE;
     __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]);
 
     if (!entry || !session || !place)
@@ -106,12 +105,13 @@ PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new
     if (traffic)
         *traffic = (struct pcn_ct_traffic){};
     *session = (struct nat_session){
-        .to = {.v6 = {source ? to->words[0] : to->words[2]}},
+        .to = {.v6 = {new->out ? to->words[0] : to->words[2]}},
         .partner = partner,
         .check = hash,
         .rule = new->rule,
-        .port = source ? to->words[4] : to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT,
+        .port = new->out ? to->words[4] : to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT,
         .kind = new->kind,
+        .out = new->out,
     };
     /* Orders what was written before the word. */
     (void)__sync_lock_test_and_set(place, pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));

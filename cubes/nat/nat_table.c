@@ -16,11 +16,6 @@ struct session {
     uint8_t protocol;
 };
 
-static bool is_source(uint8_t kind)
-{
-    return kind == NAT_SNAT || kind == NAT_MASQUERADE;
-}
-
 /* The session of a place inside. */
 static bool session_get(const struct nat *nat, uint32_t slot, uint64_t now, struct session *ret)
 {
@@ -30,7 +25,7 @@ static bool session_get(const struct nat *nat, uint32_t slot, uint64_t now, stru
     if (!pcn_flows_get(&nat->flows, slot, now, &ret->flow) || words[4] >> PCN_CT_ZONE_SHIFT != NAT_INSIDE)
         return false;
     ret->session = nat->sessions[slot];
-    source = is_source(ret->session.kind);
+    source = ret->session.out;
     ret->inside = (uint32_t)words[source ? 0 : 2];
     ret->outside = (uint32_t)words[source ? 2 : 0];
     ret->inside_port = (uint16_t)(source ? words[4] : words[4] >> PCN_CT_DESTINATION_PORT_SHIFT);
@@ -73,7 +68,7 @@ static void protocol_text(uint8_t protocol, char text[8])
 
 static void session_emit(struct pcn_emitter *emitter, const struct session *session)
 {
-    static const char *const kinds[NAT_KIND_MAX] = {"snat", "dnat", "masquerade", "portforwarding"};
+    static const char *const kinds[NAT_KIND_MAX] = {"snat", "dnat", "masquerade", "portforwarding", "netmap", "exempt"};
     char protocol[8];
 
     protocol_text(session->protocol, protocol);
@@ -162,6 +157,8 @@ static bool line_makes(const struct nat *nat, const struct nat_line *line, const
         return (inside & ~hosts) == line->key && external >= line->rule.address &&
                external - line->rule.address < line->rule.n_addresses &&
                (!line->rule.last || (port >= line->rule.first && port <= line->rule.last));
+    case NAT_NETMAP:
+        return (inside & ~hosts) == line->key && external - line->rule.address == inside - line->key;
     case NAT_DNAT:
         return external == line->key && inside == line->rule.address;
     default:

@@ -127,7 +127,7 @@ static void rules_load(struct rig *rig)
         return;
     memcpy(rig->nat.rules + generation * NAT_RULES_MAX, tables.rules, tables.n_rules * sizeof(*tables.rules));
     for (int i = 0; i < NAT_TABLE_MAX; i++) {
-        memcpy(rig->nat.ranges + generation * NAT_RANGES_MAX + (i ? 1 << NAT_SOURCES_SHIFT : 0), tables.ranges[i],
+        memcpy(rig->nat.ranges + generation * NAT_RANGES_MAX + nat_ranges_of((uint32_t)i), tables.ranges[i],
                tables.n_ranges[i] * sizeof(struct nat_range));
         rig->nat.settings->n_ranges[generation][i] = (uint32_t)tables.n_ranges[i];
     }
@@ -146,11 +146,12 @@ static void add_line(struct rig *rig, struct nat_line line)
 static void add_snat(struct rig *rig, const char *net, uint8_t length, const char *external, uint32_t n, uint16_t first,
                      uint16_t last)
 {
-    add_line(rig, (struct nat_line){
-                      .key = host(net),
-                      .length = length,
-                      .rule = {.kind = NAT_SNAT, .address = host(external), .n_addresses = n, first, last},
-                  });
+    add_line(rig,
+             (struct nat_line){
+                 .key = host(net),
+                 .length = length,
+                 .rule = {.kind = NAT_SNAT, .address = host(external), .n_addresses = n, .first = first, .last = last},
+             });
 }
 
 static void add_masquerade(struct rig *rig, const char *address)
@@ -464,6 +465,40 @@ static void test_forwarding(void)
         add_forwarding(rig, F, 8080, 8080, A, 80);
         PCN_CHECK_EQ(give(rig, IN, &(struct pcn_frame[]){tcp(B, 999, F, 8080, SYN)}[0]), NAT_DROP_NO_PORT);
         becomes(rig, IN, tcp(B, 998, F, 8080, SYN), tcp(B, 998, A, 80, SYN));
+    }
+}
+
+static void test_netmap(void)
+{
+    FOR_BOTH(64)
+    {
+        add_masquerade(rig, "203.0.113.200");
+        add_line(rig, (struct nat_line){.key = host("10.0.0.0"),
+                                        .length = 24,
+                                        .rule = {.kind = NAT_NETMAP, .address = host("192.0.2.0")}});
+        becomes(rig, OUT, tcp("10.0.0.77", 1, B, 80, SYN), tcp("192.0.2.77", 1, B, 80, SYN));
+        becomes(rig, IN, tcp(B, 80, "192.0.2.77", 1, SYN | ACK), tcp(B, 80, "10.0.0.77", 1, SYN | ACK));
+        becomes(rig, IN, udp(B, 1, "192.0.2.255", 9), udp(B, 1, "10.0.0.255", 9));
+        becomes(rig, OUT, udp("10.0.0.255", 9, B, 1), udp("192.0.2.255", 9, B, 1));
+        becomes(rig, IN, udp(B, 1, "192.0.3.0", 9), udp(B, 1, "192.0.3.0", 9));
+        becomes(rig, OUT, udp("10.0.1.0", 9, B, 1), udp("203.0.113.200", 9, B, 1));
+        /* A rule for a host of it goes before it. */
+        add_dnat(rig, "192.0.2.5", A);
+        becomes(rig, IN, udp(B, 1, "192.0.2.5", 9), udp(B, 1, A, 9));
+        becomes(rig, IN, udp(B, 1, "192.0.2.6", 9), udp(B, 1, "10.0.0.6", 9));
+    }
+}
+
+static void test_exempt(void)
+{
+    FOR_BOTH(64)
+    {
+        add_masquerade(rig, E);
+        add_line(rig, (struct nat_line){.key = host("198.51.100.0"), .length = 24, .rule = {.kind = NAT_EXEMPT}});
+        becomes(rig, OUT, udp(A, 1, B, 53), udp(A, 1, B, 53));
+        becomes(rig, OUT, tcp(A, 1, B, 80, ACK), tcp(A, 1, B, 80, ACK));
+        becomes(rig, OUT, udp(A, 1, R, 53), udp(E, 1, R, 53));
+        PCN_CHECK_EQ(n_places(rig), 2);
     }
 }
 
@@ -827,6 +862,8 @@ static const struct pcn_test tests[] = {
     {"masquerade needs an address, and leaves alone who has it", test_masquerade},
     {"a host gets an address outside", test_dnat},
     {"ports are forwarded, before the whole address is", test_forwarding},
+    {"a network is mapped to a network, both ways", test_netmap},
+    {"what goes to an exempt network keeps its source", test_exempt},
     {"an ICMP error about what went out comes in translated, and what it quotes", test_error_in},
     {"an ICMP error about what came in goes out translated", test_error_out},
     {"later fragments follow the first one", test_fragments},
