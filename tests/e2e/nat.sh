@@ -147,9 +147,36 @@ refused "a rule that is not there" 'does not exist|[Nn]ot found|no ' nat rule sn
 expect_output "nothing of it was taken over" '^\[\]' nat rule snat entry show -json
 expect_output "and all still works" 'server a' fetch s 198.51.100.1:8000
 
-# ---- on a device ----
+# ---- networks ----
+in_host s ip route add 192.0.2.0/24 via 198.51.100.1
+expect "a network for a network" nat rule netmap append internal-net=10.0.1.0/28 external-net=192.0.2.0/28
+expect_output "out" 'client 192\.0\.2\.3 ' fetch b 198.51.100.2:8080
+expect_output "and in" 'server a' fetch s 192.0.2.2:80
+refused "of another size" 'same size' nat rule netmap append internal-net=10.0.4.0/24 external-net=203.0.113.0/28
+in_host s ip route add 10.0.1.0/24 via 198.51.100.1
+expect "an exempt destination" nat rule exempt append external-net=198.51.100.2/32
+expect_output "sees who it is" 'client 10\.0\.1\.3 ' fetch b 198.51.100.2:8080
+in_host s ip route del 10.0.1.0/24
+
+# ---- detached, and on a device, where inside is the host ----
 expect "off the port" pctl detach n1 r1:up
 expect "nothing is translated" blocked in_host a ping -q -c 1 -W 1 198.51.100.2
+lab_host t 172.16.0.2/24
+http_serve t 172.16.0.2 8080
+udp_serve t 5353
+in_host daemon ip addr add 172.16.0.1/24 dev to.t
+in_host daemon ip addr add 10.9.9.9/32 dev lo
+expect "a device" pctl nat add n2 type="$type"
+expect "has a nat" pctl attach n2 to.t
+expect "that masquerades" pctl n2 rule masquerade enable
+expect_output "with its address" '172\.16\.0\.1' pctl n2 show masquerade-ip
+expect "ping" eventually in_host daemon ping -q -c 1 -W 2 -I 10.9.9.9 172.16.0.2
+expect_output "TCP" 'client 172\.16\.0\.1 ' in_host daemon curl -sf --max-time 3 --interface 10.9.9.9 http://172.16.0.2:8080/
+in_host daemon ip addr del 172.16.0.1/24 dev to.t
+in_host daemon ip addr add 172.16.0.9/24 dev to.t
+expect "another address of it" eventually prints '172\.16\.0\.9' pctl n2 show masquerade-ip
+expect_output "is taken" 'client 172\.16\.0\.9 ' in_host daemon curl -sf --max-time 3 --interface 10.9.9.9 http://172.16.0.2:8080/
+expect "a nat goes" pctl nat del n2
 
 kill "${servers[@]}"
 finish

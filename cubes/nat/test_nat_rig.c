@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test_nat_rig.h"
+#include <arpa/inet.h>
+#include <sys/mman.h>
+
+/* ---- set-up ---- */
+
+static uint32_t opening_buckets;
+
+static void configure(struct bpf_object *object)
+{
+    uint32_t n = opening_buckets * PCN_CT_WAYS;
+
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_BUCKETS), opening_buckets);
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_ENTRIES), n);
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_TRAFFIC), n);
+    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, NAT_SESSIONS), n);
+}
+
+static void *map_memory(const struct pcn_fast *fast, const char *name)
+{
+    struct bpf_map_info info = {};
+    uint32_t size = sizeof(info);
+    int map = pcn_fast_map(fast, name);
+    void *memory;
+
+    if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
+        return NULL;
+    memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
+                  MAP_SHARED, map, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
+{
+    const struct pcn_fast_spec spec = {.kind = "nat", .xdp = xdp, .transparent = true, .configure = configure};
+    struct pcn_flows *flows = &rig->nat.flows;
+    int r;
+
+    opening_buckets = n_buckets;
+    r = pcn_fast_open(&spec, &rig->fast);
+    if (r < 0)
+        return r;
+    flows->n_slots = n_buckets * PCN_CT_WAYS;
+    flows->entries = map_memory(&rig->fast, PCN_CT_ENTRIES);
+    flows->buckets = map_memory(&rig->fast, PCN_CT_BUCKETS);
+    flows->traffic = map_memory(&rig->fast, PCN_CT_TRAFFIC);
+    flows->settings = map_memory(&rig->fast, PCN_CT_SETTINGS);
+    flows->statistics = map_memory(&rig->fast, PCN_CT_STATISTICS);
+    rig->nat.sessions = map_memory(&rig->fast, NAT_SESSIONS);
+    rig->nat.settings = map_memory(&rig->fast, NAT_SETTINGS);
+    rig->nat.rules = map_memory(&rig->fast, NAT_RULES);
+    rig->nat.ranges = map_memory(&rig->fast, NAT_RANGES);
+    flows->settings->bucket_mask = n_buckets - 1;
+    flows->settings->seed = 0x123456789abcdef;
+    flows->settings->refresh = pcn_clock_hz();
+    flows->settings->drop_when_full = 1;
+    flows->settings->fragment_timeout = 30 * pcn_clock_hz();
+    for (int i = 0; i < PCN_CT_FLOW_MAX; i++)
+        flows->settings->timeouts[i] = 100 * pcn_clock_hz();
+    return 0;
+}
+
+void rig_freep(struct rig **ptr)
+{
+    struct rig *rig = TAKE_PTR(*ptr);
+
+    if (!rig)
+        return;
+    pcn_fast_close(&rig->fast);
+    free(rig);
+}
+
+struct rig *rig_new(bool xdp, uint32_t n_buckets)
+{
+    _cleanup_(rig_freep) struct rig *rig = calloc(1, sizeof(*rig));
+
+    if (!PCN_CHECK(rig != NULL) || !PCN_CHECK_OK(rig_open(xdp, n_buckets, rig)))
+        return NULL;
+    return TAKE_PTR(rig);
+}
+
+/* ---- rules ---- */
+
+uint32_t host(const char *text)
+{
+    return ntohl(inet_addr(text));
+}
+
+static void rules_load(struct rig *rig)
+{
+    const struct nat_config config = {rig->lines, rig->n_lines};
+    struct nat_tables tables = {};
+    struct pcn_error error = {};
+    uint32_t generation = !rig->nat.settings->generation;
+
+    if (!PCN_CHECK_OK(nat_compile(&config, &tables, &error)))
+        return;
+    memcpy(rig->nat.rules + generation * NAT_RULES_MAX, tables.rules, tables.n_rules * sizeof(*tables.rules));
+    for (int i = 0; i < NAT_TABLE_MAX; i++) {
+        memcpy(rig->nat.ranges + generation * NAT_RANGES_MAX + nat_ranges_of((uint32_t)i), tables.ranges[i],
+               tables.n_ranges[i] * sizeof(struct nat_range));
+        rig->nat.settings->n_ranges[generation][i] = (uint32_t)tables.n_ranges[i];
+    }
+    rig->nat.settings->generation = generation;
+    nat_tables_done(&tables);
+}
+
+void add_line(struct rig *rig, struct nat_line line)
+{
+    line.rule.id = (uint32_t)rig->n_lines + 1;
+    rig->lines[rig->n_lines++] = line;
+    rules_load(rig);
+}
+
+void add_snat(struct rig *rig, const char *net, uint8_t length, const char *external, uint32_t n, uint16_t first,
+              uint16_t last)
+{
+    add_line(rig,
+             (struct nat_line){
+                 .key = host(net),
+                 .length = length,
+                 .rule = {.kind = NAT_SNAT, .address = host(external), .n_addresses = n, .first = first, .last = last},
+             });
+}
+
+void add_masquerade(struct rig *rig, const char *address)
+{
+    rig->nat.settings->address = address ? host(address) : 0;
+    add_line(rig, (struct nat_line){.rule = {.kind = NAT_MASQUERADE}});
+}
+
+void add_dnat(struct rig *rig, const char *external, const char *internal)
+{
+    add_line(rig, (struct nat_line){.key = host(external),
+                                    .rule = {.kind = NAT_DNAT, .address = host(internal), .n_addresses = 1}});
+}
+
+void add_forwarding(struct rig *rig, const char *external, uint16_t first, uint16_t last, const char *internal,
+                    uint16_t port)
+{
+    add_line(rig, (struct nat_line){.key = host(external),
+                                    .tcp = true,
+                                    .rule = {.kind = NAT_PORT_FORWARDING,
+                                             .address = host(internal),
+                                             .n_addresses = 1,
+                                             .first = first,
+                                             .last = last,
+                                             .internal = port}});
+}
+
+/* ---- packets ---- */
+
+uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_frame *frame)
+{
+    uint64_t before[NAT_DROP_FRAGMENT + 1];
+
+    for (uint32_t i = 0; i <= NAT_DROP_FRAGMENT; i++)
+        before[i] = pcn_fast_drops(&rig->fast, i);
+    if (!PCN_CHECK_OK(pcn_fast_run(&rig->fast, direction, 0, frame, &rig->run)))
+        return ~0u;
+    if (rig->run.verdict == PCN_SINK)
+        return 0;
+    PCN_CHECK_EQ(rig->run.verdict, pcn_fast_dropped(&rig->fast));
+    for (uint32_t i = 0; i <= NAT_DROP_FRAGMENT; i++)
+        if (pcn_fast_drops(&rig->fast, i) != before[i])
+            return i;
+    return ~0u;
+}
+
+void becomes(struct rig *rig, enum pcn_direction direction, struct pcn_frame frame, struct pcn_frame expected)
+{
+    PCN_CHECK_EQ(give(rig, direction, &frame), 0);
+    PCN_CHECK_FRAME(&rig->run.frame, &expected);
+}
+
+struct pcn_frame tcp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port,
+                     uint8_t flags)
+{
+    return pcn_frame_tcp(source, destination, source_port, destination_port, flags);
+}
+
+struct pcn_frame udp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port)
+{
+    return pcn_frame_udp(source, destination, source_port, destination_port, 20);
+}
+
+struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id)
+{
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
+                                                   .destination = destination,
+                                                   .protocol = IPPROTO_ICMP,
+                                                   .icmp_type = reply ? 0 : 8,
+                                                   .icmp_id = id,
+                                                   .payload_length = 16});
+}
+
+uint16_t port_out(const struct rig *rig)
+{
+    uint8_t protocol;
+    const uint8_t *ports = rig->run.frame.bytes + pcn_frame_l4(&rig->run.frame, &protocol);
+
+    return (uint16_t)(ports[0] << 8 | ports[1]);
+}
+
+uint32_t n_places(struct rig *rig)
+{
+    return pcn_flows_sweep(&rig->nat.flows, 0, rig->nat.flows.n_slots, pcn_clock_jiffies());
+}
+
+uint64_t n_created(struct rig *rig)
+{
+    return pcn_flows_statistics(&rig->nat.flows).created;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A nat's fast path with rules, and packets for it. A is inside, 10.0.0.1; B outside, 198.51.100.2; between them the
+ * address E, 203.0.113.1.
+ */
+#pragma once
+#include "nat.h"
+#include <harness/suite.h>
+#include <harness/testrun.h>
+
+#define A "10.0.0.1"
+#define A2 "10.0.0.2"
+#define B "198.51.100.2"
+#define R "192.0.2.9" /* a router on the way */
+#define E "203.0.113.1"
+#define F "203.0.113.2"
+
+enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+
+struct rig {
+    struct pcn_fast fast;
+    struct nat nat;
+    struct nat_line lines[8];
+    size_t n_lines;
+    struct pcn_fast_run run;
+};
+
+#define OUT PCN_EGRESS
+#define IN PCN_INGRESS
+
+void rig_freep(struct rig **ptr);
+/* NULL: the check has failed. */
+struct rig *rig_new(bool xdp, uint32_t n_buckets);
+uint32_t host(const char *text);
+void add_line(struct rig *rig, struct nat_line line);
+/* n: addresses of the pool; first and last: ports that it may use, 0: any. */
+void add_snat(struct rig *rig, const char *net, uint8_t length, const char *external, uint32_t n, uint16_t first,
+              uint16_t last);
+/* address: of the parent; NULL: it has none. */
+void add_masquerade(struct rig *rig, const char *address);
+void add_dnat(struct rig *rig, const char *external, const char *internal);
+/* TCP ports. */
+void add_forwarding(struct rig *rig, const char *external, uint16_t first, uint16_t last, const char *internal,
+                    uint16_t port);
+/* The reason why it is dropped; 0: it is not. */
+uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_frame *frame);
+/* frame goes in, and comes out as `expected`. */
+void becomes(struct rig *rig, enum pcn_direction direction, struct pcn_frame frame, struct pcn_frame expected);
+struct pcn_frame tcp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port,
+                     uint8_t flags);
+struct pcn_frame udp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port);
+struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id);
+/* Source port of what came out. */
+uint16_t port_out(const struct rig *rig);
+/* Places in use: two a session. */
+uint32_t n_places(struct rig *rig);
+uint64_t n_created(struct rig *rig);
+
+#define FOR_BOTH(n_buckets_)                                                                                           \
+    for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \
+        for (_cleanup_(rig_freep) struct rig *rig = rig_new(xdp_, n_buckets_); rig; rig_freep(&rig))
