@@ -50,7 +50,7 @@ PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *pa
     if (pcn_likely(ct->next)) {
         word = pcn_ct_update(packet, ct);
         if (pcn_unlikely(word))
-            nat_follow(slot, word);
+            nat_follow(slot, word, out);
     }
     nat_count(ctx, session, ct, out);
     if (pcn_unlikely(packet->fragment == PCN_FRAGMENT_FIRST)) {

@@ -24,8 +24,16 @@ int nat_root_validate(struct pcn_cube *cube, struct pcn_change *change, struct p
 
 int nat_root_apply(struct pcn_cube *cube, struct pcn_change *change)
 {
-    if (change->after)
-        pcn_flows_apply(pcn_cube_state(cube), change->after, NAT_INSIDE);
+    struct nat *nat = pcn_cube_state(cube);
+    bool mapping, filtering;
+
+    if (!change->after)
+        return 0;
+    pcn_flows_apply(&nat->flows, change->after, NAT_INSIDE);
+    mapping = pcn_streq(pcn_node_string(change->after, "mapping"), "endpoint-independent");
+    filtering = pcn_streq(pcn_node_string(change->after, "filtering"), "endpoint-independent");
+    __atomic_store_n(&nat->settings->mapping, mapping, __ATOMIC_RELAXED);
+    __atomic_store_n(&nat->settings->filtering, mapping && filtering, __ATOMIC_RELAXED);
     return 0;
 }
 

@@ -5,6 +5,10 @@
  * A session has two places in that table: one by its tuple inside, one by its tuple outside, told apart by
  * the zone. Both say who sent the first packet, have the same state and the same expiry. nat_sessions, by
  * place, has what becomes of a packet that is found there, and where the other place is.
+ *
+ * Where mapping is endpoint-independent, each port inside that is in use also has a mapping: a session whose remote
+ * address and port are 0, which no packet has, so that its tuple outside is the port for all remotes. It lives as long as
+ * what was made by it.
  */
 #pragma once
 #include <pcn/conntrack.h>
@@ -112,8 +116,11 @@ struct nat_settings {
     __u32 generation; /* 0, 1 */
     __u32 address;    /* of the parent, host order; 0: it has none */
     __u32 n_ranges[2][NAT_TABLE_MAX];
+    __u8 mapping;   /* endpoint-independent, RFC 4787 REQ-1 */
+    __u8 filtering; /* endpoint-independent, REQ-8 */
+    __u8 pad[6];
 };
-_Static_assert(sizeof(struct nat_settings) == 32, "the same on both sides");
+_Static_assert(sizeof(struct nat_settings) == 40, "the same on both sides");
 
 /* Drop reasons. */
 enum nat_reason {

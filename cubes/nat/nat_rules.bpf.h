@@ -3,8 +3,6 @@
 #pragma once
 #include "nat_session.bpf.h"
 
-struct nat_settings nat_settings SEC(NAT_SETTINGS) = {};
-
 #define NAT_ARRAY(name_, entries_, value_)                                                                             \
     struct {                                                                                                           \
         __uint(type, BPF_MAP_TYPE_ARRAY);                                                                              \
@@ -94,7 +92,7 @@ PCN_INLINE __u32 nat_candidate(const struct nat_rule *rule, const struct nat_new
 
     nat_ports_of(rule, protocol, port, &first, &last);
     if (!attempt)
-        return port >= first && port <= last ? port : ~0u;
+        return new->port >= first &&new->port <= last ? new->port : ~0u;
     attempt--;
     base = first + ((first ^ port ^ (attempt / NAT_ATTEMPTS)) & 1);
     if (base > last)

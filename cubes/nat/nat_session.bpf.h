@@ -15,7 +15,9 @@ struct {
     __type(value, struct nat_session);
 } nat_sessions SEC(".maps");
 
-/* A session that is being made: one at a time on a CPU. It is too large for the stack. */
+struct nat_settings nat_settings SEC(NAT_SETTINGS) = {};
+
+/* A session that is being made: one at a time on a CPU, and its mapping. Too large for the stack. */
 struct nat_new {
     struct pcn_ct_key own; /* of the packet */
     struct pcn_ct_key other;
@@ -23,12 +25,12 @@ struct nat_new {
     __u32 slot; /* of own: claimed */
     __u32 flow; /* enum pcn_ct_flow */
     __u32 rule;
+    __u16 port; /* host order: the first one to try outside */
     __u8 kind;
     __u8 out; /* the first packet goes out */
-    __u8 pad[2];
 };
 
-struct nat_new nat_news[PCN_CPUS_MAX] SEC(".data.natnew") = {};
+struct nat_new nat_news[2 * PCN_CPUS_MAX] SEC(".data.natnew") = {};
 
 #define NAT_TAKEN 0xfffffffdu /* as a slot: somebody has this tuple */
 
@@ -101,18 +103,18 @@ PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new
 
     if (!entry || !session || !place)
         return;
-    *entry = (struct pcn_ct_entry){.key = *key};
+    /* Field by field: a whole one would be put together on the stack, of which there is not much. */
+    __builtin_memcpy(&entry->key, key, sizeof(*key));
+    __builtin_memset(entry->sides, 0, sizeof(*entry) - offsetof(struct pcn_ct_entry, sides));
     if (traffic)
-        *traffic = (struct pcn_ct_traffic){};
-    *session = (struct nat_session){
-        .to = {.v6 = {new->out ? to->words[0] : to->words[2]}},
-        .partner = partner,
-        .check = hash,
-        .rule = new->rule,
-        .port = new->out ? to->words[4] : to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT,
-        .kind = new->kind,
-        .out = new->out,
-    };
+        __builtin_memset(traffic, 0, sizeof(*traffic));
+    session->to = (union pcn_address){.v6 = {new->out ? to->words[0] : to->words[2]}};
+    session->partner = partner;
+    session->check = hash;
+    session->rule = new->rule;
+    session->port = new->out ? to->words[4] : to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT;
+    session->kind = new->kind;
+    session->out = new->out;
     /* Orders what was written before the word. */
     (void)__sync_lock_test_and_set(place, pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));
 }
@@ -182,8 +184,55 @@ __noinline __u32 nat_take(const struct nat_new *new)
     return slot;
 }
 
+/* ---- mappings ---- */
+
+/* Of the port inside that a session's key inside, whose first packet went out, is from. */
+PCN_INLINE void nat_mapping_key(const struct pcn_ct_key *inside, struct pcn_ct_key *ret_key)
+{
+    *ret_key = (struct pcn_ct_key){{inside->words[0], 0, 0, 0, inside->words[4] & ~0xffff0000ull}};
+}
+
+PCN_INLINE void nat_extend_place(__u32 slot, __u32 expires)
+{
+    __u64 *place = pcn_ct_word_at(slot), word;
+
+    if (!place)
+        return;
+    word = PCN_READ_ONCE(*place);
+    if (word && !(word & PCN_CT_BUSY) && (__s32)(expires - (__u32)word) > 0)
+        (void)__sync_val_compare_and_swap(place, word, (word >> 32 << 32) | expires);
+}
+
+/* A mapping lives no shorter than what was made by it. */
+PCN_INLINE void nat_extend(__u32 slot, __u32 expires)
+{
+    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+
+    if (!session || !nat_is_pair(slot, session))
+        return;
+    nat_extend_place(slot, expires);
+    nat_extend_place(PCN_READ_ONCE(session->partner), expires);
+}
+
+/* The mapping of the session of a place inside, if it has one. */
+__noinline __u32 nat_keep_mapping(__u32 slot, __u32 expires)
+{
+    const struct pcn_ct_entry *entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
+    struct pcn_ct_key key;
+
+    if (!entry)
+        return 0;
+    nat_mapping_key(&entry->key, &key);
+    slot = pcn_ct_slot_of(&key);
+    if (slot != PCN_CT_NO_SLOT)
+        nat_extend(slot, expires);
+    return 0;
+}
+
+/* ---- a session that goes on ---- */
+
 /* The other place gets the state and the expiry that this one has now; where it is lost, the session ends. */
-__noinline __u32 nat_follow(__u32 slot, __u64 word)
+__noinline __u32 nat_follow(__u32 slot, __u64 word, bool inside)
 {
     const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
     __u64 *place, *own = pcn_ct_word_at(slot), seen, next;
@@ -202,5 +251,7 @@ __noinline __u32 nat_follow(__u32 slot, __u64 word)
     }
     next = (seen >> PCN_CT_TAG_SHIFT << PCN_CT_TAG_SHIFT) | (word & (PCN_CT_BUSY - 1));
     (void)__sync_val_compare_and_swap(place, seen, next);
+    if (session->out && PCN_READ_ONCE(nat_settings.mapping))
+        nat_keep_mapping(inside ? slot : session->partner, word);
     return 0;
 }

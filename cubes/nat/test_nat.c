@@ -256,6 +256,57 @@ static void test_exempt(void)
     }
 }
 
+static void test_independent(void)
+{
+    FOR_BOTH(64)
+    {
+        uint16_t port;
+
+        rig->nat.settings->mapping = 1;
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, udp(A, 5000, B, 53), udp(E, 5000, B, 53));
+        PCN_CHECK_EQ(n_places(rig), 4);
+        /* The port is A's, for all remotes. */
+        PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(A2, 5000, R, 53)}[0]), 0);
+        port = port_out(rig);
+        PCN_CHECK(port != 5000);
+        becomes(rig, OUT, udp(A2, 5000, B, 53), udp(E, port, B, 53));
+        becomes(rig, OUT, udp(A, 5000, R, 99), udp(E, 5000, R, 99));
+        becomes(rig, OUT, tcp(A2, 5000, B, 53, SYN), tcp(E, 5000, B, 53, SYN));
+        becomes(rig, IN, udp(B, 53, E, port), udp(B, 53, A2, 5000));
+        /* Others may send to it, if they are let. */
+        becomes(rig, IN, udp(R, 1, E, 5000), udp(R, 1, E, 5000));
+        rig->nat.settings->filtering = 1;
+        becomes(rig, IN, udp(R, 1, E, 5000), udp(R, 1, A, 5000));
+        becomes(rig, OUT, udp(A, 5000, R, 1), udp(E, 5000, R, 1));
+        becomes(rig, IN, udp(R, 1, E, 5002), udp(R, 1, E, 5002));
+    }
+}
+
+static void test_mapping_lives(void)
+{
+    FOR_BOTH(64)
+    {
+        uint32_t hz = pcn_clock_hz(), now;
+        int n_long = 0;
+
+        rig->nat.settings->mapping = 1;
+        rig->nat.flows.settings->timeouts[PCN_CT_UDP_REPLIED] = 2 * hz;
+        rig->nat.flows.settings->timeouts[PCN_CT_TCP_SYN_SENT] = 50 * hz;
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        becomes(rig, OUT, tcp(A, 5000, B, 80, SYN), tcp(E, 5000, B, 80, SYN));
+        becomes(rig, IN, tcp(B, 80, E, 5000, SYN | ACK), tcp(B, 80, A, 5000, SYN | ACK));
+        now = (uint32_t)pcn_clock_jiffies();
+        for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++) {
+            uint64_t word = rig->nat.flows.buckets[slot / PCN_CT_WAYS].words[slot % PCN_CT_WAYS];
+
+            n_long += word && pcn_ct_left(word, now) > (int)(90 * hz);
+        }
+        /* The answer has moved the session to 100 s, in both places, and its mapping. */
+        PCN_CHECK_EQ(n_long, 4);
+    }
+}
+
 /* ---- ICMP errors ---- */
 
 /* An error that quotes the first bytes of a packet. */
@@ -618,6 +669,8 @@ static const struct pcn_test tests[] = {
     {"ports are forwarded, before the whole address is", test_forwarding},
     {"a network is mapped to a network, both ways", test_netmap},
     {"what goes to an exempt network keeps its source", test_exempt},
+    {"with endpoint-independent mapping a port is one host's, and with filtering, open", test_independent},
+    {"a mapping lives as long as its sessions", test_mapping_lives},
     {"an ICMP error about what went out comes in translated, and what it quotes", test_error_in},
     {"an ICMP error about what came in goes out translated", test_error_out},
     {"later fragments follow the first one", test_fragments},

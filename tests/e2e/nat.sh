@@ -147,6 +147,19 @@ refused "a rule that is not there" 'does not exist|[Nn]ot found|no ' nat rule sn
 expect_output "nothing of it was taken over" '^\[\]' nat rule snat entry show -json
 expect_output "and all still works" 'server a' fetch s 198.51.100.1:8000
 
+# ---- endpoint-independent ----
+udp_serve s 5354
+udp_serve s 5355
+expect "one more server" eventually prints 5355 in_host s ss -Hlun
+expect "endpoint-independent mapping" nat set mapping=endpoint-independent
+expect_output "a port" '^198\.51\.100\.1 6000 1$' udp_ask a 198.51.100.2 5353 6000
+expect_output "of two hosts" '^198\.51\.100\.1 [0-9]+ 1$' udp_ask b 198.51.100.2 5354 6000
+mapped=$(udp_ask b 198.51.100.2 5354 6000)
+expect_output "is another one, for all remotes" "^$mapped\$" udp_ask b 198.51.100.2 5355 6000
+expect_output "and shown" '"internal-src":"10.0.1.3","internal-dst":"0.0.0.0","internal-sport":6000,"internal-dport":0' table internal-dst=0.0.0.0
+refused "a mapping that is none" 'mapping' nat set mapping=cone
+expect "as before" nat set mapping=address-and-port-dependent
+
 # ---- networks ----
 in_host s ip route add 192.0.2.0/24 via 198.51.100.1
 expect "a network for a network" nat rule netmap append internal-net=10.0.1.0/28 external-net=192.0.2.0/28
