@@ -127,7 +127,12 @@ expect_output "a session is forgotten by its key" '^20[04]' rest DELETE nat/n1/n
 expect_output "and the host is masqueraded" '^198\.51\.100\.1 ' udp_ask b 198.51.100.2 5353 4001
 expect_output "flush by a filter" 'flushed: [1-9]' nat flush l4proto=UDP
 expect_output "UDP is gone" '^\[\]' table proto=UDP
-expect "all of it" rest DELETE nat/n1/natting-table/
+expect "events" nat set events=true
+expect "of a session" udp_ask a 198.51.100.2 5353 4006
+expect_output "that is new" '"event":"NEW","src":"10.0.1.2","dst":"198.51.100.2","l4proto":"UDP","sport":4006' rest GET 'nat/n1/flow-events/?filter=event=NEW'
+expect "all of it" nat natting-table del
+expect_output "has ended, which is told once" '^\[\{[^}]*"event":"ENDED","src":"10.0.1.2","dst":"198.51.100.2","l4proto":"UDP","sport":4006[^}]*\}\]$' \
+    rest GET 'nat/n1/flow-events/?filter=event=ENDED,dport=5353'
 expect_output "goes" '^\[\]' rest GET nat/n1/natting-table/
 expect_output "in both places" '"flows": *0' nat statistics show -json
 
