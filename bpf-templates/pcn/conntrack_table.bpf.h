@@ -7,11 +7,16 @@
 #include <pcn/conntrack_state.bpf.h>
 #include <pcn/context.bpf.h>
 
-struct pcn_ct_bucket pcn_ct_buckets[PCN_TRIMMED(PCN_CT_BUCKETS_MAX, struct pcn_ct_bucket)] SEC(PCN_CT_BUCKETS);
-struct pcn_ct_entry
-    pcn_ct_entries[PCN_TRIMMED(PCN_CT_BUCKETS_MAX * PCN_CT_WAYS, struct pcn_ct_entry)] SEC(PCN_CT_ENTRIES);
-struct pcn_ct_traffic
-    pcn_ct_traffic[PCN_TRIMMED(PCN_CT_BUCKETS_MAX * PCN_CT_WAYS, struct pcn_ct_traffic)] SEC(PCN_CT_TRAFFIC);
+/* Keys under which a flow is entered: who includes this may say more. */
+#ifndef PCN_CT_KEYS
+#define PCN_CT_KEYS 1
+#endif
+#define PCN_CT_SLOTS_MAX (PCN_CT_KEYS * PCN_CT_BUCKETS_MAX * PCN_CT_WAYS)
+
+struct pcn_ct_bucket
+    pcn_ct_buckets[PCN_TRIMMED(PCN_CT_SLOTS_MAX / PCN_CT_WAYS, struct pcn_ct_bucket)] SEC(PCN_CT_BUCKETS);
+struct pcn_ct_entry pcn_ct_entries[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_entry)] SEC(PCN_CT_ENTRIES);
+struct pcn_ct_traffic pcn_ct_traffic[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_traffic)] SEC(PCN_CT_TRAFFIC);
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -34,13 +34,7 @@ static bool opening_counting;
 
 static void configure(struct bpf_object *object)
 {
-    uint32_t n_slots = opening_buckets * PCN_CT_WAYS, n_traffic = opening_counting ? n_slots : 1;
-    const struct pcn_ct_masks masks = {.bucket = opening_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1};
-
-    pcn_run_set(object, "pcn_ct_masks", &masks, sizeof(masks));
-    pcn_run_trim(object, PCN_CT_BUCKETS, opening_buckets * sizeof(struct pcn_ct_bucket));
-    pcn_run_trim(object, PCN_CT_ENTRIES, n_slots * sizeof(struct pcn_ct_entry));
-    pcn_run_trim(object, PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic));
+    pcn_run_flows(object, opening_buckets, opening_counting);
 }
 
 static void *map_memory(const struct pcn_fast *fast, const char *name)

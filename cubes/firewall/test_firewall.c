@@ -33,7 +33,6 @@ static size_t counters_size(void)
 
 static void configure(struct bpf_object *object)
 {
-    const struct pcn_ct_masks masks = {.bucket = BUCKETS - 1, .slot = BUCKETS * PCN_CT_WAYS - 1};
     const struct firewall_sizes sizes = {
         .pages = PAGES, .counters = COUNTERS, .cpus = (uint32_t)libbpf_num_possible_cpus()};
     struct firewall_settings settings = firewall_settings_for(opening_used, &sizes, 1000);
@@ -41,10 +40,7 @@ static void configure(struct bpf_object *object)
     pcn_run_set(object, "firewall_settings", &settings, sizeof(settings));
     pcn_run_trim(object, FIREWALL_ARENA, (size_t)PAGES * LBVS_PAGE);
     pcn_run_trim(object, FIREWALL_COUNTERS, counters_size());
-    pcn_run_set(object, "pcn_ct_masks", &masks, sizeof(masks));
-    pcn_run_trim(object, PCN_CT_BUCKETS, BUCKETS * sizeof(struct pcn_ct_bucket));
-    pcn_run_trim(object, PCN_CT_ENTRIES, (size_t)BUCKETS * PCN_CT_WAYS * sizeof(struct pcn_ct_entry));
-    pcn_run_trim(object, PCN_CT_TRAFFIC, sizeof(struct pcn_ct_traffic));
+    pcn_run_flows(object, BUCKETS, false);
 }
 
 static void *map_memory(const struct wall *wall, const char *name, size_t size)

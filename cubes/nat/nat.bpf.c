@@ -39,10 +39,10 @@ PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct nat_session *session
 PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool out)
 {
     __u32 slot = ct->slot, ports = 0;
-    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    const struct nat_session *session = nat_session_at(slot);
     __u64 word;
 
-    if (pcn_unlikely(!session || session->check != (__u32)ct->hash))
+    if (pcn_unlikely(session->check != (__u32)ct->hash))
         return pcn_drop(packet, NAT_DROP_INVALID);
     /* Only who was first opens a session again. */
     if (pcn_unlikely(ct->next == PCN_CT_REOPEN))
@@ -64,12 +64,9 @@ PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *pa
 /* A fragment behind the first one of a session: it has no ports. */
 PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
 {
-    __u32 slot = packet->ct_slot;
-    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    const struct nat_session *session = nat_session_at(packet->ct_slot);
     struct nat_change change = {.from = out ? packet->source.v4 : packet->destination.v4};
 
-    if (!session)
-        return pcn_drop(packet, NAT_DROP_FRAGMENT);
     change.to = session->to.v4;
     if (!nat_rewrite_ip(ctx, packet, &change, out))
         return pcn_drop(packet, PCN_DROP_MALFORMED);

@@ -143,7 +143,9 @@ static int nat_configure(struct pcn_object *object, const struct pcn_node *confi
     uint32_t entries = 2 * (uint32_t)pcn_node_uint(config, "table-size", PCN_CT_SIZE_DEFAULT);
     int r = pcn_flows_configure(object, entries, pcn_node_bool(config, "counting", false));
 
-    return r < 0 ? r : pcn_object_resize(object, NAT_SESSIONS, pcn_ct_buckets_for(entries) * PCN_CT_WAYS);
+    return r < 0 ? r
+                 : pcn_object_trim(object, NAT_SESSIONS,
+                                   pcn_ct_buckets_for(entries) * PCN_CT_WAYS * sizeof(struct nat_session));
 }
 
 static int nat_create(struct pcn_cube *cube, const struct pcn_node *config, struct pcn_error *error)

@@ -77,14 +77,12 @@ PCN_INLINE bool nat_error_quoted(struct pcn_ctx *ctx, const struct pcn_packet *p
 /* An error about the session of a place: 0, or the reason to drop it. */
 __noinline __u32 nat_error(struct pcn_ctx *ctx, __u32 slot, bool out)
 {
-    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    const struct nat_session *session = nat_session_at(slot);
     struct pcn_packet *packet = pcn_packet_get();
     struct nat_change change = {};
     const struct iphdr *ip;
     __u32 end;
 
-    if (!session)
-        return NAT_DROP_INVALID;
     ip = pcn_parse_at(ctx, packet->l3_offset, sizeof(*ip));
     if (!ip)
         return NAT_DROP_INVALID;

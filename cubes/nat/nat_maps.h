@@ -13,10 +13,12 @@
 #pragma once
 #include <pcn/conntrack.h>
 
-#define NAT_SESSIONS "nat_sessions" /* struct nat_session; as many as there are places */
+#define NAT_SESSIONS ".bss.natsess" /* struct nat_session; trimmed: as many as there are places */
 #define NAT_RULES "nat_rules"       /* struct nat_rule; NAT_RULES_MAX a generation */
 #define NAT_RANGES "nat_ranges"     /* struct nat_range; NAT_RANGES_MAX a generation */
 #define NAT_SETTINGS ".data.nat"    /* struct nat_settings */
+
+#define PCN_CT_KEYS 2 /* a session's in the table of flows */
 
 /* Zones of the table of flows. */
 enum nat_zone {

@@ -111,9 +111,9 @@ __noinline __u32 nat_mapping_find(const struct nat_new *new, struct nat_new *map
 /* The port of a mapping is new's first choice. */
 __noinline __u32 nat_mapping_use(struct nat_new *new, __u32 slot, __u32 address)
 {
-    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    const struct nat_session *session = nat_session_at(slot);
 
-    if (!new || !session)
+    if (!new)
         return 0;
     /* A rule that was changed has another address: then the mapping is of no use. */
     if (session->to.v4 == address)
@@ -133,9 +133,9 @@ PCN_INLINE __u32 nat_open_mapped(struct nat_new *new, const struct pcn_packet *p
     if (!PCN_READ_ONCE(nat_settings.filtering) || !(ports >> 16))
         return NAT_PASS;
     slot = pcn_ct_slot_of(&key);
-    session = slot == PCN_CT_NO_SLOT ? NULL : bpf_map_lookup_elem(&nat_sessions, &slot);
-    if (!session)
+    if (slot == PCN_CT_NO_SLOT)
         return NAT_PASS;
+    session = nat_session_at(slot);
     new->rule = session->rule;
     new->kind = session->kind;
     new->port = bpf_ntohs(session->port);

@@ -7,13 +7,7 @@
 #include "nat_maps.h"
 #include <pcn/conntrack.bpf.h>
 
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, PCN_CT_BUCKETS_DEFAULT *PCN_CT_WAYS);
-    __type(key, __u32);
-    __type(value, struct nat_session);
-} nat_sessions SEC(".maps");
+struct nat_session nat_sessions[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct nat_session)] SEC(NAT_SESSIONS);
 
 struct nat_settings nat_settings SEC(NAT_SETTINGS) = {};
 
@@ -32,16 +26,20 @@ struct nat_new {
 
 struct nat_new nat_news[2 * PCN_CPUS_MAX] SEC(".data.natnew") = {};
 
+PCN_INLINE struct nat_session *nat_session_at(__u64 slot)
+{
+    slot &= pcn_ct_masks.slot;
+    PCN_OPAQUE(slot);
+    return &nat_sessions[slot];
+}
+
 #define NAT_TAKEN 0xfffffffdu /* as a slot: somebody has this tuple */
 
 /* Ends what is left of a session in the place that it lost. */
 PCN_INLINE void nat_end(__u32 slot)
 {
-    __u64 *place = pcn_ct_word_at(slot), word;
+    __u64 *place = pcn_ct_word_at(slot), word = PCN_READ_ONCE(*place);
 
-    if (!place)
-        return;
-    word = PCN_READ_ONCE(*place);
     if (!(word & PCN_CT_BUSY))
         (void)__sync_val_compare_and_swap(place, word, 0);
 }
@@ -49,10 +47,9 @@ PCN_INLINE void nat_end(__u32 slot)
 /* Whether the other place of a session is still its. */
 PCN_INLINE bool nat_is_pair(__u32 slot, const struct nat_session *session)
 {
-    __u32 partner = PCN_READ_ONCE(session->partner);
-    const struct nat_session *other = bpf_map_lookup_elem(&nat_sessions, &partner);
+    const struct nat_session *other = nat_session_at(PCN_READ_ONCE(session->partner));
 
-    return other && PCN_READ_ONCE(other->partner) == slot;
+    return PCN_READ_ONCE(other->partner) == slot;
 }
 
 /* A place for a key: busy, and not filled in. Its slot, or PCN_CT_NO_SLOT. */
@@ -69,9 +66,7 @@ __noinline __u32 nat_claim(__u64 hash)
         PCN_CT_COUNT(full);
         return PCN_CT_NO_SLOT;
     }
-    session = bpf_map_lookup_elem(&nat_sessions, &slot);
-    if (!session)
-        return PCN_CT_NO_SLOT;
+    session = nat_session_at(slot);
     if (how == PCN_CT_HOW_EXPIRED)
         PCN_CT_COUNT(reused);
     else if (how == PCN_CT_HOW_EARLY)
@@ -85,29 +80,23 @@ __noinline __u32 nat_claim(__u64 hash)
 /* Frees a place that was claimed, or published just now. */
 PCN_INLINE void nat_release(__u32 slot)
 {
-    __u64 *place = pcn_ct_word_at(slot);
-
-    if (place)
-        (void)__sync_lock_test_and_set(place, 0);
+    (void)__sync_lock_test_and_set(pcn_ct_word_at(slot), 0);
 }
 
 /* Packets that are found here get what the other key has: the source, if the first one goes out, or the destination. */
 PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new, bool own, __u64 hash)
 {
-    struct pcn_ct_entry *entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
-    struct pcn_ct_traffic *traffic = bpf_map_lookup_elem(&pcn_ct_traffic, &slot);
-    struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+    struct nat_session *session = nat_session_at(slot);
     const struct pcn_ct_key *key = own ? &new->own : &new->other, *to = own ? &new->other : &new->own;
     __u64 *place = pcn_ct_word_at(slot);
     __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]);
 
-    if (!entry || !session || !place)
-        return;
     /* Field by field: a whole one would be put together on the stack, of which there is not much. */
     __builtin_memcpy(&entry->key, key, sizeof(*key));
     __builtin_memset(entry->sides, 0, sizeof(*entry) - offsetof(struct pcn_ct_entry, sides));
-    if (traffic)
-        __builtin_memset(traffic, 0, sizeof(*traffic));
+    if (pcn_ct_masks.traffic)
+        __builtin_memset(pcn_ct_traffic_at(slot), 0, sizeof(struct pcn_ct_traffic));
     session->to = (union pcn_address){.v6 = {new->out ? to->words[0] : to->words[2]}};
     session->partner = partner;
     session->check = hash;
@@ -122,12 +111,10 @@ PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new
 /* Whether a place other than slot has the key, in one of its buckets. */
 PCN_INLINE bool nat_taken_in(__u32 index, const struct pcn_ct_key *key, __u64 hash, __u32 except)
 {
-    struct pcn_ct_bucket *bucket = bpf_map_lookup_elem(&pcn_ct_buckets, &index);
+    const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
     __u64 tag = pcn_ct_tag(hash) << (PCN_CT_TAG_SHIFT - PCN_CT_BUSY_SHIFT), reverse = pcn_ct_reverse(key->words[4]);
     __u32 now = pcn_now();
 
-    if (!bucket)
-        return true;
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
         __u64 word = PCN_READ_ONCE(bucket->words[way]);
@@ -136,9 +123,7 @@ PCN_INLINE bool nat_taken_in(__u32 index, const struct pcn_ct_key *key, __u64 ha
 
         if (word >> PCN_CT_BUSY_SHIFT != tag || pcn_ct_left(word, now) <= 0 || slot == except)
             continue;
-        entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
-        if (!entry)
-            return true;
+        entry = pcn_ct_entry_at(slot);
         if (entry->key.words[0] == key->words[0] && entry->key.words[2] == key->words[2] &&
             entry->key.words[4] == key->words[4])
             return true;
@@ -151,7 +136,7 @@ PCN_INLINE bool nat_taken_in(__u32 index, const struct pcn_ct_key *key, __u64 ha
 
 __noinline bool nat_taken(const struct pcn_ct_key *key, __u64 hash, __u32 except)
 {
-    __u32 mask = pcn_ct_settings.bucket_mask;
+    __u32 mask = pcn_ct_masks.bucket;
 
     if (!key)
         return true;
@@ -194,11 +179,8 @@ PCN_INLINE void nat_mapping_key(const struct pcn_ct_key *inside, struct pcn_ct_k
 
 PCN_INLINE void nat_extend_place(__u32 slot, __u32 expires)
 {
-    __u64 *place = pcn_ct_word_at(slot), word;
+    __u64 *place = pcn_ct_word_at(slot), word = PCN_READ_ONCE(*place);
 
-    if (!place)
-        return;
-    word = PCN_READ_ONCE(*place);
     if (word && !(word & PCN_CT_BUSY) && (__s32)(expires - (__u32)word) > 0)
         (void)__sync_val_compare_and_swap(place, word, (word >> 32 << 32) | expires);
 }
@@ -206,9 +188,9 @@ PCN_INLINE void nat_extend_place(__u32 slot, __u32 expires)
 /* A mapping lives no shorter than what was made by it. */
 PCN_INLINE void nat_extend(__u32 slot, __u32 expires)
 {
-    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
+    const struct nat_session *session = nat_session_at(slot);
 
-    if (!session || !nat_is_pair(slot, session))
+    if (!nat_is_pair(slot, session))
         return;
     nat_extend_place(slot, expires);
     nat_extend_place(PCN_READ_ONCE(session->partner), expires);
@@ -217,12 +199,9 @@ PCN_INLINE void nat_extend(__u32 slot, __u32 expires)
 /* The mapping of the session of a place inside, if it has one. */
 __noinline __u32 nat_keep_mapping(__u32 slot, __u32 expires)
 {
-    const struct pcn_ct_entry *entry = bpf_map_lookup_elem(&pcn_ct_entries, &slot);
     struct pcn_ct_key key;
 
-    if (!entry)
-        return 0;
-    nat_mapping_key(&entry->key, &key);
+    nat_mapping_key(&pcn_ct_entry_at(slot)->key, &key);
     slot = pcn_ct_slot_of(&key);
     if (slot != PCN_CT_NO_SLOT)
         nat_extend(slot, expires);
@@ -234,19 +213,13 @@ __noinline __u32 nat_keep_mapping(__u32 slot, __u32 expires)
 /* The other place gets the state and the expiry that this one has now; where it is lost, the session ends. */
 __noinline __u32 nat_follow(__u32 slot, __u64 word, bool inside)
 {
-    const struct nat_session *session = bpf_map_lookup_elem(&nat_sessions, &slot);
-    __u64 *place, *own = pcn_ct_word_at(slot), seen, next;
+    const struct nat_session *session = nat_session_at(slot);
+    __u64 *place = pcn_ct_word_at(PCN_READ_ONCE(session->partner)), seen = PCN_READ_ONCE(*place), next;
 
-    if (!session || !own)
-        return 0;
-    place = pcn_ct_word_at(PCN_READ_ONCE(session->partner));
-    if (!place)
-        return 0;
-    seen = PCN_READ_ONCE(*place);
     if (!seen || seen & PCN_CT_BUSY || !nat_is_pair(slot, session)) {
         /* The first packet's CPU may not be done yet. */
         if (!(seen & PCN_CT_BUSY))
-            (void)__sync_val_compare_and_swap(own, word, 0);
+            (void)__sync_val_compare_and_swap(pcn_ct_word_at(slot), word, 0);
         return 0;
     }
     next = (seen >> PCN_CT_TAG_SHIFT << PCN_CT_TAG_SHIFT) | (word & (PCN_CT_BUSY - 1));

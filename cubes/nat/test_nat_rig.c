@@ -9,12 +9,8 @@ static uint32_t opening_buckets;
 
 static void configure(struct bpf_object *object)
 {
-    uint32_t n = opening_buckets * PCN_CT_WAYS;
-
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_BUCKETS), opening_buckets);
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_ENTRIES), n);
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, PCN_CT_TRAFFIC), n);
-    (void)bpf_map__set_max_entries(bpf_object__find_map_by_name(object, NAT_SESSIONS), n);
+    pcn_run_flows(object, opening_buckets, true);
+    pcn_run_trim(object, NAT_SESSIONS, opening_buckets * PCN_CT_WAYS * sizeof(struct nat_session));
 }
 
 static void *map_memory(const struct pcn_fast *fast, const char *name)
@@ -51,7 +47,6 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     rig->nat.settings = map_memory(&rig->fast, NAT_SETTINGS);
     rig->nat.rules = map_memory(&rig->fast, NAT_RULES);
     rig->nat.ranges = map_memory(&rig->fast, NAT_RANGES);
-    flows->settings->bucket_mask = n_buckets - 1;
     flows->settings->seed = 0x123456789abcdef;
     flows->settings->refresh = pcn_clock_hz();
     flows->settings->drop_when_full = 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <bpf/btf.h>
 #include <harness/testrun.h>
+#include <pcn/conntrack.h>
 #include <stdio.h>
 
 static _Noreturn void run_die(const char *what, const char *name)
@@ -123,6 +124,17 @@ void pcn_run_trim(struct bpf_object *object, const char *section, size_t size)
         bpf_map_create(BPF_MAP_TYPE_ARRAY, "trimmed", sizeof(uint32_t), (uint32_t)(size + PCN_LINE_SLACK), 1, &options);
 
     (void)bpf_map__reuse_fd(bpf_object__find_map_by_name(object, section), fd);
+}
+
+void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, bool counting)
+{
+    uint32_t n_slots = n_buckets * PCN_CT_WAYS, n_traffic = counting ? n_slots : 1;
+    const struct pcn_ct_masks masks = {.bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1};
+
+    pcn_run_set(object, "pcn_ct_masks", &masks, sizeof(masks));
+    pcn_run_trim(object, PCN_CT_BUCKETS, n_buckets * sizeof(struct pcn_ct_bucket));
+    pcn_run_trim(object, PCN_CT_ENTRIES, n_slots * sizeof(struct pcn_ct_entry));
+    pcn_run_trim(object, PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic));
 }
 
 void pcn_run_set(struct bpf_object *object, const char *variable, const void *value, size_t size)

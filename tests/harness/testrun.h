@@ -34,6 +34,8 @@ void pcn_run_closep(struct bpf_object **object);
 /* Before load: a variable of .rodata, .data or .bss. Ends the test program if there is no such variable. */
 /* Before load: see pcn_object_trim(). */
 void pcn_run_trim(struct bpf_object *object, const char *section, size_t size);
+/* A table of flows: see pcn/conntrack.h. */
+void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, bool counting);
 void pcn_run_set(struct bpf_object *object, const char *variable, const void *value, size_t size);
 /* Descriptors by name: -1 is never returned, a wrong name ends the test program. */
 int pcn_run_program(const struct bpf_object *object, const char *name);
