@@ -144,7 +144,7 @@ struct pcn_ct_masks {
 };
 
 struct pcn_ct_settings {
-    __u64 seed; /* of the hash: random, so that nobody can aim at a bucket */
+    __u64 seed;    /* of the hash: random, so that nobody can aim at a bucket */
     __u32 refresh; /* jiffies: expiry is not moved for less, or for less than 1/16 of the timeout */
     __u16 zone;    /* of the cube */
     __u8 window_check;
