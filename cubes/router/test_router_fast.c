@@ -808,7 +808,7 @@ ROUTER_TEST(test_fragmented_buffer)
          .options_length = 12},
         {.source = "fd00::2", .destination = "fd00::1", .protocol = 58, .icmp_type = 128, .payload_length = 6000},
     };
-    const struct pcn_packet clear = {.port = 0};
+    static const struct pcn_packet clear[PCN_CPUS_MAX];
     _cleanup_(pcn_netns_freep) struct pcn_netns *netns = NULL;
     struct pcn_wire wire;
     uint32_t zero = 0;
@@ -826,7 +826,7 @@ ROUTER_TEST(test_fragmented_buffer)
         const struct pcn_frame frame = from_host(pcn_frame_make(&specs[i]));
         uint64_t bytes = pcn_fast_counters(&router->fast, 0).bytes;
 
-        PCN_CHECK_OK(pcn_map_fill(router->fast.packets, &zero, &clear, sizeof(clear)));
+        PCN_CHECK_OK(bpf_map_update_elem(router->fast.packets, &zero, clear, BPF_ANY));
         PCN_CHECK_OK(pcn_wire_send(&wire, &frame));
         PCN_CHECK(PCN_WAIT(2000, pcn_fast_counters(&router->fast, 0).bytes >= bytes + frame.length));
     }

@@ -196,16 +196,3 @@ struct pcn_port_counters pcn_map_counters(int map, uint32_t key)
     }
     return sum;
 }
-
-int pcn_map_fill(int map, const void *key, const void *value, size_t size)
-{
-    size_t stride = (size + 7) & ~(size_t)7;
-    int cpus = libbpf_num_possible_cpus();
-    _cleanup_free_ uint8_t *values = calloc((size_t)cpus, stride);
-
-    if (!values)
-        return -ENOMEM;
-    for (int i = 0; i < cpus; i++)
-        memcpy(values + (size_t)i * stride, value, size);
-    return bpf_map_update_elem(map, key, values, BPF_ANY);
-}

@@ -44,8 +44,6 @@ int pcn_run_map(const struct bpf_object *object, const char *name);
 /* Sum over the CPUs of a value of a per-CPU array of u64; of a port's entries in PCN_COUNTERS_DATA, of a cube of colour 0. */
 uint64_t pcn_map_sum(int map, uint32_t key);
 struct pcn_port_counters pcn_map_counters(int map, uint32_t key);
-/* Writes value for all CPUs. */
-int pcn_map_fill(int map, const void *key, const void *value, size_t size);
 
 /* ---- a cube's fast path ---- */
 
