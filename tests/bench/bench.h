@@ -56,5 +56,6 @@ int bench_routes(void);
 int bench_kernel(void);
 int bench_firewall(void);
 int bench_conntrack(void);
+int bench_nat(void);
 int bench_control(void);
 int bench_rest(void);
