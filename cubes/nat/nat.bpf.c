@@ -13,7 +13,7 @@ PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet
 {
     struct nat_change change = {
         .from = out ? packet->source.v4 : packet->destination.v4,
-        .to = session->to.v4,
+        .to = session->to,
         .from_port = out ? ports : ports >> 16,
         .to_port = session->port,
     };
@@ -67,7 +67,7 @@ PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *pa
     const struct nat_session *session = nat_session_at(packet->ct_slot);
     struct nat_change change = {.from = out ? packet->source.v4 : packet->destination.v4};
 
-    change.to = session->to.v4;
+    change.to = session->to;
     if (!nat_rewrite_ip(ctx, packet, &change, out))
         return pcn_drop(packet, PCN_DROP_MALFORMED);
     nat_renew(packet, &change, out);

@@ -140,12 +140,9 @@ static void nat_tick(struct pcn_cube *cube)
 
 static int nat_configure(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error)
 {
-    uint32_t entries = 2 * (uint32_t)pcn_node_uint(config, "table-size", PCN_CT_SIZE_DEFAULT);
-    int r = pcn_flows_configure(object, entries, pcn_node_bool(config, "counting", false));
+    uint32_t sessions = (uint32_t)pcn_node_uint(config, "table-size", PCN_CT_SIZE_DEFAULT);
 
-    return r < 0 ? r
-                 : pcn_object_trim(object, NAT_SESSIONS,
-                                   pcn_ct_buckets_for(entries) * PCN_CT_WAYS * sizeof(struct nat_session));
+    return pcn_flows_configure(object, PCN_CT_KEYS * sessions, pcn_node_bool(config, "counting", false));
 }
 
 static int nat_create(struct pcn_cube *cube, const struct pcn_node *config, struct pcn_error *error)
@@ -160,8 +157,6 @@ static int nat_create(struct pcn_cube *cube, const struct pcn_node *config, stru
     nat->flows.places = 2;
     nat->flows.removed = nat_flow_removed;
     r = pcn_flows_open(cube, &nat->flows);
-    if (r >= 0)
-        r = pcn_map_memory(cube, NAT_SESSIONS, (void **)&nat->sessions, &size);
     if (r >= 0)
         r = pcn_map_memory(cube, NAT_SETTINGS, (void **)&nat->settings, &size);
     if (r >= 0)

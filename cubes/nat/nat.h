@@ -31,7 +31,6 @@ struct nat_tables {
 
 struct nat {
     struct pcn_flows flows; /* the first: see nat_table.c */
-    struct nat_session *sessions;
     struct nat_settings *settings;
     struct nat_rule *rules;
     struct nat_range *ranges;
@@ -52,5 +51,11 @@ void nat_rules_done(struct nat *nat);
 
 /* What has become of a session's other place, when one was taken away: see struct pcn_flows. */
 void nat_flow_removed(struct pcn_flows *flows, const struct pcn_flow *flow);
+/* Of a place. */
+static inline const struct nat_session *nat_session_of(const struct pcn_flows *flows, uint32_t slot)
+{
+    return (const struct nat_session *)(const void *)flows->entries[slot].own;
+}
+
 /* Breaks the sessions of masquerade that have another address than the parent has now. */
 void nat_flush_masquerade(struct nat *nat);

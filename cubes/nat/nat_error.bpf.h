@@ -87,7 +87,7 @@ __noinline __u32 nat_error(struct pcn_ctx *ctx, __u32 slot, bool out)
     if (!ip)
         return NAT_DROP_INVALID;
     end = packet->l3_offset + bpf_ntohs(ip->tot_len);
-    change.to = session->to.v4;
+    change.to = session->to;
     change.to_port = session->port;
     if (!nat_error_quoted(ctx, packet, end, out, &change))
         return PCN_DROP_MALFORMED;

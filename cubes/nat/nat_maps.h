@@ -3,8 +3,8 @@
  * What fast path and user space share, besides the table of flows (pcn/conntrack.h).
  *
  * A session has two places in that table: one by its tuple inside, one by its tuple outside, told apart by
- * the zone. Both say who sent the first packet, have the same state and the same expiry. nat_sessions, by
- * place, has what becomes of a packet that is found there, and where the other place is.
+ * the zone. Both say who sent the first packet, have the same state and the same expiry, and
+ * what becomes of a packet that is found there, and where the other place is.
  *
  * Where mapping is endpoint-independent, each port inside that is in use also has a mapping: a session whose remote
  * address and port are 0, which no packet has, so that its tuple outside is the port for all remotes. It lives as long as
@@ -13,10 +13,9 @@
 #pragma once
 #include <pcn/conntrack.h>
 
-#define NAT_SESSIONS ".bss.natsess" /* struct nat_session; trimmed: as many as there are places */
-#define NAT_RULES "nat_rules"       /* struct nat_rule; NAT_RULES_MAX a generation */
-#define NAT_RANGES "nat_ranges"     /* struct nat_range; NAT_RANGES_MAX a generation */
-#define NAT_SETTINGS ".data.nat"    /* struct nat_settings */
+#define NAT_RULES "nat_rules"    /* struct nat_rule; NAT_RULES_MAX a generation */
+#define NAT_RANGES "nat_ranges"  /* struct nat_range; NAT_RANGES_MAX a generation */
+#define NAT_SETTINGS ".data.nat" /* struct nat_settings */
 
 #define PCN_CT_KEYS 2 /* a session's in the table of flows */
 
@@ -36,17 +35,21 @@ enum nat_kind {
     NAT_KIND_MAX,
 };
 
-/* A packet found by its tuple inside gets a new source, one found by its tuple outside a new destination. */
+/*
+ * In the entry of a flow, at .own: one line of cache has all. A packet found by its tuple inside gets a new source, one
+ * found by its tuple outside a new destination.
+ */
 struct nat_session {
-    union pcn_address to;
+    __u32 to;      /* network order */
     __u32 partner; /* the other place */
     __u32 check;   /* lower half of the hash of the place's own key: another flow may have the place meanwhile */
     __u32 rule;    /* id */
     __u16 port;    /* network order; of an ICMP echo: its id */
     __u8 kind;     /* enum nat_kind */
     __u8 out;      /* the first packet went out */
+    __u32 pad;
 };
-_Static_assert(sizeof(struct nat_session) == 32, "two to a cache line");
+_Static_assert(sizeof(struct nat_session) == sizeof(((struct pcn_ct_entry *)0)->own), "it fits");
 
 /* ---- rules ---- */
 

@@ -116,7 +116,7 @@ __noinline __u32 nat_mapping_use(struct nat_new *new, __u32 slot, __u32 address)
     if (!new)
         return 0;
     /* A rule that was changed has another address: then the mapping is of no use. */
-    if (session->to.v4 == address)
+    if (session->to == address)
         new->port = bpf_ntohs(session->port);
     nat_extend(slot, (__u32)pcn_now() + PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]));
     return 0;
@@ -139,7 +139,7 @@ PCN_INLINE __u32 nat_open_mapped(struct nat_new *new, const struct pcn_packet *p
     new->rule = session->rule;
     new->kind = session->kind;
     new->port = bpf_ntohs(session->port);
-    return nat_establish(new, 0, session->to.v4);
+    return nat_establish(new, 0, session->to);
 }
 
 /* What comes in: the slot of a new session, NAT_PASS or NAT_REFUSE(). */

@@ -7,8 +7,6 @@
 #include "nat_maps.h"
 #include <pcn/conntrack.bpf.h>
 
-struct nat_session nat_sessions[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct nat_session)] SEC(NAT_SESSIONS);
-
 struct nat_settings nat_settings SEC(NAT_SETTINGS) = {};
 
 /* A session that is being made: one at a time on a CPU, and its mapping. Too large for the stack. */
@@ -28,9 +26,7 @@ struct nat_new nat_news[2 * PCN_CPUS_MAX] SEC(".data.natnew") = {};
 
 PCN_INLINE struct nat_session *nat_session_at(__u64 slot)
 {
-    slot &= pcn_ct_masks.slot;
-    PCN_OPAQUE(slot);
-    return &nat_sessions[slot];
+    return (struct nat_session *)pcn_ct_entry_at(slot)->own;
 }
 
 #define NAT_TAKEN 0xfffffffdu /* as a slot: somebody has this tuple */
@@ -94,10 +90,9 @@ PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new
 
     /* Field by field: a whole one would be put together on the stack, of which there is not much. */
     __builtin_memcpy(&entry->key, key, sizeof(*key));
-    __builtin_memset(entry->sides, 0, sizeof(*entry) - offsetof(struct pcn_ct_entry, sides));
     if (pcn_ct_masks.traffic)
         __builtin_memset(pcn_ct_traffic_at(slot), 0, sizeof(struct pcn_ct_traffic));
-    session->to = (union pcn_address){.v6 = {new->out ? to->words[0] : to->words[2]}};
+    session->to = new->out ? to->words[0] : to->words[2];
     session->partner = partner;
     session->check = hash;
     session->rule = new->rule;

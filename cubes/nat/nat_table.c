@@ -24,7 +24,7 @@ static bool session_get(const struct nat *nat, uint32_t slot, uint64_t now, stru
 
     if (!pcn_flows_get(&nat->flows, slot, now, &ret->flow) || words[4] >> PCN_CT_ZONE_SHIFT != NAT_INSIDE)
         return false;
-    ret->session = nat->sessions[slot];
+    ret->session = *nat_session_of(&nat->flows, slot);
     source = ret->session.out;
     ret->inside = (uint32_t)words[source ? 0 : 2];
     ret->outside = (uint32_t)words[source ? 2 : 0];
@@ -36,11 +36,10 @@ static bool session_get(const struct nat *nat, uint32_t slot, uint64_t now, stru
 
 void nat_flow_removed(struct pcn_flows *flows, const struct pcn_flow *flow)
 {
-    struct nat *nat = (struct nat *)flows;
-    uint32_t partner = nat->sessions[flow->slot].partner;
+    uint32_t partner = nat_session_of(flows, flow->slot)->partner;
     struct pcn_flow other;
 
-    if (partner >= flows->n_slots || nat->sessions[partner].partner != flow->slot)
+    if (partner >= flows->n_slots || nat_session_of(flows, partner)->partner != flow->slot)
         return;
     if (pcn_flows_get(flows, partner, pcn_clock_jiffies(), &other))
         (void)pcn_flows_remove(flows, &other);
@@ -80,7 +79,7 @@ static void session_emit(struct pcn_emitter *emitter, const struct session *sess
     pcn_emit_string(emitter, "proto", protocol);
     pcn_emit_string(emitter, "originating-rule", kinds[session->session.kind % NAT_KIND_MAX]);
     pcn_emit_uint(emitter, "rule-id", session->session.rule);
-    emit_address(emitter, "external-ip", session->session.to.v4);
+    emit_address(emitter, "external-ip", session->session.to);
     pcn_emit_uint(emitter, "external-port", ntohs(session->session.port));
     pcn_emit_end(emitter);
 }
@@ -146,7 +145,7 @@ static bool forwarding_makes(const struct nat_rule *rule, const struct session *
 /* Whether a rule as it is would make the session. */
 static bool line_makes(const struct nat *nat, const struct nat_line *line, const struct session *session)
 {
-    uint32_t external = ntohl(session->session.to.v4), inside = ntohl(session->inside);
+    uint32_t external = ntohl(session->session.to), inside = ntohl(session->inside);
     uint32_t hosts = line->length ? (uint32_t)(0xffffffffull >> line->length) : UINT32_MAX;
     uint16_t port = ntohs(session->session.port);
 
@@ -203,6 +202,6 @@ void nat_flush_masquerade(struct nat *nat)
 
     for (uint32_t slot = 0; slot < nat->flows.n_slots; slot++)
         if (session_get(nat, slot, now, &session) && session.session.kind == NAT_MASQUERADE &&
-            ntohl(session.session.to.v4) != nat->settings->address)
+            ntohl(session.session.to) != nat->settings->address)
             (void)pcn_flows_remove(&nat->flows, &session.flow);
 }

@@ -480,13 +480,13 @@ static uint32_t slot_inside(struct rig *rig, uint16_t port)
 static void check_pairs(struct rig *rig)
 {
     for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++) {
-        uint32_t partner = rig->nat.sessions[slot].partner;
+        uint32_t partner = nat_session_of(&rig->nat.flows, slot)->partner;
 
         if (!*word_of(rig, slot))
             continue;
         PCN_REQUIRE(partner < rig->nat.flows.n_slots);
         PCN_CHECK(*word_of(rig, partner) != 0);
-        PCN_CHECK_EQ(rig->nat.sessions[partner].partner, slot);
+        PCN_CHECK_EQ(nat_session_of(&rig->nat.flows, partner)->partner, slot);
     }
 }
 
@@ -507,7 +507,7 @@ static void test_states(void)
         add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
         handshake(rig, 1000);
         inside = slot_inside(rig, 1000);
-        outside = rig->nat.sessions[inside].partner;
+        outside = nat_session_of(&rig->nat.flows, inside)->partner;
         PCN_CHECK_EQ(pcn_ct_flow_of(*word_of(rig, inside)), PCN_CT_TCP_ESTABLISHED);
         PCN_CHECK_EQ(*word_of(rig, inside) & state, *word_of(rig, outside) & state);
         /* What only comes in keeps both alive. */

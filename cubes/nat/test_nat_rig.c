@@ -10,7 +10,6 @@ static uint32_t opening_buckets;
 static void configure(struct bpf_object *object)
 {
     pcn_run_flows(object, opening_buckets, true);
-    pcn_run_trim(object, NAT_SESSIONS, opening_buckets * PCN_CT_WAYS * sizeof(struct nat_session));
 }
 
 static void *map_memory(const struct pcn_fast *fast, const char *name)
@@ -43,7 +42,6 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     flows->traffic = map_memory(&rig->fast, PCN_CT_TRAFFIC);
     flows->settings = map_memory(&rig->fast, PCN_CT_SETTINGS);
     flows->statistics = map_memory(&rig->fast, PCN_CT_STATISTICS);
-    rig->nat.sessions = map_memory(&rig->fast, NAT_SESSIONS);
     rig->nat.settings = map_memory(&rig->fast, NAT_SETTINGS);
     rig->nat.rules = map_memory(&rig->fast, NAT_RULES);
     rig->nat.ranges = map_memory(&rig->fast, NAT_RANGES);

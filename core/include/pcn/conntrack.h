@@ -109,10 +109,15 @@ struct pcn_ct_side {
 
 struct pcn_ct_entry {
     struct pcn_ct_key key;
-    struct pcn_ct_side sides[2]; /* of the first; of the other */
-    __u16 windows[2];            /* largest one offered by it, before scaling */
-    __u8 scales[2];              /* PCN_CT_SCALE_*, shift */
-    __u8 seen[2];                /* its .side holds something */
+    union {
+        struct {
+            struct pcn_ct_side sides[2]; /* of the first; of the other */
+            __u16 windows[2];            /* largest one offered by it, before scaling */
+            __u8 scales[2];              /* PCN_CT_SCALE_*, shift */
+            __u8 seen[2];                /* its .side holds something */
+        };
+        __u64 own[3]; /* of a cube that checks no windows, and enters flows by itself */
+    };
 };
 _Static_assert(sizeof(struct pcn_ct_entry) == 64, "an entry is a cache line");
 #define PCN_CT_SCALE_OFFERED 0x80 /* it counts once both have offered */
