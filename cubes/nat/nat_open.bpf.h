@@ -16,27 +16,33 @@ PCN_INLINE bool nat_has_ports(const struct nat_new *new)
     return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP;
 }
 
-/* A tuple outside that is free: its slot, or NAT_REFUSE(). */
-__noinline __u32 nat_choose(struct nat_new *new, __u32 number, __u32 address)
+/* One tuple outside: its slot, NAT_TAKEN or NAT_REFUSE(). Global, so that the verifier does not walk it once an attempt. */
+__noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 address, __u32 attempt)
 {
     const struct nat_rule *rule = nat_rule_at(number);
-    __u32 attempts, slot;
+    __u32 port, slot;
 
     if (!new || !rule)
         return NAT_REFUSE(NAT_DROP_INVALID);
-    attempts = nat_has_ports(new) ? 2 * NAT_ATTEMPTS + 1 : 1;
-#pragma clang loop unroll(disable)
-    for (__u32 attempt = 0; attempt < 2 * NAT_ATTEMPTS + 1 && attempt < attempts; attempt++) {
-        __u32 port = bpf_ntohs((__u16) new->own.words[4]);
+    port = bpf_ntohs((__u16) new->own.words[4]);
+    if (nat_has_ports(new))
+        port = nat_candidate(rule, new, attempt);
+    else if (attempt)
+        return NAT_REFUSE(NAT_DROP_NO_PORT);
+    if (port > 0xffff)
+        return NAT_TAKEN;
+    nat_set_source(new, address, bpf_htons(port));
+    slot = nat_take(new);
+    return slot == PCN_CT_NO_SLOT ? NAT_REFUSE(NAT_DROP_TABLE_FULL) : slot;
+}
 
-        if (nat_has_ports(new))
-            port = nat_candidate(rule, new, attempt);
-        if (port > 0xffff)
-            continue;
-        nat_set_source(new, address, bpf_htons(port));
-        slot = nat_take(new);
-        if (slot == PCN_CT_NO_SLOT)
-            return NAT_REFUSE(NAT_DROP_TABLE_FULL);
+/* A tuple outside that is free: its slot, or NAT_REFUSE(). */
+__noinline __u32 nat_choose(struct nat_new *new, __u32 number, __u32 address)
+{
+#pragma clang loop unroll(disable)
+    for (__u32 attempt = 0; attempt < 2 * NAT_ATTEMPTS + 1; attempt++) {
+        __u32 slot = nat_try(new, number, address, attempt);
+
         if (slot != NAT_TAKEN)
             return slot;
     }

@@ -115,15 +115,16 @@ PCN_INLINE bool nat_taken_in(__u32 index, const struct pcn_ct_key *key, __u64 ha
         __u64 word = PCN_READ_ONCE(bucket->words[way]);
         __u32 slot = index * PCN_CT_WAYS + way;
         const struct pcn_ct_entry *entry;
+        __u64 same, other;
 
         if (word >> PCN_CT_BUSY_SHIFT != tag || pcn_ct_left(word, now) <= 0 || slot == except)
             continue;
         entry = pcn_ct_entry_at(slot);
-        if (entry->key.words[0] == key->words[0] && entry->key.words[2] == key->words[2] &&
-            entry->key.words[4] == key->words[4])
-            return true;
-        if (entry->key.words[0] == key->words[2] && entry->key.words[2] == key->words[0] &&
-            entry->key.words[4] == reverse)
+        same = (entry->key.words[0] ^ key->words[0]) | (entry->key.words[2] ^ key->words[2]) |
+               (entry->key.words[4] ^ key->words[4]);
+        other = (entry->key.words[0] ^ key->words[2]) | (entry->key.words[2] ^ key->words[0]) |
+                (entry->key.words[4] ^ reverse);
+        if (!same || !other)
             return true;
     }
     return false;
