@@ -90,6 +90,17 @@ static void elf_colour(char *elf, uint32_t colour)
     }
 }
 
+static size_t elf_instructions(const char *elf)
+{
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)elf;
+    const Elf64_Shdr *sections = (const Elf64_Shdr *)(elf + header->e_shoff);
+    size_t size = 0;
+
+    for (uint16_t i = 0; i < header->e_shnum; i++)
+        size += sections[i].sh_flags & SHF_EXECINSTR ? sections[i].sh_size : 0;
+    return size / sizeof(struct bpf_insn);
+}
+
 int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size, uint32_t colour)
 {
     LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
@@ -109,6 +120,7 @@ int pcn_object_open(struct pcn_object *object, const char *name, const void *elf
     }
     object->bpf = bpf;
     object->elf = copy;
+    object->n_insns = elf_instructions(copy);
     return 0;
 }
 

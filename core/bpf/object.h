@@ -9,6 +9,7 @@
 struct pcn_object {
     struct bpf_object *bpf;
     char *elf;                        /* what bpf was read from */
+    size_t n_insns;                   /* of all programs */
     bool twin;                        /* it is to have no map of its own */
     const struct bpf_map *renewed[8]; /* see pcn_object_renew() */
     size_t n_renewed;

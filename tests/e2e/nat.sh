@@ -5,7 +5,7 @@
 
 nat() { pctl n1 "$@"; }
 pings() { in_host "$1" ping -q -c 2 -i 0.2 -W 2 "$2"; }
-fetch() { in_host "$1" curl -sf --max-time 3 "http://$2/"; }
+fetch() { in_host "$1" curl -sf --max-time 10 "http://$2/"; }
 blocked() { ! "$@"; }
 table() { rest GET "nat/n1/natting-table/?filter=$1"; }
 # Answers each datagram with the address and port that it came from.
@@ -188,12 +188,13 @@ expect "a device" pctl nat add n2 type="$type"
 expect "has a nat" pctl attach n2 to.t
 expect "that masquerades" pctl n2 rule masquerade enable
 expect_output "with its address" '172\.16\.0\.1' pctl n2 show masquerade-ip
+expect "its servers listen" eventually prints 8080 in_host t ss -Hltn
 expect "ping" eventually in_host daemon ping -q -c 1 -W 2 -I 10.9.9.9 172.16.0.2
-expect_output "TCP" 'client 172\.16\.0\.1 ' in_host daemon curl -sf --max-time 3 --interface 10.9.9.9 http://172.16.0.2:8080/
+expect_output "TCP" 'client 172\.16\.0\.1 ' in_host daemon curl -sf --max-time 10 --interface 10.9.9.9 http://172.16.0.2:8080/
 in_host daemon ip addr del 172.16.0.1/24 dev to.t
 in_host daemon ip addr add 172.16.0.9/24 dev to.t
 expect "another address of it" eventually prints '172\.16\.0\.9' pctl n2 show masquerade-ip
-expect_output "is taken" 'client 172\.16\.0\.9 ' in_host daemon curl -sf --max-time 3 --interface 10.9.9.9 http://172.16.0.2:8080/
+expect_output "is taken" 'client 172\.16\.0\.9 ' in_host daemon curl -sf --max-time 10 --interface 10.9.9.9 http://172.16.0.2:8080/
 expect "a nat goes" pctl nat del n2
 
 kill "${servers[@]}"
