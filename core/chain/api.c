@@ -159,6 +159,26 @@ bool pcn_port_netdev_mac(const struct pcn_port *port, uint8_t ret_mac[ETH_ALEN])
     return true;
 }
 
+uint32_t pcn_netdev_ifindex(const struct pcn_cube *cube, const char *name)
+{
+    struct pcn_net_device device;
+
+    /* The kernel finds devices by their further names, too. */
+    if (pcn_net_by_name(cube->chain->config.net, name, &device) < 0 || !pcn_streq(device.name, name))
+        return 0;
+    return (uint32_t)device.ifindex;
+}
+
+int pcn_cube_parent_netdev(const struct pcn_cube *cube, char ret_name[IFNAMSIZ])
+{
+    const struct pcn_netdev *netdev = cube->parent_port ? cube->parent_port->netdev : cube->parent_netdev;
+
+    if (!netdev)
+        return -ENOENT;
+    (void)snprintf(ret_name, IFNAMSIZ, "%s", netdev->device.name);
+    return 0;
+}
+
 struct wanted_address {
     int family;
     union pcn_address address;

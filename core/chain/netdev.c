@@ -312,19 +312,30 @@ static void netdev_renamed(struct pcn_chain *chain, struct pcn_netdev *netdev, c
         chain->config.peer_lost(chain->config.data, netdev->port);
 }
 
-void pcn_chain_device_changed(struct pcn_chain *chain, enum pcn_net_change change, const struct pcn_net_device *device)
+static void netdev_changed(struct pcn_chain *chain, struct pcn_netdev *netdev, const struct pcn_net_device *device)
 {
-    struct pcn_netdev *netdev = netdev_by_ifindex(chain, device->ifindex);
-
-    if (!netdev)
-        return;
-    if (change == PCN_NET_REMOVED) {
-        netdev_removed(chain, netdev);
-        return;
-    }
     if (!pcn_streq(netdev->device.name, device->name))
         netdev_renamed(chain, netdev, device);
     netdev->device = *device;
     if (netdev->port)
         chain_notify(netdev->port);
+}
+
+void pcn_chain_device_changed(struct pcn_chain *chain, enum pcn_net_change change, const struct pcn_net_device *device)
+{
+    struct pcn_event event = {
+        .kind = PCN_EVENT_DEVICE, .removed = change == PCN_NET_REMOVED, .ifindex = (uint32_t)device->ifindex};
+    struct pcn_netdev *netdev = netdev_by_ifindex(chain, device->ifindex);
+    struct pcn_cube *cube, *next;
+
+    if (netdev && change == PCN_NET_REMOVED)
+        netdev_removed(chain, netdev);
+    else if (netdev)
+        netdev_changed(chain, netdev, device);
+    (void)snprintf(event.device, sizeof(event.device), "%s", device->name);
+    HASH_ITER(hh, chain->cubes, cube, next)
+    {
+        if (cube->live && cube->kind->event)
+            cube->kind->event(cube, &event);
+    }
 }

@@ -255,8 +255,15 @@ bool pcn_port_status(const struct pcn_port *port)
 void chain_notify(struct pcn_port *port)
 {
     const struct pcn_event event = {.kind = PCN_EVENT_PEER, .port = port, .removed = !pcn_port_status(port)};
+    const struct pcn_event behind = {.kind = PCN_EVENT_DEVICE, .removed = !port->netdev};
 
     port->was_up = pcn_port_status(port);
     if (port->cube->live && port->cube->kind->event)
         port->cube->kind->event(port->cube, &event);
+    for (size_t i = 0; i < port->stack.n; i++) {
+        struct pcn_cube *cube = port->stack.cubes[i];
+
+        if (cube->live && cube->kind->event)
+            cube->kind->event(cube, &behind);
+    }
 }

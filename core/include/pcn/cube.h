@@ -11,6 +11,7 @@
  */
 #pragma once
 #include <net/ethernet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pcn/abi.h>
 #include <pcn/base.h>
@@ -101,12 +102,15 @@ enum pcn_event_kind {
     PCN_EVENT_SHADOW_ADDRESS, /* shadow namespace: an address came or went */
     PCN_EVENT_SHADOW_ROUTE,   /* shadow namespace: a route came or went */
     PCN_EVENT_SHADOW_LINK,    /* shadow namespace: a device's MAC changed */
+    PCN_EVENT_DEVICE, /* a device of the host came, went or changed; the peer of a transparent cube's port did */
 };
 
 struct pcn_event {
     enum pcn_event_kind kind;
     struct pcn_port *port; /* NULL where none is concerned */
     bool removed;          /* it went */
+    uint32_t ifindex;      /* DEVICE: which, and its name now; 0: what is behind the cube's port */
+    char device[IFNAMSIZ];
     uint8_t mac[ETH_ALEN]; /* SHADOW_LINK */
     int family;            /* SHADOW_ADDRESS, SHADOW_ROUTE: AF_INET, AF_INET6 */
     uint8_t prefix_length;
@@ -254,6 +258,13 @@ PCN_EXPORT bool pcn_port_netdev_mac(const struct pcn_port *port, uint8_t ret_mac
  * at any time, and no event tells. -ENOENT: it is not attached, or there is none of that family.
  */
 PCN_EXPORT int pcn_cube_parent_address(const struct pcn_cube *cube, int family, union pcn_address *ret_address);
+/* ifindex of a device of the host, by its name; 0: there is none. */
+PCN_EXPORT uint32_t pcn_netdev_ifindex(const struct pcn_cube *cube, const char *name);
+/*
+ * Name of the device that a packet leaves by behind a transparent cube's egress: the one it is attached to, or the peer
+ * of its port. -ENOENT: it is not attached, or the port has no device as its peer.
+ */
+PCN_EXPORT int pcn_cube_parent_netdev(const struct pcn_cube *cube, char ret_name[IFNAMSIZ]);
 
 /* ---- packets down ---- */
 /*
