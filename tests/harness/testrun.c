@@ -15,6 +15,7 @@ int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *
     LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->bytes, .data_size_in = (uint32_t)frame->length,
                 .data_out = ret_run->frame.bytes, .data_size_out = sizeof(ret_run->frame.bytes), .repeat = 1);
     struct bpf_prog_info info = {};
+    struct xdp_md md = {.data_end = (uint32_t)frame->length};
     uint32_t info_size = sizeof(info);
     int r;
 
@@ -26,6 +27,10 @@ int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *
         options.ctx_size_in = skb ? sizeof(*skb) : 0;
         options.ctx_out = &ret_run->skb;
         options.ctx_size_out = sizeof(ret_run->skb);
+    } else if (skb && skb->ingress_ifindex) {
+        md.ingress_ifindex = skb->ingress_ifindex;
+        options.ctx_in = &md;
+        options.ctx_size_in = sizeof(md);
     }
     r = bpf_prog_test_run_opts(program, &options);
     if (r < 0)

@@ -23,7 +23,7 @@ struct pcn_run {
     struct __sk_buff skb;   /* TC: as it left */
 };
 
-/* skb may be NULL; XDP ignores it. Only fields that the kernel lets be given: mark, priority, ifindex, cb, gso_size... */
+/* skb may be NULL; XDP takes its ingress_ifindex alone, which must be that of a device. Only fields that the kernel lets be given: mark, priority, ifindex, cb, gso_size... */
 int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *skb, struct pcn_run *ret_run);
 
 /* path, or bytes. configure may be NULL: called between open and load. */
