@@ -63,6 +63,13 @@ static void firewall_tick(struct pcn_cube *cube)
     struct firewall *firewall = pcn_cube_state(cube);
 
     pcn_flows_tick(&firewall->flows);
+    firewall_devices_follow(firewall, NULL);
+}
+
+static void firewall_event(struct pcn_cube *cube, const struct pcn_event *event)
+{
+    if (event->kind == PCN_EVENT_DEVICE || event->kind == PCN_EVENT_PARENT)
+        firewall_devices_follow(pcn_cube_state(cube), event->ifindex ? event : NULL);
 }
 
 PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
@@ -88,6 +95,7 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .create = firewall_create,
     .destroy = firewall_destroy,
     .packet_in = firewall_packet_in,
+    .event = firewall_event,
     .tick = firewall_tick,
     .prepared = firewall_prepared,
     .applied = firewall_applied,

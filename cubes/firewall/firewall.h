@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "firewall_compile.h"
+#include "firewall_interface.h"
 #include "firewall_model.h"
 #include "firewall_set.h"
 #include <pcn/cube.h>
@@ -29,6 +30,7 @@ struct firewall_entry {
     char *fields; /* members of its JSON object but the id, as configured */
     char *description;
     char *sets[FIREWALL_BY_MAX]; /* names; NULL: the field is in the rule */
+    struct firewall_names in, out;
     unsigned int references;
     bool kept; /* it is in the next array, too */
     UT_hash_handle hh;
@@ -51,6 +53,7 @@ struct firewall_rules {
     size_t n;
     enum firewall_action fallback;
     struct firewall_plan *plan;
+    struct firewall_interfaces interfaces; /* as the plan has them */
 };
 
 struct firewall_chain_state {
@@ -114,6 +117,8 @@ int firewall_load_new(struct firewall *firewall);
 int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void firewall_applied(struct pcn_cube *cube);
 void firewall_abandon(struct firewall *firewall);
+/* Devices may have changed: what was compiled follows. event: the only one that has; NULL: any. */
+void firewall_devices_follow(struct firewall *firewall, const struct pcn_event *event);
 /* The rules that an entry stands for, with its sets in force; the lists are theirs. The caller frees the array. */
 int firewall_entry_rules(struct firewall *firewall, const struct firewall_entry *entry,
                          struct firewall_rule **ret_rules, size_t *ret_n);

@@ -113,6 +113,19 @@ int firewall_chain_settle(struct firewall_chain_state *chain, enum firewall_dire
     return 0;
 }
 
+static int entry_check(const struct firewall_entry *entry, const char *path, enum firewall_direction chain,
+                       struct pcn_error *error)
+{
+    char leaf[96];
+
+    if (!entry->out.n || chain == FIREWALL_EGRESS)
+        return 0;
+    (void)snprintf(leaf, sizeof(leaf), "%s/out-interface", path);
+    return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, leaf,
+                         "out-interface: chain %s cannot know by which device a packet will leave: give it in chain %s",
+                         firewall_chain_names[chain], firewall_chain_names[FIREWALL_EGRESS]);
+}
+
 int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     struct firewall_chain_state *chain = chain_of(cube, change->keys[0]);
@@ -129,6 +142,11 @@ int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change
         r = firewall_entry_new(change->after, path, &entry, error);
         if (r < 0)
             return r;
+        r = entry_check(entry, path, firewall_chain_of(change->keys[0]), error);
+        if (r < 0) {
+            firewall_entry_unrefp(&entry);
+            return r;
+        }
     }
     r = rules_set(&chain->next, id, entry);
     if (r < 0)

@@ -37,13 +37,13 @@ struct firewall_match {
 struct firewall_query {
     __u32 first, n_blocks, from;
     __u32 source, destination, protocol, source_port, destination_port;
-    __u32 tcp_flags, icmp, dscp, state;
+    __u32 tcp_flags, icmp, dscp, state, interface;
 };
 
 /* The vectors that the words lead to. All NULL: a field that is not used, as the verifier can tell. */
 struct firewall_vectors {
     struct lbvs_vector source, destination, protocol, source_port, destination_port;
-    struct lbvs_vector tcp_flags, icmp, dscp, state;
+    struct lbvs_vector tcp_flags, icmp, dscp, state, interface;
 };
 
 /* IPv6: words of source and destination. A global function: the verifier looks at its loops once. */
@@ -90,12 +90,31 @@ PCN_INLINE __u32 firewall_icmp(const struct firewall_bank *bank, const struct pc
     return bank->all;
 }
 
+/* ifindex of the device by which the packet came to the host; 0: the host's own, or the daemon gave it back. */
+PCN_INLINE __u32 firewall_came_by(const struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+    if (pcn_identity.dry_run)
+        return PCN_READ_ONCE(firewall_data.explain_ifindex);
+    /* The context has the daemon's own device there. */
+    if (packet->flags & PCN_PACKET_REINJECTED)
+        return 0;
+    return ctx->ingress_ifindex;
+}
+
+PCN_INLINE __u32 firewall_interface(const struct firewall_bank *bank, __u32 ifindex)
+{
+    __u32 at = firewall_interface_hash(ifindex, bank->interface_multiplier) & (FIREWALL_INTERFACE_SLOTS - 1);
+    const struct firewall_interface_slot *slot = &bank->interfaces[at];
+
+    return slot->ifindex == ifindex ? slot->word : bank->interface_other;
+}
+
 #define FIREWALL_WORD(field_, word_)                                                                                   \
     if (firewall_settings.field_)                                                                                      \
         query->field_ = word_;
 
-PCN_INLINE void firewall_look_up(const struct firewall_bank *bank, const struct pcn_packet *packet,
-                                 struct firewall_query *query)
+PCN_INLINE void firewall_look_up(const struct pcn_ctx *ctx, const struct firewall_bank *bank,
+                                 const struct pcn_packet *packet, struct firewall_query *query)
 {
     __u32 first = bank->first, kind = packet->l4_protocol;
 
@@ -124,6 +143,7 @@ PCN_INLINE void firewall_look_up(const struct firewall_bank *bank, const struct 
     FIREWALL_WORD(dscp, bank->dscp[packet->dscp & 63])
     FIREWALL_WORD(
         state, bank->state[(packet->ct_state << FIREWALL_STATE_SHIFT | (packet->fragment & 3)) & (FIREWALL_STATES - 1)])
+    FIREWALL_WORD(interface, firewall_interface(bank, firewall_came_by(ctx, packet)))
 }
 
 #define FIREWALL_EACH(X)                                                                                               \
@@ -135,7 +155,8 @@ PCN_INLINE void firewall_look_up(const struct firewall_bank *bank, const struct 
     X(tcp_flags)                                                                                                       \
     X(icmp)                                                                                                            \
     X(dscp)                                                                                                            \
-    X(state)
+    X(state)                                                                                                           \
+    X(interface)
 
 #define FIREWALL_TAKE_VECTOR(field_)                                                                                   \
     if (firewall_settings.field_) {                                                                                    \
@@ -373,7 +394,7 @@ PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_b
 {
     __u64 rule;
 
-    firewall_look_up(bank, packet, query);
+    firewall_look_up(ctx, bank, packet, query);
     rule = firewall_find(query);
     if (firewall_settings.lead && rule < FIREWALL_LOST)
         rule += bank->lead.n;

@@ -6,6 +6,7 @@ struct firewall_plan {
     struct firewall_bank bank;
     struct firewall_plan_sizes sizes;
     uint64_t signatures[FIREWALL_FIELD_MAX]; /* of what the tables were made of; 0: there is none */
+    uint32_t interfaces[FIREWALL_CLASSES];   /* words, by class */
     uint32_t pages_anew;                     /* when all was made anew: what is more may be left over */
 };
 
@@ -25,6 +26,7 @@ static const uint32_t field_uses[FIREWALL_FIELD_MAX] = {
     [FIREWALL_TCP_FLAGS] = FIREWALL_USES_TCP_FLAGS,
     [FIREWALL_DSCP] = FIREWALL_USES_DSCP,
     [FIREWALL_STATE] = FIREWALL_USES_STATE,
+    [FIREWALL_INTERFACE] = FIREWALL_USES_INTERFACE,
 };
 
 static int plan_table(struct firewall_plan *plan, enum firewall_field_kind kind,
@@ -58,6 +60,9 @@ static int plan_table(struct firewall_plan *plan, enum firewall_field_kind kind,
         return 0;
     case FIREWALL_DSCP:
         firewall_small_fill(segments, bank->dscp, PCN_ARRAY_SIZE(bank->dscp));
+        return 0;
+    case FIREWALL_INTERFACE:
+        firewall_small_fill(segments, plan->interfaces, FIREWALL_CLASSES);
         return 0;
     default:
         firewall_small_fill(segments, bank->state, PCN_ARRAY_SIZE(bank->state));
@@ -206,6 +211,8 @@ int firewall_plan_new(const struct firewall_rule *rules, size_t n, const struct 
     r = plan_build(plan, rules, (uint32_t)n, fallback, lead);
     if (r == -EAGAIN)
         r = plan_build(plan, rules, (uint32_t)n, fallback, (struct firewall_lead){});
+    if (r >= 0)
+        r = firewall_plan_interfaces(plan, NULL, 0);
     if (r < 0)
         return r;
     plan->bank.n_rules = (uint32_t)n;
@@ -216,6 +223,11 @@ int firewall_plan_new(const struct firewall_rule *rules, size_t n, const struct 
     plan->sizes.nodes = plan->store.n_lines;
     *ret_plan = TAKE_PTR(plan);
     return 0;
+}
+
+int firewall_plan_interfaces(struct firewall_plan *plan, const uint32_t *ifindexes, uint32_t n)
+{
+    return firewall_interfaces_build(plan->interfaces, ifindexes, n, &plan->bank);
 }
 
 void firewall_plan_freep(struct firewall_plan **plan)
@@ -300,6 +312,7 @@ struct firewall_settings firewall_settings_for(uint32_t used, const struct firew
         .icmp = !!(used & FIREWALL_USES_ICMP),
         .dscp = !!(used & FIREWALL_USES_DSCP),
         .state = !!(used & FIREWALL_USES_STATE),
+        .interface = !!(used & FIREWALL_USES_INTERFACE),
         .go_on = !!(used & FIREWALL_USES_CONTINUE),
         .tracking = !!(used & FIREWALL_USES_TRACKING),
         .lead = !!(used & FIREWALL_USES_LEAD),

@@ -42,6 +42,11 @@ struct firewall_memory {
  */
 int firewall_plan_new(const struct firewall_rule *rules, size_t n, const struct firewall_rule *fallback,
                       struct firewall_plan **ret_plan);
+/*
+ * Which devices the classes 1..n of firewall_rule.interfaces are, by ifindex; 0: the device does not exist. A new plan knows
+ * none. The plan is to be written again.
+ */
+int firewall_plan_interfaces(struct firewall_plan *plan, const uint32_t *ifindexes, uint32_t n);
 void firewall_plan_freep(struct firewall_plan **plan);
 struct firewall_plan_sizes firewall_plan_sizes(const struct firewall_plan *plan);
 

@@ -116,6 +116,7 @@ enum firewall_field_kind {
     FIREWALL_TCP_FLAGS,
     FIREWALL_DSCP,
     FIREWALL_STATE,
+    FIREWALL_INTERFACE,
     FIREWALL_FIELD_MAX,
 };
 
@@ -154,6 +155,9 @@ int firewall_table_build(struct firewall_store *store, const struct firewall_seg
 int firewall_trie16_build(struct firewall_store *store, const struct firewall_segments *segments, uint32_t *ret_word);
 int firewall_trie128_build(struct firewall_store *store, const struct firewall_segments *segments, uint32_t *ret_word);
 void firewall_small_fill(const struct firewall_segments *segments, uint32_t *words, uint32_t n);
+/* words: by class; ifindexes: of classes 1..n. -ENOSPC: no multiplier was found, which does not happen. */
+int firewall_interfaces_build(const uint32_t words[FIREWALL_CLASSES], const uint32_t *ifindexes, uint32_t n,
+                              struct firewall_bank *bank);
 
 static inline uint64_t firewall_hash(const uint64_t *words, size_t n)
 {

@@ -260,6 +260,9 @@ static bool field_key(enum firewall_field_kind kind, const struct firewall_rule 
     case FIREWALL_DSCP:
         key[0] = rule->dscp;
         return rule->given & FIREWALL_GIVEN_DSCP;
+    case FIREWALL_INTERFACE:
+        memcpy(key, rule->interfaces, sizeof(rule->interfaces));
+        return rule->given & FIREWALL_GIVEN_INTERFACE;
     default:
         return key_state(key, rule);
     }
@@ -309,6 +312,8 @@ static firewall_value field_max(enum firewall_field_kind kind)
         return 63;
     case FIREWALL_STATE:
         return FIREWALL_STATES - 1;
+    case FIREWALL_INTERFACE:
+        return FIREWALL_CLASSES - 1;
     default:
         return UINT16_MAX;
     }
@@ -379,6 +384,8 @@ uint32_t firewall_rule_fields(const struct firewall_rule *rule)
         fields |= 1u << FIREWALL_DSCP;
     if (rule->given & (FIREWALL_GIVEN_STATE | FIREWALL_GIVEN_FRAGMENT))
         fields |= 1u << FIREWALL_STATE;
+    if (rule->given & FIREWALL_GIVEN_INTERFACE)
+        fields |= 1u << FIREWALL_INTERFACE;
     if (key_protocol(key, rule))
         fields |= 1u << FIREWALL_PROTOCOL;
     return fields;

@@ -197,6 +197,44 @@ int firewall_trie128_build(struct firewall_store *store, const struct firewall_s
     return build128(&builder, 0, 0, ret_word);
 }
 
+/* ---- interfaces ---- */
+
+/* Each has a slot of its own about one time in fifty, where there are 64 of them. */
+#define INTERFACE_TRIES 65536
+
+static bool interfaces_place(const uint32_t words[FIREWALL_CLASSES], const uint32_t *ifindexes, uint32_t n,
+                             struct firewall_bank *bank)
+{
+    for (uint32_t i = 0; i < FIREWALL_INTERFACE_SLOTS; i++)
+        bank->interfaces[i] = (struct firewall_interface_slot){.word = words[0]};
+    for (uint32_t i = 0; i < n; i++) {
+        struct firewall_interface_slot *slot =
+            &bank->interfaces[firewall_interface_hash(ifindexes[i], bank->interface_multiplier)];
+
+        if (!ifindexes[i] || slot->ifindex == ifindexes[i])
+            continue;
+        if (slot->ifindex)
+            return false;
+        *slot = (struct firewall_interface_slot){ifindexes[i], words[i + 1]};
+    }
+    return true;
+}
+
+int firewall_interfaces_build(const uint32_t words[FIREWALL_CLASSES], const uint32_t *ifindexes, uint32_t n,
+                              struct firewall_bank *bank)
+{
+    uint32_t multiplier = 0x9e3779b1;
+
+    bank->interface_other = words[0];
+    for (int i = 0; i < INTERFACE_TRIES; i++) {
+        bank->interface_multiplier = multiplier;
+        if (interfaces_place(words, ifindexes, n, bank))
+            return 0;
+        multiplier = (multiplier * 1664525 + 1013904222) | 1;
+    }
+    return -ENOSPC;
+}
+
 void firewall_small_fill(const struct firewall_segments *segments, uint32_t *words, uint32_t n)
 {
     uint32_t at = 0;

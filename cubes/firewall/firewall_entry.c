@@ -4,9 +4,10 @@
 #include "firewall_text.h"
 #include <stdio.h>
 
-static const char *const leaves[] = {"src",      "dst",       "l4proto",     "sport",      "dport", "dst-tuple",
-                                     "tcpflags", "icmp-type", "icmpv6-type", "conntrack",  "dscp",  "fragment",
-                                     "action",   "rate",      "burst",       "description"};
+static const char *const leaves[] = {"src",       "dst",      "l4proto",      "sport",         "dport",
+                                     "dst-tuple", "tcpflags", "icmp-type",    "icmpv6-type",   "conntrack",
+                                     "dscp",      "fragment", "in-interface", "out-interface", "action",
+                                     "rate",      "burst",    "description"};
 
 const char *const firewall_action_names[FIREWALL_ACTION_MAX] = {"ACCEPT", "DROP", "REJECT", "LOG"};
 
@@ -183,6 +184,16 @@ static const struct {
     {"dst-tuple", NULL},
 };
 
+static int entry_read_names(struct firewall_names *names, const struct pcn_node *node, const char *leaf,
+                            const char *base, struct pcn_error *error)
+{
+    const char *text = pcn_node_string(node, leaf);
+    char path[256];
+
+    (void)snprintf(path, sizeof(path), "%s%s%s", base, base[0] ? "/" : "", leaf);
+    return text ? firewall_text_interfaces(text, path, names, error) : 0;
+}
+
 static int entry_read(struct firewall_entry *entry, const struct pcn_node *node, const char *base,
                       struct pcn_error *error)
 {
@@ -205,6 +216,11 @@ static int entry_read(struct firewall_entry *entry, const struct pcn_node *node,
         if (r < 0)
             return r;
     }
+    r = entry_read_names(&entry->in, node, "in-interface", base, error);
+    if (r >= 0)
+        r = entry_read_names(&entry->out, node, "out-interface", base, error);
+    if (r < 0)
+        return r;
     if (text) {
         entry->rule.given |= FIREWALL_GIVEN_FRAGMENT;
         entry->rule.fragment = read_fragment(text);
@@ -230,6 +246,8 @@ void firewall_entry_unrefp(struct firewall_entry **ptr)
     free((void *)entry->rule.icmpv6.items);
     for (size_t i = 0; i < FIREWALL_BY_MAX; i++)
         free(entry->sets[i]);
+    free(entry->in.items);
+    free(entry->out.items);
     free(entry->fields);
     free(entry->description);
     free(entry);

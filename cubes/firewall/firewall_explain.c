@@ -20,7 +20,9 @@ struct packet {
     uint8_t state; /* once the program has said it */
     uint16_t source_port;
     uint16_t destination_port;
-    uint16_t icmp; /* type << 8 | code */
+    uint16_t icmp;      /* type << 8 | code */
+    char in[IFNAMSIZ];  /* device by which it came; "": none */
+    char out[IFNAMSIZ]; /* by which it will leave */
     union pcn_address source;
     union pcn_address destination;
 };
@@ -63,6 +65,17 @@ static int read_icmp(const char *text, struct packet *packet, struct pcn_error *
     return r;
 }
 
+static int read_interface(const char *text, struct packet *packet, struct pcn_error *error)
+{
+    if (!text)
+        return 0;
+    if (strlen(text) >= sizeof(packet->in))
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "in-interface",
+                             "in-interface: \"%s\" is not accepted: give the name of one device", text);
+    (void)snprintf(packet->in, sizeof(packet->in), "%s", text);
+    return 0;
+}
+
 static int packet_read(const struct pcn_node *input, struct packet *packet, struct pcn_error *error)
 {
     uint64_t bits[4] = {};
@@ -82,7 +95,8 @@ static int packet_read(const struct pcn_node *input, struct packet *packet, stru
     if (r < 0)
         return r;
     packet->tcp_flags = lowest_bit(bits);
-    return read_icmp(pcn_node_string(input, "icmp-type"), packet, error);
+    r = read_interface(pcn_node_string(input, "in-interface"), packet, error);
+    return r < 0 ? r : read_icmp(pcn_node_string(input, "icmp-type"), packet, error);
 }
 
 static void put16(uint8_t *at, uint16_t value)
@@ -230,6 +244,10 @@ static const char *entry_differs(struct firewall *firewall, const struct firewal
 
     if (firewall_entry_rules(firewall, entry, &rules, &n) < 0)
         return "src";
+    if (!firewall_names_match(&entry->in, packet->in))
+        return "in-interface";
+    if (!firewall_names_match(&entry->out, packet->out))
+        return "out-interface";
     for (size_t i = 0; i < n && differs; i++)
         differs = rule_differs(&rules[i], packet);
     if (differs && entry->sets[FIREWALL_BY_TUPLE] &&
@@ -296,11 +314,18 @@ int firewall_explain_action(struct pcn_cube *cube, const char *const *keys, size
     uint8_t frame[ETH_HLEN + 40 + L4_LENGTH];
     struct firewall_explained explained;
     struct packet packet = {};
+    uint32_t ifindex;
     int r;
 
     r = packet_read(input, &packet, error);
     if (r < 0)
         return r;
+    ifindex = packet.in[0] ? pcn_netdev_ifindex(cube, packet.in) : 0;
+    if (packet.in[0] && !ifindex)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "in-interface",
+                             "in-interface: there is no device %s: give one that is there", packet.in);
+    (void)pcn_cube_parent_netdev(cube, packet.out);
+    firewall->memory.data->explain_ifindex = ifindex;
     r = firewall_dry_run(firewall, chain, frame, frame_make(&packet, frame), &explained, error);
     if (r < 0)
         return r;

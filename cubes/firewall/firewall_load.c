@@ -165,6 +165,7 @@ static int slots_give(struct firewall *firewall, const struct firewall_rules *ru
 struct rule_array {
     struct firewall_rule *rules;
     size_t n, size;
+    size_t left_out; /* by out-interface */
 };
 
 static int array_add(struct rule_array *array, const struct firewall_rule *rule)
@@ -293,8 +294,41 @@ int firewall_entry_rules(struct firewall *firewall, const struct firewall_entry 
     return r;
 }
 
-static int rules_compile(struct firewall *firewall, const struct firewall_rules *rules, enum firewall_direction number,
-                         struct firewall_plan **ret_plan, struct pcn_error *error)
+/* The rules of entry `id`; none, where it names devices and not the one behind the firewall. */
+static int rules_add(struct firewall *firewall, struct firewall_rules *rules, size_t id, struct rule_array *array,
+                     struct pcn_error *error)
+{
+    const struct firewall_entry *entry = rules->entries[id];
+    uint64_t classes[2] = {};
+    size_t first = array->n;
+    int r;
+
+    r = array_add_entry(firewall, array, entry, error);
+    if (r < 0)
+        return r;
+    if (entry->in.n && firewall_interfaces_add(&rules->interfaces, &entry->in, classes) < 0)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "chain/rule/in-interface",
+                             "in-interface: the rules of a chain name at most %d devices", FIREWALL_INTERFACES_MAX);
+    rules->interfaces.uses_out |= entry->out.n > 0;
+    if (!firewall_names_match(&entry->out, rules->interfaces.out)) {
+        array->left_out += array->n - first;
+        array->n = first;
+        return 0;
+    }
+    for (size_t i = first; i < array->n; i++) {
+        struct firewall_rule *rule = &array->rules[i];
+
+        rule->id = (uint32_t)id;
+        if (!entry->in.n)
+            continue;
+        rule->given |= FIREWALL_GIVEN_INTERFACE;
+        memcpy(rule->interfaces, classes, sizeof(classes));
+    }
+    return 0;
+}
+
+static int rules_compile(struct firewall *firewall, struct firewall_rules *rules, enum firewall_direction number,
+                         struct pcn_error *error)
 {
     const struct firewall_rule fallback = {.action = (uint8_t)rules->fallback, .counter = number, .id = FIREWALL_NONE};
     _cleanup_free_ struct firewall_rule *memory = NULL;
@@ -304,16 +338,17 @@ static int rules_compile(struct firewall *firewall, const struct firewall_rules 
     array.rules = malloc(array.size * sizeof(*array.rules));
     if (!array.rules)
         return -ENOMEM;
-    for (size_t i = 0; i < rules->n && r >= 0; i++) {
-        size_t first = array.n;
-
-        r = array_add_entry(firewall, &array, rules->entries[i], error);
-        for (size_t j = first; j < array.n; j++)
-            array.rules[j].id = (uint32_t)i;
-    }
+    firewall_interfaces_init(&rules->interfaces, firewall->cube);
+    for (size_t i = 0; i < rules->n && r >= 0; i++)
+        r = rules_add(firewall, rules, i, &array, error);
     memory = array.rules;
+    /* Limits do not depend on the devices: a chain that was accepted can be compiled whatever these are. */
+    if (r >= 0 && array.n + array.left_out > FIREWALL_RULES_MAX)
+        r = -E2BIG;
     if (r >= 0)
-        r = firewall_plan_new(array.rules, array.n, &fallback, ret_plan);
+        r = firewall_plan_new(array.rules, array.n, &fallback, &rules->plan);
+    if (r >= 0 && firewall_interfaces_resolve(&rules->interfaces, firewall->cube))
+        r = firewall_plan_interfaces(rules->plan, rules->interfaces.ifindexes, rules->interfaces.n);
     if (r == -E2BIG)
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "chain/rule",
                              "chain %s has more than %d rules, those by tuples counted once a protocol and port",
@@ -390,8 +425,7 @@ int firewall_load_new(struct firewall *firewall)
     firewall->n_pages = FIREWALL_ARENA_DEFAULT;
     firewall->n_counters = COUNTERS_MIN;
     for (int i = 0; i < FIREWALL_CHAIN_MAX && r >= 0; i++)
-        r = rules_compile(firewall, &firewall->chains[i].now, (enum firewall_direction)i, &firewall->chains[i].now.plan,
-                          NULL);
+        r = rules_compile(firewall, &firewall->chains[i].now, (enum firewall_direction)i, NULL);
     if (r >= 0)
         r = memory_map(firewall, &firewall->memory, &firewall->counters);
     if (r >= 0)
@@ -434,7 +468,7 @@ int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
             r = slots_give(firewall, &chain->next);
         chain->next.plan = TAKE_PTR(chain->spare);
         if (r >= 0)
-            r = rules_compile(firewall, &chain->next, (enum firewall_direction)i, &chain->next.plan, error);
+            r = rules_compile(firewall, &chain->next, (enum firewall_direction)i, error);
     }
     if (r >= 0 && changing && !firewall_fits(firewall))
         r = firewall_reload(firewall, error);
@@ -530,6 +564,58 @@ void firewall_abandon(struct firewall *firewall)
         firewall_rules_done(&chain->next);
         chain->changing = false;
     }
+}
+
+/* ---- devices ---- */
+
+/* Compiles the chain again, as a transaction would. */
+static void chain_again(struct firewall *firewall, struct firewall_chain_state *chain)
+{
+    struct pcn_error error = {};
+    int r;
+
+    r = firewall_chain_change(chain);
+    if (r >= 0)
+        r = firewall_prepared(firewall->cube, &error);
+    if (r < 0)
+        pcn_cube_log(firewall->cube, PCN_LOG_ERR, "the rules do not follow the devices: %s",
+                     error.message[0] ? error.message : strerror(-r));
+    else
+        firewall_applied(firewall->cube);
+}
+
+static void chain_follow(struct firewall *firewall, enum firewall_direction number, const struct pcn_event *event)
+{
+    struct firewall_chain_state *chain = &firewall->chains[number];
+    struct firewall_interfaces *interfaces = &chain->now.interfaces;
+    char out[IFNAMSIZ] = "";
+    int r;
+
+    (void)pcn_cube_parent_netdev(firewall->cube, out);
+    if (interfaces->uses_out && !pcn_streq(out, interfaces->out)) {
+        chain_again(firewall, chain);
+        return;
+    }
+    if (event && !firewall_interfaces_have(interfaces, event->device, event->ifindex))
+        return;
+    if (!firewall_interfaces_resolve(interfaces, firewall->cube))
+        return;
+    r = firewall_plan_interfaces(chain->now.plan, interfaces->ifindexes, interfaces->n);
+    if (r >= 0)
+        r = firewall_plan_write(chain->now.plan, number, &firewall->memory);
+    if (r < 0)
+        pcn_cube_log(firewall->cube, PCN_LOG_ERR, "the rules do not follow the devices: %s", strerror(-r));
+}
+
+void firewall_devices_follow(struct firewall *firewall, const struct pcn_event *event)
+{
+    bool changing = firewall->options_changing || firewall->sets_changing || firewall->reloaded;
+
+    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++)
+        changing = changing || firewall->chains[i].changing;
+    /* A transaction has the next array: the tick is soon enough. */
+    for (int i = 0; i < FIREWALL_CHAIN_MAX && !changing; i++)
+        chain_follow(firewall, (enum firewall_direction)i, event);
 }
 
 int firewall_dry_run(struct firewall *firewall, enum firewall_direction chain, const uint8_t *frame, size_t size,

@@ -52,14 +52,15 @@ enum firewall_action {
 #define FIREWALL_USES_TCP_FLAGS (1u << 5)
 #define FIREWALL_USES_ICMP (1u << 6)
 #define FIREWALL_USES_DSCP (1u << 7)
-#define FIREWALL_USES_STATE (1u << 8)   /* or fragment */
-#define FIREWALL_USES_PREFIX6 (1u << 9) /* tries of IPv6 that branch */
-#define FIREWALL_USES_LEAD (1u << 10)   /* rules at the head are found by hash */
-#define FIREWALL_USES_RULES (1u << 11)  /* there are others */
-#define FIREWALL_USES_ALL ((1u << 12) - 1)
+#define FIREWALL_USES_STATE (1u << 8) /* or fragment */
+#define FIREWALL_USES_INTERFACE (1u << 9)
+#define FIREWALL_USES_PREFIX6 (1u << 10) /* tries of IPv6 that branch */
+#define FIREWALL_USES_LEAD (1u << 11)    /* rules at the head are found by hash */
+#define FIREWALL_USES_RULES (1u << 12)   /* there are others */
+#define FIREWALL_USES_ALL ((1u << 13) - 1)
 /* And what else is loaded only where it is needed. */
-#define FIREWALL_USES_CONTINUE (1u << 12) /* a rule may let the search go on: LOG, a rate */
-#define FIREWALL_USES_TRACKING (1u << 13)
+#define FIREWALL_USES_CONTINUE (1u << 13) /* a rule may let the search go on: LOG, a rate */
+#define FIREWALL_USES_TRACKING (1u << 14)
 
 /*
  * Variable of .rodata, set before load: the verifier removes what is not used.
@@ -80,7 +81,8 @@ struct firewall_settings {
     __u8 lead;
     __u8 prefix6;
     __u8 rules;
-    __u8 pad[2];
+    __u8 interface;
+    __u8 pad;
     __u32 n_pages;         /* of the arena */
     __u32 n_words;         /* the same in words */
     __u32 n_counters;      /* slots, of all CPUs */
@@ -115,6 +117,25 @@ struct firewall_counter {
 #define FIREWALL_PROTOCOLS 1024
 #define FIREWALL_STATE_SHIFT 2 /* state << 2 | fragment */
 #define FIREWALL_STATES 32
+
+/*
+ * Devices that rules name have a class each, from 1 on; 0 is any other one, and none. The table is a perfect hash: the
+ * multiplier is chosen so that each ifindex has a slot of its own. A free slot has ifindex 0 and the word of class 0.
+ */
+#define FIREWALL_INTERFACES_MAX 64
+#define FIREWALL_CLASSES (FIREWALL_INTERFACES_MAX + 1)
+#define FIREWALL_INTERFACE_BITS 9
+#define FIREWALL_INTERFACE_SLOTS (1u << FIREWALL_INTERFACE_BITS)
+
+struct firewall_interface_slot {
+    __u32 ifindex;
+    __u32 word;
+};
+
+static inline __attribute__((always_inline)) __u32 firewall_interface_hash(__u32 ifindex, __u32 multiplier)
+{
+    return (ifindex * multiplier) >> (32 - FIREWALL_INTERFACE_BITS);
+}
 
 /* Table of 65,536 words. Where no rule uses the field, mask is 0 and the word the one for all rules. */
 struct firewall_table {
@@ -192,6 +213,9 @@ struct firewall_bank {
     __u32 tcp_flags[256];
     __u32 dscp[64];
     __u32 state[FIREWALL_STATES];
+    __u32 interface_multiplier;
+    __u32 interface_other; /* word of class 0 */
+    struct firewall_interface_slot interfaces[FIREWALL_INTERFACE_SLOTS];
     __u32 pad[2];
 };
 _Static_assert(sizeof(struct firewall_bank) % 8 == 0, "the same on both sides");
@@ -209,7 +233,8 @@ struct firewall_data {
     __u32 generation[FIREWALL_CHAIN_MAX];
     __u32 accept_established; /* what is of a connection passes before the rules are looked at */
     struct firewall_explained explained;
-    __u32 pad[11];
+    __u32 explain_ifindex; /* by which a dry run's packet came; 0: none */
+    __u32 pad[10];
     struct firewall_bank banks[FIREWALL_CHAIN_MAX][2];
 };
 

@@ -14,6 +14,7 @@
  *   tcp_flags     only TCP, not later fragments.
  *   icmp, icmpv6  ICMP in IPv4, ICMPv6 in IPv6, not later fragments. One given:
  *                 only that protocol matches. Both: either.
+ *   interfaces    the device by which the packet came to the host, by its class: see firewall_plan_interfaces().
  * A rule with parts that exclude each other (ports and ICMP) matches nothing.
  */
 #pragma once
@@ -54,6 +55,7 @@ struct firewall_ranges {
 #define FIREWALL_GIVEN_DSCP (1u << 2)
 #define FIREWALL_GIVEN_STATE (1u << 3)
 #define FIREWALL_GIVEN_FRAGMENT (1u << 4)
+#define FIREWALL_GIVEN_INTERFACE (1u << 5)
 
 struct firewall_rule {
     struct firewall_prefixes source;
@@ -62,17 +64,18 @@ struct firewall_rule {
     struct firewall_ranges destination_ports;
     struct firewall_ranges icmp;
     struct firewall_ranges icmpv6;
-    uint32_t given;        /* FIREWALL_GIVEN_* */
-    uint8_t state;         /* a bit for each value of pcn_packet.ct_state, 0..7 */
-    uint8_t fragment;      /* a bit for each enum pcn_fragment */
-    uint8_t action;        /* enum firewall_action */
-    uint16_t burst;        /* handed through to struct firewall_verdict */
-    uint64_t protocol[4];  /* a bit for each protocol number */
-    uint64_t tcp_flags[4]; /* a bit for each value of byte 13 of the TCP header: mask and negation are folded in */
-    uint64_t dscp;         /* a bit for each code point */
-    uint32_t id;           /* handed through */
-    uint32_t counter;      /* slot of its counters: the control plane gives them out */
-    uint32_t rate;         /* packets a second, beyond which it does not match; 0: any. Handed through */
+    uint32_t given;         /* FIREWALL_GIVEN_* */
+    uint8_t state;          /* a bit for each value of pcn_packet.ct_state, 0..7 */
+    uint8_t fragment;       /* a bit for each enum pcn_fragment */
+    uint8_t action;         /* enum firewall_action */
+    uint16_t burst;         /* handed through to struct firewall_verdict */
+    uint64_t protocol[4];   /* a bit for each protocol number */
+    uint64_t tcp_flags[4];  /* a bit for each value of byte 13 of the TCP header: mask and negation are folded in */
+    uint64_t dscp;          /* a bit for each code point */
+    uint64_t interfaces[2]; /* a bit for each class, 0..FIREWALL_INTERFACES_MAX */
+    uint32_t id;            /* handed through */
+    uint32_t counter;       /* slot of its counters: the control plane gives them out */
+    uint32_t rate;          /* packets a second, beyond which it does not match; 0: any. Handed through */
 };
 
 static inline void firewall_bit_set(uint64_t *bitmap, unsigned int bit)

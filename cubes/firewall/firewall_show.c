@@ -51,7 +51,7 @@ int firewall_chain_plan_state(struct pcn_cube *cube, const char *const *keys, si
                               struct pcn_emitter *emitter)
 {
     static const char *const names[] = {"source",    "destination", "protocol", "source port", "destination port",
-                                        "TCP flags", "ICMP type",   "DSCP",     "state"};
+                                        "TCP flags", "ICMP type",   "DSCP",     "state",       "interface"};
     const struct firewall *firewall = pcn_cube_state(cube);
     const struct firewall_plan_sizes sizes = firewall_plan_sizes(firewall->chains[firewall_chain_of(keys[0])].now.plan);
     _cleanup_free_ char *fields = NULL;

@@ -187,6 +187,36 @@ int firewall_text_icmp(const char *text, const char *path, struct firewall_range
     return items_each(text, &items, &ret_ranges->negate, error);
 }
 
+/* As the kernel takes them, but for what would have to be quoted. */
+static int interface_take(void *target, const char *item)
+{
+    struct firewall_names *names = target;
+    char(*items)[IFNAMSIZ];
+    size_t length = strlen(item);
+
+    if (!length || length >= IFNAMSIZ || pcn_streq(item, ".") || pcn_streq(item, "..") ||
+        strcspn(item, "/:!@\"\\") != length)
+        return -EINVAL;
+    for (const unsigned char *p = (const unsigned char *)item; *p; p++)
+        if (*p <= ' ' || *p == 0x7f)
+            return -EINVAL;
+    items = realloc(names->items, (names->n + 1) * sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    memcpy(items[names->n++], item, length + 1);
+    names->items = items;
+    return 0;
+}
+
+int firewall_text_interfaces(const char *text, const char *path, struct firewall_names *ret_names,
+                             struct pcn_error *error)
+{
+    const struct items items = {path, "the name of a device, of at most 15 characters, such as eth0", interface_take,
+                                ret_names};
+
+    return items_each(text, &items, &ret_names->negate, error);
+}
+
 /* ---- bitmaps ---- */
 
 static void bitmap_invert(uint64_t *bitmap, size_t words)

@@ -5,7 +5,7 @@
  * the field, path, and the accepted form.
  */
 #pragma once
-#include "firewall_rule.h"
+#include "firewall_interface.h"
 #include <pcn/error.h>
 
 #define FIREWALL_ITEMS_MAX 1024 /* of one list */
@@ -24,4 +24,7 @@ int firewall_text_protocols(const char *text, const char *path, uint64_t ret_bit
 int firewall_text_tcp_flags(const char *text, const char *path, uint64_t ret_bitmap[4], struct pcn_error *error);
 /* "NEW,RELATED": by enum pcn_ct_state. */
 int firewall_text_states(const char *text, const char *path, uint8_t *ret_bitmap, struct pcn_error *error);
+/* "eth0,br0": names of devices. The items are the caller's to free. */
+int firewall_text_interfaces(const char *text, const char *path, struct firewall_names *ret_names,
+                             struct pcn_error *error);
 int firewall_text_dscp(const char *text, const char *path, uint64_t *ret_bitmap, struct pcn_error *error);

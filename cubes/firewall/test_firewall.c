@@ -133,6 +133,20 @@ static void rules_set(struct wall *wall, const struct firewall_rule *rules, size
     }
 }
 
+/* Of class 1 is the device with this number; that of class 2 does not exist. */
+static void interfaces_set(struct wall *wall, const struct firewall_rule *rules, size_t n, uint32_t ifindex)
+{
+    const uint32_t ifindexes[] = {ifindex, 0};
+
+    for (int chain = 0; chain < FIREWALL_CHAIN_MAX; chain++) {
+        _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+
+        PCN_REQUIRE_OK(firewall_plan_new(rules, n, &fallback_accept, &plan));
+        PCN_REQUIRE_OK(firewall_plan_interfaces(plan, ifindexes, PCN_ARRAY_SIZE(ifindexes)));
+        PCN_REQUIRE_OK(firewall_plan_write(plan, (enum firewall_direction)chain, &wall->memory));
+    }
+}
+
 static uint64_t counted(const struct wall *wall, uint32_t counter, uint64_t *ret_bytes)
 {
     uint64_t packets = 0;
@@ -451,6 +465,52 @@ static void test_dry_run(void)
             PCN_CHECK_EQ(wall->counters[counter].due, 0);
         }
         PCN_CHECK_EQ(pcn_fast_counters(&wall->fast, PCN_INGRESS).packets, 0);
+        /* It comes by the device that it is said to come by. */
+        rules[1].given = FIREWALL_GIVEN_INTERFACE;
+        rules[1].interfaces[0] = 1 << 1;
+        interfaces_set(wall, rules, 2, 4711);
+        for (uint32_t ifindex = 4710; ifindex <= 4711; ifindex++) {
+            wall->memory.data->explain_ifindex = ifindex;
+            PCN_REQUIRE_OK(pcn_fast_run(&wall->fast, PCN_INGRESS, 0, &web, &wall->run));
+            PCN_CHECK_EQ(wall->memory.data->explained.rule, ifindex == 4711 ? 1 : FIREWALL_NONE);
+        }
+        rules[1].given = 0;
+    }
+}
+
+/* By the device that a packet came by, where it came by one; a packet that the daemon gave back did not. Others go on to the next rule. */
+static void test_interfaces(void)
+{
+    struct firewall_rule rules[] = {to_80(FIREWALL_DROP, 1), to_80(FIREWALL_REJECT, 2)};
+    const uint32_t loopback = 1;
+
+    rules[0].given = rules[1].given = FIREWALL_GIVEN_INTERFACE;
+    rules[0].interfaces[0] = 1 << 1;
+    rules[1].interfaces[0] = ~(1ull << 1 | 1ull << 2);
+    FOR_BOTH(FIREWALL_USES_CONTINUE | FIREWALL_USES_TRACKING)
+    {
+        const struct pcn_frame web = pcn_frame_tcp(A, B, 1000, 80, SYN), other = pcn_frame_tcp(A, B, 1000, 81, SYN);
+        const struct __sk_buff skb = {.ingress_ifindex = loopback};
+        const struct pcn_packet reinjected = {.flags = PCN_PACKET_REINJECTED};
+        uint64_t bytes;
+
+        for (int direction = PCN_INGRESS; direction <= PCN_EGRESS; direction++) {
+            interfaces_set(wall, rules, 2, loopback);
+            PCN_CHECK_OK(pcn_fast_run_with(&wall->fast, (enum pcn_direction)direction, NULL, &skb, &web, &wall->run));
+            PCN_CHECK_EQ(wall->run.verdict, pcn_fast_dropped(&wall->fast));
+            PCN_CHECK_EQ(pcn_fast_records(&wall->fast), 0);
+            PCN_CHECK_OK(pcn_fast_run_with(&wall->fast, (enum pcn_direction)direction, NULL, &skb, &other, &wall->run));
+            PCN_CHECK_EQ(wall->run.verdict, PCN_SINK);
+            PCN_CHECK_OK(
+                pcn_fast_run_with(&wall->fast, (enum pcn_direction)direction, &reinjected, &skb, &web, &wall->run));
+            PCN_CHECK_EQ(pcn_fast_records(&wall->fast), 1);
+            /* The device has another number: this one is any other. */
+            interfaces_set(wall, rules, 2, 77);
+            PCN_CHECK_OK(pcn_fast_run_with(&wall->fast, (enum pcn_direction)direction, NULL, &skb, &web, &wall->run));
+            PCN_CHECK_EQ(pcn_fast_records(&wall->fast), 1);
+        }
+        PCN_CHECK_EQ(counted(wall, 1, &bytes), 2);
+        PCN_CHECK_EQ(counted(wall, 2, &bytes), 4);
     }
 }
 
@@ -465,6 +525,7 @@ static const struct pcn_test tests[] = {
     {"to the default behind the last rule", test_goes_on_to_default},
     {"32 times, but not for ever", test_too_many},
     {"what is let through opens a flow, what is dropped does not", test_tracking},
+    {"rules match the device by which a packet came", test_interfaces},
     {"a dry run says the rule and leaves nothing", test_dry_run},
 };
 

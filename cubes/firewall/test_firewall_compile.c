@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <harness/suite.h>
 #include <harness/testrun.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -101,12 +102,24 @@ static void probe_close(struct probe *probe)
     pcn_fast_close(&probe->fast);
 }
 
+/* Tells the plan the numbers of all classes. */
+static int plan_interfaces(struct firewall_plan *plan)
+{
+    uint32_t ifindexes[FIREWALL_INTERFACES_MAX];
+
+    for (uint32_t i = 0; i < FIREWALL_INTERFACES_MAX; i++)
+        ifindexes[i] = oracle_ifindex(i);
+    return firewall_plan_interfaces(plan, ifindexes, FIREWALL_INTERFACES_MAX);
+}
+
 static int probe_write(struct probe *probe, enum firewall_direction chain, const struct firewall_rule *rules, size_t n)
 {
     _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
     int r;
 
     r = firewall_plan_new(rules, n, &accept_all, &plan);
+    if (r >= 0)
+        r = plan_interfaces(plan);
     return r < 0 ? r : firewall_plan_write(plan, chain, &probe->memory);
 }
 
@@ -115,12 +128,13 @@ static uint32_t probe_find(struct probe *probe, enum firewall_direction chain, u
                            const struct oracle_packet *packet, uint32_t *ret_id)
 {
     const struct pcn_packet context = {.ct_state = packet->state, .words = {12345}};
+    const struct __sk_buff skb = {.ingress_ifindex = packet->ifindex};
     static struct pcn_frame frame;
     static struct pcn_fast_run run;
 
     oracle_frame(packet, &frame);
     probe->data->from = from;
-    if (pcn_fast_run_with(&probe->fast, chain == FIREWALL_INGRESS ? PCN_INGRESS : PCN_EGRESS, &context, NULL, &frame,
+    if (pcn_fast_run_with(&probe->fast, chain == FIREWALL_INGRESS ? PCN_INGRESS : PCN_EGRESS, &context, &skb, &frame,
                           &run) < 0)
         return 12345;
     if (ret_id)
@@ -200,6 +214,12 @@ static void test_differential_tc(void)
     differential(false, FIREWALL_USES_ALL, number_from("PCN_RULESETS", 20), number_from("PCN_SEED", 5000));
 }
 
+static void rule_take_interfaces(struct firewall_rule *rule, const struct firewall_rule *other)
+{
+    rule->given = (rule->given & ~FIREWALL_GIVEN_INTERFACE) | (other->given & FIREWALL_GIVEN_INTERFACE);
+    memcpy(rule->interfaces, other->interfaces, sizeof(rule->interfaces));
+}
+
 /* One field of a rule, or all of it but its number, as another one has it. */
 static void rule_mutate(struct firewall_rule *rule, const struct firewall_rule *other, uint32_t what)
 {
@@ -213,6 +233,8 @@ static void rule_mutate(struct firewall_rule *rule, const struct firewall_rule *
         rule->destination = other->destination;
     else if (what == 3)
         rule->action = other->action;
+    else if (what == 4)
+        rule_take_interfaces(rule, other);
     else
         *rule = *other;
     rule->id = id;
@@ -239,8 +261,9 @@ static void test_made_of_another(void)
         if (i % 16 == 15)
             n = MUTATED - oracle_random(&random, 3);
         rules.n = n;
-        rule_mutate(&rules.rules[at], &others.rules[oracle_random(&random, MUTATED)], oracle_random(&random, 5));
+        rule_mutate(&rules.rules[at], &others.rules[oracle_random(&random, MUTATED)], oracle_random(&random, 6));
         PCN_REQUIRE_OK(firewall_plan_new(rules.rules, n, &accept_all, plan));
+        PCN_REQUIRE_OK(plan_interfaces(*plan));
         PCN_REQUIRE_OK(firewall_plan_write(*plan, FIREWALL_INGRESS, &probe.memory));
         differences += compare(&probe, FIREWALL_INGRESS, &rules, N_PACKETS / 2, i);
     }
@@ -338,6 +361,8 @@ static void test_room(void)
     PCN_REQUIRE_OK(oracle_rules_random(2, 3, FIREWALL_USES_ALL, &little));
     PCN_REQUIRE_OK(firewall_plan_new(large.rules, large.n, &accept_all, &big));
     PCN_REQUIRE_OK(firewall_plan_new(little.rules, little.n, &accept_all, &small));
+    PCN_REQUIRE_OK(plan_interfaces(big));
+    PCN_REQUIRE_OK(plan_interfaces(small));
     probe.memory.n_pages = firewall_plan_room(firewall_plan_sizes(big).pages, firewall_plan_sizes(big).pages);
     for (int i = 0; i < 200; i++) {
         bool is_big = oracle_random(&random, 2);
@@ -519,6 +544,7 @@ static void lead_compare(bool xdp, uint8_t version)
         rules[i].id = i;
     PCN_REQUIRE_OK(firewall_plan_new(rules, LEAD + BEHIND, &accept_all, &plan));
     PCN_CHECK_EQ(firewall_plan_sizes(plan).lead, LEAD);
+    PCN_REQUIRE_OK(plan_interfaces(plan));
     PCN_REQUIRE_OK(probe_open(xdp, FIREWALL_USES_ALL, &probe));
     PCN_REQUIRE_OK(firewall_plan_write(plan, FIREWALL_EGRESS, &probe.memory));
     for (uint32_t i = 0; i < 4 * LEAD; i++) {
@@ -549,6 +575,81 @@ static void test_lead(void)
             lead_compare(xdp, version);
 }
 
+/* ---- interfaces ---- */
+
+/* Each of as many devices as can be named, whatever their numbers: there is a table for them. */
+static void test_interface_table(void)
+{
+    const struct firewall_rule rule = {
+        .given = FIREWALL_GIVEN_INTERFACE, .interfaces = {1ull << 1 | 1ull << 7}, .id = 1, .counter = 1};
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    uint32_t ifindexes[FIREWALL_INTERFACES_MAX];
+    uint64_t random = 3;
+
+    PCN_REQUIRE_OK(firewall_plan_new(&rule, 1, &accept_all, &plan));
+    PCN_CHECK_EQ(firewall_plan_sizes(plan).used, FIREWALL_USES_INTERFACE | FIREWALL_USES_RULES);
+    for (uint32_t step = 1; step != 0; step <<= 1) {
+        for (uint32_t i = 0; i < FIREWALL_INTERFACES_MAX; i++)
+            ifindexes[i] = 1 + i * step;
+        PCN_CHECK_OK(firewall_plan_interfaces(plan, ifindexes, FIREWALL_INTERFACES_MAX));
+    }
+    for (int round = 0; round < 1000; round++) {
+        for (uint32_t i = 0; i < FIREWALL_INTERFACES_MAX; i++)
+            ifindexes[i] = 1 + oracle_random(&random, INT32_MAX);
+        PCN_CHECK_OK(firewall_plan_interfaces(plan, ifindexes, FIREWALL_INTERFACES_MAX));
+    }
+}
+
+/* Another number for a class changes what matches, and no rule. */
+static void test_interface_moves(void)
+{
+    const struct firewall_rule rules[] = {
+        {.given = FIREWALL_GIVEN_INTERFACE, .interfaces = {1ull << 2}, .id = 1, .counter = 1},
+        {.given = FIREWALL_GIVEN_INTERFACE, .interfaces = {~(1ull << 1), ~0ull}, .id = 2, .counter = 2},
+    };
+    for (int xdp = 0; xdp < 2; xdp++) {
+        _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+        _cleanup_(probe_close) struct probe probe = {};
+        struct oracle_packet packet = udp_packet;
+        uint32_t ifindexes[2] = {oracle_ifindex(0), oracle_ifindex(1)};
+
+        PCN_REQUIRE_OK(probe_open(xdp, FIREWALL_USES_ALL, &probe));
+        PCN_REQUIRE_OK(firewall_plan_new(rules, 2, &accept_all, &plan));
+        /* No device exists: the first matches nothing, the second everything. */
+        PCN_REQUIRE_OK(firewall_plan_write(plan, FIREWALL_INGRESS, &probe.memory));
+        packet.ifindex = ifindexes[1];
+        PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 0, &packet, NULL), 1);
+        PCN_REQUIRE_OK(firewall_plan_interfaces(plan, ifindexes, 2));
+        PCN_REQUIRE_OK(firewall_plan_write(plan, FIREWALL_INGRESS, &probe.memory));
+        PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 0, &packet, NULL), 0);
+        packet.ifindex = ifindexes[0];
+        PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 0, &packet, NULL), FIREWALL_NONE);
+        packet.ifindex = 0;
+        PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 0, &packet, NULL), 1);
+        packet.ifindex = ifindexes[0];
+        ifindexes[0] = oracle_ifindex(5);
+        PCN_REQUIRE_OK(firewall_plan_interfaces(plan, ifindexes, 2));
+        PCN_REQUIRE_OK(firewall_plan_write(plan, FIREWALL_INGRESS, &probe.memory));
+        PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 0, &packet, NULL), 1);
+    }
+}
+
+/* At XDP a test run takes numbers of devices that there are: made in a namespace that ends with the test. */
+static int devices_make(void)
+{
+    FILE *batch;
+
+    if (unshare(CLONE_NEWNET) < 0)
+        return -errno;
+    batch = popen("ip -batch -", "w");
+    if (!batch)
+        return -errno;
+    for (uint32_t i = 0; i < ORACLE_DEVICES; i += 2)
+        (void)fprintf(batch, "link add fw%u index %u type veth peer name fw%u index %u\n", i, oracle_ifindex(i), i + 1,
+                      oracle_ifindex(i + 1));
+    return pclose(batch) == 0 ? 0 : -EIO;
+}
+
 static const struct pcn_test tests[] = {
     {"random rulesets, 100 packets each, both chains: as a plain scan says (XDP)", test_differential_xdp},
     {"random rulesets: so it is at TC", test_differential_tc},
@@ -558,6 +659,8 @@ static const struct pcn_test tests[] = {
     {"with the room asked for, plans replace each other without end", test_room},
     {"a plan made of another one is as if it was made anew", test_made_of_another},
     {"packets and bytes are counted in the rule's slot", test_counters},
+    {"there is a table for any 64 devices", test_interface_table},
+    {"rules match what has a device's number now, or by negation what has not", test_interface_moves},
     {"rules at the head that name one value each are found by hash", test_lead},
     {"a search through all groups of 16,384 rules ends, and can begin anywhere", test_long_search},
     {"10,000 rules compile within 150 ms", test_time},
@@ -565,5 +668,5 @@ static const struct pcn_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return PCN_SUITE("firewall_compile", tests, .skip = pcn_skip_unless_root);
+    return PCN_SUITE("firewall_compile", tests, .setup = devices_make, .skip = pcn_skip_unless_root);
 }

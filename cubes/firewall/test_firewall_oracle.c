@@ -59,6 +59,22 @@ static bool icmp_matches(const struct firewall_rule *rule, const struct oracle_p
     return rule->icmpv6.given && packet->protocol == IPPROTO_ICMPV6 && ranges_match(&rule->icmpv6, type);
 }
 
+/* Some one after the other, as they are made; some far apart, as they are after a while. */
+uint32_t oracle_ifindex(uint32_t number)
+{
+    return number % 2 ? 100 + number : 1000000 + 7919 * number;
+}
+
+static bool interface_matches(const struct firewall_rule *rule, uint32_t ifindex)
+{
+    unsigned int class = 0;
+
+    for (uint32_t i = 0; i < FIREWALL_INTERFACES_MAX; i++)
+        if (oracle_ifindex(i) == ifindex)
+            class = i + 1;
+    return !(rule->given & FIREWALL_GIVEN_INTERFACE) || firewall_bit(rule->interfaces, class);
+}
+
 bool oracle_matches(const struct firewall_rule *rule, const struct oracle_packet *packet)
 {
     if (!prefixes_match(&rule->source, packet->version, &packet->source) ||
@@ -76,6 +92,8 @@ bool oracle_matches(const struct firewall_rule *rule, const struct oracle_packet
     if (rule->given & FIREWALL_GIVEN_DSCP && !(rule->dscp >> packet->dscp & 1))
         return false;
     if (rule->given & FIREWALL_GIVEN_STATE && !(rule->state >> packet->state & 1))
+        return false;
+    if (!interface_matches(rule, packet->ifindex))
         return false;
     return !(rule->given & FIREWALL_GIVEN_FRAGMENT) || rule->fragment >> packet->fragment & 1;
 }
@@ -194,9 +212,9 @@ void oracle_print(const struct oracle_packet *packet)
 
     inet_ntop(family, &packet->source, source, sizeof(source));
     inet_ntop(family, &packet->destination, destination, sizeof(destination));
-    printf("    %s:%u > %s:%u protocol %u fragment %u flags %#x dscp %u state %u icmp %u/%u\n", source,
-           packet->source_port, destination, packet->destination_port, packet->protocol, packet->fragment,
-           packet->tcp_flags, packet->dscp, packet->state, packet->icmp_type, packet->icmp_code);
+    printf("    %s:%u > %s:%u interface %u protocol %u fragment %u flags %#x dscp %u state %u icmp %u/%u\n", source,
+           packet->source_port, destination, packet->destination_port, packet->ifindex, packet->protocol,
+           packet->fragment, packet->tcp_flags, packet->dscp, packet->state, packet->icmp_type, packet->icmp_code);
 }
 
 /* ---- random ones: from few values, so that they meet ---- */
@@ -303,6 +321,24 @@ static void random_bitmap(uint64_t *random, uint64_t *bitmap, size_t n)
         bitmap[i] = (uint64_t)oracle_random(random, UINT32_MAX) << 32 | oracle_random(random, UINT32_MAX);
 }
 
+/* Mostly of the first few. */
+static void random_interfaces(uint64_t *random, struct firewall_rule *rule)
+{
+    uint32_t n = 1 + oracle_random(random, 3);
+    bool negate = one_in(random, 3);
+
+    rule->given |= FIREWALL_GIVEN_INTERFACE;
+    for (uint32_t i = 0; i < n; i++)
+        firewall_bit_set(rule->interfaces, 1 + oracle_random(random, one_in(random, 3) ? FIREWALL_INTERFACES_MAX : 4));
+    for (int i = 0; i < 2 && negate; i++)
+        rule->interfaces[i] = ~rule->interfaces[i];
+}
+
+static uint32_t random_ifindex(uint64_t *random)
+{
+    return one_in(random, 8) ? 0 : oracle_ifindex(oracle_random(random, one_in(random, 2) ? ORACLE_DEVICES : 4));
+}
+
 static void random_bits(struct oracle_rules *rules, uint32_t used, struct firewall_rule *rule)
 {
     uint64_t *random = &rules->random;
@@ -329,6 +365,8 @@ static void random_bits(struct oracle_rules *rules, uint32_t used, struct firewa
         rule->given |= FIREWALL_GIVEN_FRAGMENT;
         rule->fragment = (uint8_t)oracle_random(random, 8);
     }
+    if (used & FIREWALL_USES_INTERFACE && one_in(random, 5))
+        random_interfaces(random, rule);
 }
 
 static int rules_alloc(uint64_t seed, size_t n, struct oracle_rules *ret_rules)
@@ -384,6 +422,7 @@ struct oracle_packet oracle_packet_random(uint64_t *random)
         .fragment = one_in(random, 6) ? (uint8_t)oracle_random(random, 3) : PCN_FRAGMENT_NONE,
     };
 
+    packet.ifindex = random_ifindex(random);
     packet.source = random_address(random, packet.version);
     packet.destination = random_address(random, packet.version);
     if (packet.protocol == IPPROTO_ICMP || packet.protocol == IPPROTO_ICMPV6) {

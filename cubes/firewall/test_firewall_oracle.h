@@ -14,12 +14,16 @@ struct oracle_packet {
     uint8_t state;
     uint8_t icmp_type;
     uint8_t icmp_code;
+    uint32_t ifindex;     /* of the device that it came by; 0: none */
     uint16_t source_port; /* host order */
     uint16_t destination_port;
     union pcn_address source;
     union pcn_address destination;
 };
 
+/* Devices that packets come by; those of classes 1.. first, then some that no rule names. */
+#define ORACLE_DEVICES (FIREWALL_INTERFACES_MAX + 6)
+uint32_t oracle_ifindex(uint32_t number);
 bool oracle_matches(const struct firewall_rule *rule, const struct oracle_packet *packet);
 /* First rule from number `from` on, or FIREWALL_NONE. */
 uint32_t oracle_find(const struct firewall_rule *rules, size_t n, uint32_t from, const struct oracle_packet *packet);

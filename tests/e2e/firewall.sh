@@ -125,6 +125,101 @@ expect_output "not another port" 'ACCEPT' fw explain src=10.0.0.1 dst=10.0.0.2 l
 expect_output "as explain says" '1 +dst-tuple +@services' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=55
 refused "two destinations" 'instead of dst' fw chain INGRESS append dst-tuple=@services dport=80
 
+# ---- devices ----
+fwi() { pctl fwi "$@"; }
+rename() { in_host daemon ip link set "$1" name "$2"; }
+from_c() { in_host c ping -q -c 1 -W 1 10.0.0.2; }
+in_rules() { fwi chain EGRESS rule show -json | jq -c 'map([.["in-interface"], .["out-interface"]])'; }
+asks() { fwi explain src=10.0.0.1 dst=10.0.0.2 l4proto=ICMP "$@"; }
+expect_output "no rule" "^20[014]$" rest PUT firewall/fw/chain/INGRESS/rule/ -d '[]'
+lab_host c 10.0.0.3/24
+expect "a third host" pctl br1 ports add c peer=to.c
+expect "another firewall" pctl firewall add fwi type="$type"
+expect "on the port of b" pctl attach fwi br1:b
+expect "a reaches b" from_a
+expect "so does c" eventually from_c
+expect "a rule by the device of a" fwi chain EGRESS append in-interface=to.a l4proto=ICMP action=DROP
+expect "a is dropped" blocked from_a
+expect "c is not" from_c
+expect_output "and counted" '^1$' sh -c "'$build/bin/polycubectl' --url unix://$lab_dir/run/default/api.sock fwi chain EGRESS stats show -json | jq '.[0].pkts'"
+expect_output "stats have the device" '"in-interface":"to.a"' rest GET firewall/fwi/chain/EGRESS/stats/0/
+expect_output "so has the plan" 'interface' fwi chain EGRESS plan show
+expect "its negation" fwi chain EGRESS rule 0 set in-interface=!to.a
+expect "drops c" blocked from_c
+expect "and not a" from_a
+expect "a list" fwi chain EGRESS rule 0 set in-interface=to.c,to.a
+expect "drops both" blocked from_c
+expect "drops both" blocked from_a
+expect "what comes in by b's device" fwi chain INGRESS append in-interface=to.b l4proto=ICMP action=DROP
+fwi chain EGRESS delete id=0
+expect "is dropped, too" blocked in_host b ping -q -c 1 -W 1 10.0.0.1
+fwi chain INGRESS delete id=0
+expect "all goes through" from_a
+
+expect "a rule in front" fwi chain EGRESS insert id=0 in-interface=dev.a l4proto=ICMP action=DROP
+expect "by a device that is not there matches nothing" from_a
+rename to.a dev.a
+expect "once it is, a is dropped" eventually blocked from_a
+expect "c is not" from_c
+rename dev.a to.a
+expect "and when it is not any more, nothing is" eventually from_a
+expect "the negation of none" fwi chain EGRESS rule 0 set in-interface=!dev.a
+expect "is all" blocked from_a
+expect "rules by their batch" sh -c "printf '%s' '{\"rules\": [{\"operation\": \"DELETE\", \"id\": 0},
+    {\"operation\": \"APPEND\", \"in-interface\": \"new\", \"action\": \"REJECT\"},
+    {\"operation\": \"APPEND\", \"out-interface\": \"to.b\", \"action\": \"DROP\"}]}' |
+    '$build/bin/polycubectl' --url unix://$lab_dir/run/default/api.sock fwi chain EGRESS batch"
+expect_output "are as given" '^\[\["new",null\],\[null,"to.b"\]\]$' in_rules
+
+expect "what leaves by b's device is dropped" blocked from_a
+expect "its negation" fwi chain EGRESS rule 1 set out-interface=!to.b
+expect "drops nothing" from_a
+expect "another device" fwi chain EGRESS rule 1 set out-interface=to.a,dev.b
+expect "neither" from_a
+rename to.b dev.b
+expect "until b's has this name" eventually blocked from_a
+rename dev.b to.b
+expect "and when it has not" eventually from_a
+expect "detached" pctl detach fwi br1:b
+expect "attached to the device of a" pctl attach fwi to.a
+expect "b reaches no a by it" eventually blocked in_host b ping -q -c 1 -W 1 10.0.0.1
+expect "detached" pctl detach fwi to.a
+expect "on the port of b again" pctl attach fwi br1:b
+expect "nothing is dropped" eventually from_a
+
+expect_output "explain knows the devices" 'ACCEPT' asks chain=EGRESS in-interface=to.a
+expect_output "tells where a rule differs" '0 +in-interface +new' asks chain=EGRESS in-interface=to.a
+expect_output "by where it leaves, too" '1 +out-interface +to.a,dev.b' asks chain=EGRESS
+refused "a device that is not there" 'in-interface: there is no device new' asks chain=EGRESS in-interface=new
+in_host daemon ip link add new type veth peer name new2
+expect "once it is, the rule decides" eventually prints 'REJECT' asks chain=EGRESS in-interface=new
+expect_output "and not by another" 'ACCEPT' asks chain=EGRESS in-interface=new2
+in_host daemon ip link del new
+
+expect "a bridge behind a port" pctl simplebridge add br2 type="$type"
+expect "a port to it" pctl br1 ports add x
+expect "its own" pctl br2 ports add y peer=br1:x
+expect "they are peers" pctl br1 ports x set peer=br2:y
+expect "a firewall there" pctl detach fwi br1:b
+expect "leaves by no device" pctl attach fwi br1:x
+expect "a rule by one" fwi chain EGRESS rule 1 set out-interface=to.b
+expect_output "does not match" '1 +out-interface +to.b' asks chain=EGRESS
+expect "its negation" fwi chain EGRESS rule 1 set out-interface=!to.b
+expect_output "does" 'DROP' asks chain=EGRESS
+pctl br1 ports del x
+expect "back on the port of b" pctl attach fwi br1:b
+
+refused "where it leaves is not known on its way in" 'out-interface: chain INGRESS cannot know' fwi chain INGRESS append out-interface=to.b
+refused "a name that is too long" 'in-interface: "abcdefghijklmnop" is not accepted: give the name of a device' fwi chain EGRESS append in-interface=abcdefghijklmnop
+refused "one that is none" 'in-interface: "a/b" is not accepted' fwi chain EGRESS append in-interface=a/b
+refused "none" 'in-interface: "" is not accepted' fwi chain EGRESS append in-interface=to.a,
+refused "a set" 'out-interface: "@bad" is not accepted' fwi chain EGRESS append out-interface=@bad
+refused "the 65th name" 'in-interface: the rules of a chain name at most 64 devices' fwi chain EGRESS append in-interface="$(seq -s, -f 'd%g' 64)"
+refused "whether the rule is in force or not" 'at most 64 devices' fwi chain EGRESS append out-interface=none in-interface="$(seq -s, -f 'd%g' 64)"
+expect_output "nothing has changed" '^\[\["new",null\],\[null,"!to.b"\]\]$' in_rules
+expect "64" fwi chain EGRESS append in-interface="$(seq -s, -f 'd%g' 63)"
+pctl firewall del fwi
+
 # ---- many rules, and changes of one ----
 python3 -c "
 import json
