@@ -158,7 +158,7 @@ static int object_adopt(struct pcn_instance *instance, const struct pcn_object *
         if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
             return -errno;
         if (fd >= 0 && !pcn_object_renews(object, map) && info.max_entries == bpf_map__max_entries(map) &&
-            info.value_size == pcn_object_value_size(object, map)) {
+            info.value_size == bpf_map__value_size(map)) {
             r = bpf_map__reuse_fd(map, fd);
             if (r < 0)
                 return r;
@@ -227,7 +227,7 @@ int instance_load_flavour(struct pcn_bpf *bpf, struct pcn_instance *instance, co
  * The verifier takes most of the time: programs of some size have it look at them side by side. The maps are made
  * first; then each program is loaded from an object of its own.
  */
-#define SPLIT_INSNS 1500u
+#define SPLIT_INSNS 4000u
 #define LOADS_MAX (PCN_FLAVOUR_MAX * PCN_DIRECTION_MAX)
 
 struct load {

@@ -124,24 +124,8 @@ int pcn_object_open(struct pcn_object *object, const char *name, const void *elf
     return 0;
 }
 
-/* libbpf frees what it reserved for a section by the size of the map that it was given. */
-static void object_free_trimmings(const struct pcn_object *object)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), kept, reserved;
-
-    for (size_t i = 0; i < object->n_trimmed; i++) {
-        const struct pcn_trimmed *trimmed = &object->trimmed[i];
-
-        kept = (bpf_map__value_size(trimmed->map) + page - 1) / page * page;
-        reserved = (trimmed->declared + page - 1) / page * page;
-        if (kept < reserved)
-            (void)munmap(trimmed->memory + kept, reserved - kept);
-    }
-}
-
 void pcn_object_done(struct pcn_object *object)
 {
-    object_free_trimmings(object);
     bpf_object__close(object->bpf);
     free(object->elf);
     *object = (struct pcn_object){};
@@ -172,48 +156,51 @@ int pcn_object_share(struct pcn_object *object, const char *name, int fd)
     return map ? bpf_map__reuse_fd(map, fd) : 0;
 }
 
+/* Before 1.3 libbpf keeps what it reserved, and frees as much as the map then has. */
+static int section_shrink(struct bpf_map *map, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), declared, kept = (size + page - 1) / page * page;
+    char *memory = (char *)bpf_map__initial_value(map, &declared);
+    int r;
+
+    if (!memory || size > declared)
+        return -EINVAL;
+    declared = (declared + page - 1) / page * page;
+    r = bpf_map__set_value_size(map, (uint32_t)size);
+    if (r == 0 && libbpf_major_version() == 1 && libbpf_minor_version() < 3 && kept < declared)
+        (void)munmap(memory + kept, declared - kept);
+    return r;
+}
+
 int pcn_object_trim(struct pcn_object *object, const char *section, size_t size)
 {
     struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, section);
-    struct pcn_trimmed trimmed = {.map = map, .size = (uint32_t)(size + PCN_LINE_SLACK)};
 
     if (!map)
         return -ENOENT;
-    trimmed.memory = (char *)bpf_map__initial_value(map, &trimmed.declared);
-    if (!trimmed.memory || size + PCN_LINE_SLACK > trimmed.declared)
-        return -EINVAL;
     if (object->n_trimmed == PCN_ARRAY_SIZE(object->trimmed))
         return -E2BIG;
-    object->trimmed[object->n_trimmed++] = trimmed;
-    return 0;
+    object->trimmed[object->n_trimmed++] = map;
+    return section_shrink(map, size + PCN_LINE_SLACK);
 }
 
-uint32_t pcn_object_value_size(const struct pcn_object *object, const struct bpf_map *map)
-{
-    for (size_t i = 0; i < object->n_trimmed; i++) {
-        if (object->trimmed[i].map == map)
-            return object->trimmed[i].size;
-    }
-    return bpf_map__value_size(map);
-}
-
-/* libbpf would make them as large as the source says; they take over the name that the kernel has. */
+/* libbpf would copy zeros into them; they take over the name that the kernel has. */
 static int object_make_trimmed(struct pcn_object *object)
 {
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
 
     for (size_t i = 0; i < object->n_trimmed; i++) {
-        const struct pcn_trimmed *trimmed = &object->trimmed[i];
+        struct bpf_map *map = object->trimmed[i];
         _cleanup_close_ int fd = -1;
         int r;
 
-        if (bpf_map__fd(trimmed->map) >= 0)
+        if (bpf_map__fd(map) >= 0)
             continue;
-        fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, bpf_map__name(trimmed->map), sizeof(uint32_t), trimmed->size, 1,
+        fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, bpf_map__name(map), sizeof(uint32_t), bpf_map__value_size(map), 1,
                             &options);
         if (fd < 0)
             return -errno;
-        r = bpf_map__reuse_fd(trimmed->map, fd);
+        r = bpf_map__reuse_fd(map, fd);
         if (r < 0)
             return r;
     }

@@ -13,12 +13,7 @@ struct pcn_object {
     bool twin;                        /* it is to have no map of its own */
     const struct bpf_map *renewed[8]; /* see pcn_object_renew() */
     size_t n_renewed;
-    struct pcn_trimmed {
-        struct bpf_map *map;
-        uint32_t size;
-        char *memory; /* what libbpf reserved for it */
-        size_t declared;
-    } trimmed[8]; /* see pcn_object_trim() */
+    struct bpf_map *trimmed[8]; /* see pcn_object_trim() */
     size_t n_trimmed;
 };
 
@@ -26,8 +21,6 @@ struct pcn_object {
 int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size, uint32_t colour);
 /* Before load: a map that is there already takes the place of that of the name, if the object has one. */
 int pcn_object_share(struct pcn_object *object, const char *name, int fd);
-/* Of a map as it is to be. */
-uint32_t pcn_object_value_size(const struct pcn_object *object, const struct bpf_map *map);
 /* See PCN_LINE_DATA. */
 bool pcn_object_is_line_data(const char *section);
 /* Loads it; on failure the lines of the verifier's log that matter are in error. */
