@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control path of lbdsr. lbdsr_config.c takes services from the model, lbdsr_maglev.c spreads places over backends,
+ * lbdsr_table.c writes what the fast path looks up, lbdsr_slow.c answers packets.
+ */
+#pragma once
+#include "lbdsr_maps.h"
+#include <pcn/cube.h>
+
+/* A backend of one service. */
+struct lbdsr_end {
+    union pcn_address address;
+    uint8_t version; /* 0: it is known by its MAC alone */
+    uint8_t mac[ETH_ALEN];
+    bool has_mac;
+    uint32_t id; /* in backend/pool */
+    uint32_t weight;
+    uint32_t number; /* of struct lbdsr_target; 0: none yet */
+    uint32_t places; /* of the service's table */
+};
+
+struct lbdsr_key {
+    union pcn_address address;
+    uint16_t port; /* host order */
+    uint8_t protocol;
+    uint8_t version;
+};
+
+struct lbdsr_group {
+    struct lbdsr_group *next;
+    struct lbdsr_key key;
+    uint8_t mode;
+    bool affinity;
+    bool gone; /* of a transaction that runs: it is to go */
+    bool pool; /* that of frontend/vip; key.version 0: there is no such address */
+    struct lbdsr_end *ends;
+    size_t n_ends;
+    uint32_t vip;  /* number; 0: none yet */
+    uint32_t slot; /* its part of the places */
+    uint32_t half;
+    uint32_t moved;
+    uint16_t *table;          /* of a transaction: index of the end + 1 for each place; NULL: nobody takes flows */
+    struct lbdsr_count spent; /* of backends that are gone */
+};
+
+/* What the fast path looks up, and who has which part of it. */
+struct lbdsr_tables {
+    struct lbdsr_sizes sizes;
+    struct lbdsr_bucket *keys;
+    struct lbdsr_vip *vips;
+    uint16_t *places;
+    struct lbdsr_target *backends;
+    struct lbdsr_count *counts;
+    struct lbdsr_flows *flows;
+    struct lbdsr_data *data;
+    bool *used_vips;
+    bool *used_backends;
+    bool *used_slots;
+    uint32_t *users; /* of a vip that is an address: its services */
+    uint32_t n_slots;
+    uint32_t free_backends;
+    uint32_t next_vip, next_backend,
+        next_slot; /* where looking for a free one begins: a number rests before it is used again */
+};
+
+/* Leaves of the cube that services depend on. */
+struct lbdsr_settings {
+    bool has_outer;
+    uint32_t outer_source; /* network order */
+    uint32_t outer_hosts;
+    bool has_gateway;
+    uint8_t gateway[ETH_ALEN];
+};
+
+struct lbdsr {
+    struct pcn_cube *cube;
+    struct lbdsr_tables tables;
+    struct lbdsr_settings settings;
+    struct lbdsr_settings next_settings;
+    struct lbdsr_group *services;
+    struct lbdsr_group *pending; /* copies, of the transaction that runs */
+    bool changing;
+    uint16_t sides[LBDSR_SIDES]; /* port, or LBDSR_NO_PORT */
+    /* Errors to clients. */
+    uint32_t errors;
+    uint64_t errors_at;
+};
+
+/* ---- lbdsr_maglev.c ---- */
+
+bool lbdsr_is_prime(uint32_t n);
+/*
+ * For each of size places (a prime) the index of a backend + 1. The order of ends does not matter. Ends of weight 0 get
+ * none; ret_table is NULL if there is no other. Writes .places of each. The caller frees the table. -ENOMEM.
+ */
+int lbdsr_maglev(struct lbdsr_end *ends, size_t n, uint32_t size, uint16_t **ret_table);
+
+/* ---- lbdsr_table.c ---- */
+
+/* Sizes for what the model says. */
+struct lbdsr_sizes lbdsr_sizes_for(uint32_t services, uint32_t backends, uint32_t table_size, uint32_t connections,
+                                   uint32_t cpus);
+uint32_t lbdsr_slots_of(const struct lbdsr_sizes *sizes);
+/* tables: its memory and sizes are set. -ENOMEM. */
+int lbdsr_tables_open(struct lbdsr_tables *tables);
+void lbdsr_tables_close(struct lbdsr_tables *tables);
+/* Brings a service into force; before: what it was, or NULL. There is room: the caller has looked. */
+void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *service, struct lbdsr_group *before,
+                          const struct lbdsr_settings *settings);
+/* The settings have changed, the service has not. */
+void lbdsr_tables_refresh(struct lbdsr_tables *tables, const struct lbdsr_group *service,
+                          const struct lbdsr_settings *settings);
+void lbdsr_tables_withdraw(struct lbdsr_tables *tables, struct lbdsr_group *service);
+/* Sum over the CPUs. */
+struct lbdsr_count lbdsr_tables_count(const struct lbdsr_tables *tables, uint32_t backend);
+struct lbdsr_tally lbdsr_tables_statistics(const struct lbdsr_tables *tables);
+
+/* ---- lbdsr_config.c ---- */
+
+int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error);
+void lbdsr_config_applied(struct pcn_cube *cube);
+void lbdsr_config_done(struct lbdsr *lbdsr);
+
+/* A MAC as the model writes it, which let no other text through. */
+void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN]);
+
+/* ---- lbdsr_slow.c ---- */
+
+void lbdsr_packet_in(struct pcn_cube *cube, const struct pcn_packet_in *packet);

@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Services, from the model. A transaction edits copies of those that it names; when it is whole, they are checked and
+ * their tables computed, which may refuse it; then they take the place of what was.
+ */
+#include "lbdsr.h"
+#include "lbdsr_model.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+
+void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN])
+{
+    for (int i = 0; i < ETH_ALEN; i++, text += 3)
+        ret_mac[i] = (uint8_t)strtoul(text, NULL, 16);
+}
+
+/* Its version. */
+static uint8_t address_parse(const char *text, union pcn_address *ret_address)
+{
+    union pcn_address address = {};
+
+    if (inet_pton(AF_INET, text, &address) == 1) {
+        *ret_address = address;
+        return 4;
+    }
+    (void)inet_pton(AF_INET6, text, &address);
+    *ret_address = address;
+    return 6;
+}
+
+static bool address_is_host(const union pcn_address *address, uint8_t version)
+{
+    uint32_t first = ntohl(address->v6[0]);
+
+    if (version == 6)
+        return first >> 24 != 0xff && (first || address->v6[1] || address->v6[2] || ntohl(address->v6[3]) > 1);
+    return first >> 24 != 0 && first >> 24 != 127 && first >> 28 < 0xe;
+}
+
+/* ---- the list ---- */
+
+static void service_freep(struct lbdsr_group **ptr)
+{
+    struct lbdsr_group *service = TAKE_PTR(*ptr);
+
+    if (!service)
+        return;
+    free(service->ends);
+    free(service->table);
+    free(service);
+}
+
+static void list_free(struct lbdsr_group **list)
+{
+    while (*list) {
+        struct lbdsr_group *service = *list;
+
+        *list = service->next;
+        service_freep(&service);
+    }
+}
+
+static bool is_same(const struct lbdsr_group *a, const struct lbdsr_group *b)
+{
+    if (a->pool || b->pool)
+        return a->pool == b->pool;
+    return memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
+}
+
+static struct lbdsr_group **service_find(struct lbdsr_group **list, const struct lbdsr_group *like)
+{
+    while (*list && !is_same(*list, like))
+        list = &(*list)->next;
+    return list;
+}
+
+static struct lbdsr_group service_like(const char *const *keys)
+{
+    struct lbdsr_group like = {};
+
+    like.key.version = address_parse(keys[0], &like.key.address);
+    like.key.port = (uint16_t)strtoul(keys[1], NULL, 10);
+    if (!pcn_streq(keys[2], "ALL"))
+        like.key.protocol = pcn_streq(keys[2], "TCP") ? IPPROTO_TCP : IPPROTO_UDP;
+    return like;
+}
+
+static const struct lbdsr_group pool_like = {.pool = true};
+
+/* The transaction's copy of a service, which may be new. NULL: no memory. */
+static struct lbdsr_group *service_edit(struct lbdsr *lbdsr, const struct lbdsr_group *like)
+{
+    struct lbdsr_group *service = *service_find(&lbdsr->pending, like);
+    const struct lbdsr_group *now = *service_find(&lbdsr->services, like);
+
+    lbdsr->changing = true;
+    if (service)
+        return service;
+    service = calloc(1, sizeof(*service));
+    if (!service)
+        return NULL;
+    *service = now ? *now : *like;
+    service->table = NULL;
+    service->ends = NULL;
+    if (now && now->n_ends) {
+        service->ends = malloc(now->n_ends * sizeof(*now->ends));
+        if (!service->ends) {
+            free(service);
+            return NULL;
+        }
+        memcpy(service->ends, now->ends, now->n_ends * sizeof(*now->ends));
+    }
+    service->next = lbdsr->pending;
+    lbdsr->pending = service;
+    return service;
+}
+
+static void config_abandon(struct pcn_cube *cube)
+{
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+
+    list_free(&lbdsr->pending);
+    lbdsr->next_settings = lbdsr->settings;
+    lbdsr->changing = false;
+}
+
+/* ---- backends of a service ---- */
+
+static bool end_is(const struct lbdsr_end *a, const struct lbdsr_end *b)
+{
+    if (!a->version)
+        return a->id == b->id;
+    return a->version == b->version && memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
+}
+
+static struct lbdsr_end *end_find(const struct lbdsr_group *service, const struct lbdsr_end *like)
+{
+    for (size_t i = 0; i < service->n_ends; i++)
+        if (end_is(&service->ends[i], like))
+            return &service->ends[i];
+    return NULL;
+}
+
+/* after NULL: it goes. */
+static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struct lbdsr_end *end,
+                      const struct pcn_node *after)
+{
+    struct lbdsr_group *service = service_edit(lbdsr, like);
+    struct lbdsr_end *found, *ends;
+    const char *mac;
+
+    if (!service)
+        return -ENOMEM;
+    found = end_find(service, end);
+    if (!after) {
+        if (found)
+            *found = service->ends[--service->n_ends];
+        return 0;
+    }
+    if (found)
+        end->number = found->number;
+    mac = pcn_node_string(after, "mac");
+    end->has_mac = mac;
+    if (mac)
+        lbdsr_mac_parse(mac, end->mac);
+    end->weight = (uint32_t)pcn_node_uint(after, "weight", 1);
+    if (found) {
+        *found = *end;
+        return 0;
+    }
+    ends = realloc(service->ends, (service->n_ends + 1) * sizeof(*ends));
+    if (!ends)
+        return -ENOMEM;
+    service->ends = ends;
+    ends[service->n_ends++] = *end;
+    return 0;
+}
+
+static int check_mac(const struct pcn_node *node, const char *path, struct pcn_error *error)
+{
+    static const uint8_t zero[ETH_ALEN];
+    const char *text = node ? pcn_node_string(node, "mac") : NULL;
+    uint8_t mac[ETH_ALEN];
+
+    if (!text)
+        return 0;
+    lbdsr_mac_parse(text, mac);
+    if (!(mac[0] & 1) && memcmp(mac, zero, sizeof(mac)) != 0)
+        return 0;
+    return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                         "%s is not the address of a station: the first byte has to be even, and not all may be zero",
+                         text);
+}
+
+int lbdsr_service_backend_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    union pcn_address address;
+    uint8_t version = address_parse(change->keys[3], &address);
+    char path[256];
+
+    if (!change->after)
+        return 0;
+    (void)snprintf(path, sizeof(path), "service/%s/%s/%s/backend/%s", change->keys[0], change->keys[1], change->keys[2],
+                   change->keys[3]);
+    if (!address_is_host(&address, version))
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s is not the address of a host", change->keys[3]);
+    return check_mac(change->after, path, error);
+}
+
+int lbdsr_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    const struct lbdsr_group like = service_like(change->keys);
+    struct lbdsr_end end = {};
+
+    end.version = address_parse(change->keys[3], &end.address);
+    return end_change(pcn_cube_state(cube), &like, &end, change->after);
+}
+
+void lbdsr_service_backend_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    config_abandon(cube);
+}
+
+int lbdsr_backend_pool_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "backend/pool/%s", change->keys[0]);
+    return check_mac(change->after, path, error);
+}
+
+int lbdsr_backend_pool_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    struct lbdsr_end end = {.id = (uint32_t)strtoul(change->keys[0], NULL, 10)};
+
+    return end_change(pcn_cube_state(cube), &pool_like, &end, change->after);
+}
+
+void lbdsr_backend_pool_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    config_abandon(cube);
+}
+
+/* ---- services ---- */
+
+int lbdsr_service_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    const struct lbdsr_group like = service_like(change->keys);
+    char path[192];
+
+    if (!change->after)
+        return 0;
+    (void)snprintf(path, sizeof(path), "service/%s/%s/%s", change->keys[0], change->keys[1], change->keys[2]);
+    if (!address_is_host(&like.key.address, like.key.version))
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "vip %s is not the address of a host",
+                             change->keys[0]);
+    if (!like.key.protocol && like.key.port)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "proto ALL goes with port 0: a port is of TCP or of UDP");
+    return 0;
+}
+
+int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    const struct lbdsr_group like = service_like(change->keys);
+    struct lbdsr_group *service = service_edit(pcn_cube_state(cube), &like);
+
+    if (!service)
+        return -ENOMEM;
+    service->gone = !change->after;
+    if (!change->before || !change->after)
+        service->n_ends = 0;
+    if (change->after) {
+        service->mode = pcn_streq(pcn_node_string(change->after, "mode"), "IPIP") ? LBDSR_IPIP : LBDSR_L2DSR;
+        service->affinity = pcn_node_bool(change->after, "source-affinity", false);
+    }
+    return 0;
+}
+
+void lbdsr_service_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    config_abandon(cube);
+}
+
+/* ---- frontend ---- */
+
+int lbdsr_frontend_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    const char *vip = change->after ? pcn_node_string(change->after, "vip") : NULL;
+    union pcn_address address;
+
+    if (vip && !address_is_host(&address, address_parse(vip, &address)))
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "frontend/vip", "vip %s is not the address of a host",
+                             vip);
+    return check_mac(change->after, "frontend/mac", error);
+}
+
+int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    struct lbdsr_group *service = service_edit(pcn_cube_state(cube), &pool_like);
+    const char *vip = change->after ? pcn_node_string(change->after, "vip") : NULL;
+
+    if (!service)
+        return -ENOMEM;
+    memset(&service->key, 0, sizeof(service->key));
+    if (vip)
+        service->key.version = address_parse(vip, &service->key.address);
+    return 0;
+}
+
+void lbdsr_frontend_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    config_abandon(cube);
+}
+
+/* ---- leaves of the cube ---- */
+
+int lbdsr_root_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+    struct lbdsr_settings *settings = &lbdsr->next_settings;
+    const char *outer, *gateway;
+
+    if (!change->after)
+        return 0;
+    *settings = (struct lbdsr_settings){};
+    outer = pcn_node_string(change->after, "outer-source");
+    gateway = pcn_node_string(change->after, "gateway-mac");
+    if (outer) {
+        char text[INET_ADDRSTRLEN];
+        union pcn_address address;
+        unsigned long length = strtoul(strchr(outer, '/') + 1, NULL, 10);
+
+        (void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(outer, "/"), outer);
+        (void)address_parse(text, &address);
+        if (!address_is_host(&address, 4) || length < 8)
+            return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "outer-source",
+                                 "%s is not a prefix of hosts, of 8 to 32 bits", outer);
+        settings->has_outer = true;
+        settings->outer_hosts = htonl((uint32_t)(0xffffffffull >> length));
+        settings->outer_source = address.v4 & ~settings->outer_hosts;
+    }
+    if (gateway) {
+        settings->has_gateway = true;
+        lbdsr_mac_parse(gateway, settings->gateway);
+    }
+    lbdsr->changing = true;
+    return 0;
+}
+
+void lbdsr_root_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    config_abandon(cube);
+}
+
+/* ---- the transaction as a whole ---- */
+
+static bool is_published(const struct lbdsr_group *service)
+{
+    return service && service->key.version && !service->gone;
+}
+
+static void service_path(const struct lbdsr_group *service, char *text, size_t size)
+{
+    char vip[INET6_ADDRSTRLEN];
+
+    if (service->pool) {
+        (void)snprintf(text, size, "frontend/vip");
+        return;
+    }
+    (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
+    (void)snprintf(text, size, "service/%s/%u/%s", vip, service->key.port,
+                   !service->key.protocol                 ? "ALL"
+                   : service->key.protocol == IPPROTO_TCP ? "TCP"
+                                                          : "UDP");
+}
+
+static int end_check(const struct lbdsr_group *service, const struct lbdsr_end *end,
+                     const struct lbdsr_settings *settings, struct pcn_error *error)
+{
+    char path[128], name[INET6_ADDRSTRLEN] = "";
+
+    if (!end->version)
+        return 0;
+    service_path(service, path, sizeof(path));
+    (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, name, sizeof(name));
+    if (service->mode == LBDSR_L2DSR && !end->has_mac)
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
+                             "backend %s has no mac: mode L2DSR sends frames to it", name);
+    if (service->mode == LBDSR_IPIP && end->version != 4)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "backend %s is not IPv4: mode IPIP sends to IPv4 addresses", name);
+    if (service->mode == LBDSR_IPIP && !end->has_mac && !settings->has_gateway)
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
+                             "backend %s has no mac, and the cube no gateway-mac: mode IPIP needs one of them", name);
+    return 0;
+}
+
+static int service_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings,
+                         struct pcn_error *error)
+{
+    char path[128];
+    int r = 0;
+
+    service_path(service, path, sizeof(path));
+    if (service->mode == LBDSR_IPIP && service->key.version != 4)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "mode IPIP is for an IPv4 vip");
+    if (service->mode == LBDSR_IPIP && !settings->has_outer)
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
+                             "mode IPIP needs outer-source of the cube: where encapsulated packets come from");
+    for (size_t i = 0; i < service->n_ends && r >= 0; i++)
+        r = end_check(service, &service->ends[i], settings, error);
+    return r;
+}
+
+/* What a service will be, once the transaction is through. */
+static struct lbdsr_group *service_next(struct lbdsr *lbdsr, struct lbdsr_group *now)
+{
+    struct lbdsr_group *pending = *service_find(&lbdsr->pending, now);
+
+    return pending ? pending : now;
+}
+
+static int check_all(struct lbdsr *lbdsr, size_t *ret_n_services, size_t *ret_n_backends, struct pcn_error *error)
+{
+    size_t n_services = 0, n_backends = 0;
+    int r = 0;
+
+    for (struct lbdsr_group *list = lbdsr->services; list && r >= 0; list = list->next) {
+        struct lbdsr_group *service = lbdsr->pending ? service_next(lbdsr, list) : list;
+
+        if (!is_published(service))
+            continue;
+        n_services++;
+        n_backends += service->n_ends;
+        r = service == list ? service_check(service, &lbdsr->next_settings, error) : 0;
+    }
+    for (struct lbdsr_group *list = lbdsr->pending; list && r >= 0; list = list->next) {
+        if (!is_published(list))
+            continue;
+        r = service_check(list, &lbdsr->next_settings, error);
+        if (*service_find(&lbdsr->services, list))
+            continue;
+        n_services++;
+        n_backends += list->n_ends;
+    }
+    *ret_n_services = n_services;
+    *ret_n_backends = n_backends;
+    return r;
+}
+
+/* frontend/vip and a service with the same key. */
+static int check_pool(struct lbdsr *lbdsr, struct pcn_error *error)
+{
+    struct lbdsr_group *now = *service_find(&lbdsr->services, &pool_like), like = {};
+    const struct lbdsr_group *pool = *service_find(&lbdsr->pending, &pool_like), *other;
+
+    pool = pool ? pool : now;
+    if (!is_published(pool))
+        return 0;
+    like.key = pool->key;
+    other = *service_find(&lbdsr->pending, &like);
+    other = other ? other : *service_find(&lbdsr->services, &like);
+    if (!is_published(other))
+        return 0;
+    return pcn_error_set(error, PCN_ERROR_DATA_EXISTS, "frontend/vip",
+                         "there is a service of this vip with port 0 and proto ALL: one of them has to go");
+}
+
+int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
+{
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+    const struct lbdsr_sizes *sizes = &lbdsr->tables.sizes;
+    size_t n_services, n_backends;
+    int r;
+
+    if (!lbdsr->changing)
+        return 0;
+    r = check_all(lbdsr, &n_services, &n_backends, error);
+    if (r >= 0)
+        r = check_pool(lbdsr, error);
+    if (r < 0)
+        return r;
+    if (n_services > lbdsr->tables.n_slots)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
+                             "there is room for %u services: create the cube with more max-services",
+                             lbdsr->tables.n_slots);
+    if (n_backends > sizes->n_backends - 1)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
+                             "there is room for %u backends: create the cube with more max-backends",
+                             sizes->n_backends - 1);
+    for (struct lbdsr_group *service = lbdsr->pending; service && r >= 0; service = service->next) {
+        free(service->table);
+        service->table = NULL;
+        if (is_published(service))
+            r = lbdsr_maglev(service->ends, service->n_ends, sizes->table_size, &service->table);
+    }
+    return r;
+}
+
+/* What goes leaves first: it makes room. */
+static void withdraw_all(struct lbdsr *lbdsr)
+{
+    for (struct lbdsr_group *next = lbdsr->pending; next; next = next->next) {
+        struct lbdsr_group **place = service_find(&lbdsr->services, next), *now = *place;
+        bool moves = now && memcmp(&now->key, &next->key, sizeof(now->key)) != 0;
+
+        if (!now || (is_published(next) && !moves))
+            continue;
+        if (is_published(now))
+            lbdsr_tables_withdraw(&lbdsr->tables, now);
+        next->vip = 0;
+        for (size_t i = 0; i < next->n_ends; i++)
+            next->ends[i].number = 0;
+        *place = now->next;
+        service_freep(&now);
+    }
+}
+
+void lbdsr_config_applied(struct pcn_cube *cube)
+{
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+    struct lbdsr_data *data = lbdsr->tables.data;
+
+    if (!lbdsr->changing)
+        return;
+    lbdsr->settings = lbdsr->next_settings;
+    data->outer_hosts = lbdsr->settings.outer_hosts;
+    data->outer_source = lbdsr->settings.outer_source;
+    withdraw_all(lbdsr);
+    for (struct lbdsr_group *service = lbdsr->services; service; service = service->next)
+        lbdsr_tables_refresh(&lbdsr->tables, service, &lbdsr->settings);
+    while (lbdsr->pending) {
+        struct lbdsr_group *next = lbdsr->pending, **place = service_find(&lbdsr->services, next), *now = *place;
+
+        lbdsr->pending = next->next;
+        if (next->gone) {
+            service_freep(&next);
+            continue;
+        }
+        if (is_published(next))
+            lbdsr_tables_publish(&lbdsr->tables, next, now, &lbdsr->settings);
+        free(next->table);
+        next->table = NULL;
+        next->next = now ? now->next : NULL;
+        *place = next;
+        service_freep(&now);
+    }
+    lbdsr->changing = false;
+}
+
+void lbdsr_config_done(struct lbdsr *lbdsr)
+{
+    list_free(&lbdsr->services);
+    list_free(&lbdsr->pending);
+}
+
+/* ---- what is shown ---- */
+
+static struct lbdsr_count count_of(const struct lbdsr *lbdsr, const struct lbdsr_group *service)
+{
+    struct lbdsr_count sum = service->spent;
+
+    for (size_t i = 0; i < service->n_ends; i++) {
+        struct lbdsr_count count = lbdsr_tables_count(&lbdsr->tables, service->ends[i].number);
+
+        sum.packets += count.packets;
+        sum.bytes += count.bytes;
+    }
+    return sum;
+}
+
+int lbdsr_service_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys, struct pcn_emitter *emitter)
+{
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+    const struct lbdsr_group like = service_like(keys), *service = *service_find(&lbdsr->services, &like);
+    struct lbdsr_count count;
+
+    if (!service)
+        return 0;
+    count = count_of(lbdsr, service);
+    pcn_emit_uint(emitter, "packets", count.packets);
+    pcn_emit_uint(emitter, "bytes", count.bytes);
+    pcn_emit_uint(emitter, "places-moved", service->moved);
+    return 0;
+}
+
+int lbdsr_service_backend_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                struct pcn_emitter *emitter)
+{
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+    const struct lbdsr_group like = service_like(keys), *service = *service_find(&lbdsr->services, &like);
+    struct lbdsr_end end = {};
+    const struct lbdsr_end *found;
+    struct lbdsr_count count;
+
+    end.version = address_parse(keys[3], &end.address);
+    found = service ? end_find(service, &end) : NULL;
+    if (!found)
+        return 0;
+    count = lbdsr_tables_count(&lbdsr->tables, found->number);
+    pcn_emit_uint(emitter, "packets", count.packets);
+    pcn_emit_uint(emitter, "bytes", count.bytes);
+    pcn_emit_uint(emitter, "places", found->places);
+    return 0;
+}
+
+int lbdsr_statistics_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys, struct pcn_emitter *emitter)
+{
+    const struct lbdsr *lbdsr = pcn_cube_state(cube);
+    struct lbdsr_tally statistics = lbdsr_tables_statistics(&lbdsr->tables);
+
+    pcn_emit_uint(emitter, "hits", statistics.hits);
+    pcn_emit_uint(emitter, "misses", statistics.misses);
+    pcn_emit_uint(emitter, "created", statistics.created);
+    pcn_emit_uint(emitter, "replaced", statistics.replaced);
+    pcn_emit_uint(emitter, "full", statistics.full);
+    return 0;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What fast path and user space share.
+ *
+ *     packet ─ address, port, protocol ─► lbdsr_keys ─► vip ─ hash of the flow ─► its Maglev table ─► backend
+ *                                                        └─ hash of the flow ─► connections of this CPU ──┘
+ *
+ * A vip is published by a word in lbdsr_keys, after all it has is written. Its table has two halves: one is
+ * written while packets read the other one, then vip.table is stored. Numbers of vips and of backends begin at 1.
+ */
+#pragma once
+#include <pcn/abi.h>
+
+#define LBDSR_KEYS ".bss.lbkeys"     /* struct lbdsr_bucket; trimmed, as the next ones are */
+#define LBDSR_VIPS ".bss.lbvips"     /* struct lbdsr_vip */
+#define LBDSR_PLACES ".bss.lbplaces" /* __u16: number of a backend; two halves a service */
+#define LBDSR_BACKENDS ".bss.lbends" /* struct lbdsr_target */
+#define LBDSR_COUNTS ".bss.lbcounts" /* struct lbdsr_count; for each CPU as many as there are backends */
+#define LBDSR_FLOWS ".bss.lbflows"   /* struct lbdsr_flows; for each CPU as many */
+#define LBDSR_DATA ".data.lbdsr"     /* struct lbdsr_data */
+
+#define LBDSR_SERVICES_MAX 4096u
+#define LBDSR_BACKENDS_MAX 65000u
+#define LBDSR_VIPS_MAX (2 * LBDSR_SERVICES_MAX + 2)
+#define LBDSR_BUCKETS_MAX 8192u
+/* The verifier lets no index reach further than 512 MB. */
+#define LBDSR_PLACES_MAX (1u << 27)
+#define LBDSR_COUNTS_MAX (1u << 24)
+#define LBDSR_FLOW_BUCKETS_MAX (1u << 22)
+
+enum lbdsr_mode {
+    LBDSR_L2DSR,
+    LBDSR_IPIP,
+};
+
+/* Of a vip that stands for an address alone: who asks for its MAC, or for an echo, is answered. */
+#define LBDSR_ADDRESS 255
+/* Of one that takes all protocols. */
+#define LBDSR_ALL 0
+
+struct lbdsr_vip {
+    union pcn_address address;
+    __u16 port; /* network order; 0: all */
+    __u8 protocol;
+    __u8 version;
+    __u8 affinity; /* the client's address alone decides */
+    __u8 pad[3];
+    __u32 table; /* its first place; 0: there is no backend that takes flows */
+    __u32 pad1;
+};
+_Static_assert(sizeof(struct lbdsr_vip) == 32, "two to a cache line");
+
+#define LBDSR_KEY_WAYS 4
+/* Upper half: that of the key's hash; lower half: number of the vip. 0: free. */
+struct lbdsr_bucket {
+    __u64 words[LBDSR_KEY_WAYS];
+};
+
+struct lbdsr_target {
+    union pcn_address address;
+    __u8 mac[6]; /* where the frame goes */
+    __u16 epoch; /* another one for each that has the number: flows of those before are none of its */
+    __u8 mode;
+    __u8 version;
+    __u8 pad[6];
+};
+_Static_assert(sizeof(struct lbdsr_target) == 32, "two to a cache line");
+
+struct lbdsr_count {
+    __u64 packets;
+    __u64 bytes;
+};
+
+/* ---- connections ---- */
+
+enum lbdsr_state {
+    LBDSR_FREE,
+    LBDSR_NEW, /* one packet was seen */
+    LBDSR_ESTABLISHED,
+    LBDSR_OVER, /* FIN or RST */
+};
+
+#define LBDSR_BACKEND_BITS 0xffffu
+#define LBDSR_EPOCH_SHIFT 16
+#define LBDSR_EPOCH_BITS 0xfffu
+#define LBDSR_STATE_SHIFT 28
+
+/*
+ * Known by its hash, all 64 bits of it. Flows that share it share their place in the Maglev table too, so that
+ * who makes them share it gains nothing.
+ */
+struct lbdsr_flow {
+    __u64 hash;
+    __u32 seen; /* jiffies */
+    __u32 word; /* number of the backend, its epoch, state */
+};
+
+#define LBDSR_FLOW_WAYS 4
+struct lbdsr_flows {
+    struct lbdsr_flow flows[LBDSR_FLOW_WAYS];
+};
+_Static_assert(sizeof(struct lbdsr_flows) == 64, "a cache line");
+
+/* Of a CPU. */
+struct lbdsr_tally {
+    __u64 hits;
+    __u64 misses;
+    __u64 created;
+    __u64 replaced;
+    __u64 full;
+    __u64 pad[3];
+};
+_Static_assert(sizeof(struct lbdsr_tally) == 64, "a cache line each");
+
+/* ---- settings ---- */
+
+/* Variable of .rodata: where arrays end. */
+struct lbdsr_sizes {
+    __u32 key_mask; /* buckets - 1 */
+    __u32 n_vips;
+    __u32 n_places;
+    __u32 n_backends;
+    __u32 n_counts;
+    __u32 n_flow_buckets; /* of all CPUs */
+    __u32 flow_mask;      /* of one: buckets - 1 */
+    __u32 table_size;
+    __u32 n_cpus;
+};
+
+enum lbdsr_side {
+    LBDSR_FRONTEND,
+    LBDSR_BACKEND,
+    LBDSR_SIDES,
+};
+#define LBDSR_NO_PORT 0xffffu
+
+/* Services there are: what none has need not be looked for. */
+#define LBDSR_HAS_PORT 1u
+#define LBDSR_HAS_PROTOCOL 2u
+#define LBDSR_HAS_ALL 4u
+
+struct lbdsr_data {
+    __u16 ports[LBDSR_SIDES];
+    __u8 shapes; /* LBDSR_HAS_* */
+    __u8 pad[3];
+    __u32 hash_seed;
+    __u32 timeout;      /* jiffies */
+    __u32 refresh;      /* jiffies: .seen is not moved for less */
+    __u32 mtu;          /* of the backends' side; 0: any */
+    __u32 outer_source; /* network order, both */
+    __u32 outer_hosts;
+    __u8 mac[6]; /* of the frontend */
+    __u8 pad1[26];
+    struct lbdsr_tally statistics[PCN_CPUS_MAX];
+};
+_Static_assert(sizeof(struct lbdsr_data) == 64 + PCN_CPUS_MAX * 64, "the same on both sides");
+
+/* Drop reasons. */
+enum lbdsr_reason {
+    LBDSR_DROP_NO_OTHER_PORT = PCN_DROP_KIND_FIRST,
+    LBDSR_DROP_NO_BACKEND,
+    LBDSR_DROP_FRAGMENT,
+    LBDSR_DROP_TOO_BIG,
+    LBDSR_DROP_ENCAPSULATION,
+    LBDSR_DROP_REASONS,
+};
+
+/* Reasons of the slow path. */
+enum lbdsr_slow_reason {
+    LBDSR_SLOW_TOO_BIG, /* words: the MTU */
+};
+
+/* ---- what both sides compute ---- */
+
+#define LBDSR_SHARED static inline __attribute__((always_inline))
+
+LBDSR_SHARED __u64 lbdsr_mix(__u64 first, __u64 second, __u64 seed)
+{
+    __u64 hash = (first ^ seed) * 0x9e3779b97f4a7c15ull;
+
+    hash = (hash ^ hash >> 32 ^ second) * 0xd6e8feb86659fd93ull;
+    hash = (hash ^ hash >> 29) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 32;
+}
+
+/* Of an address; IPv4: it has one word. */
+LBDSR_SHARED __u64 lbdsr_address_hash(const union pcn_address *address, __u32 version, __u64 seed)
+{
+    if (version == 4)
+        return address->v4;
+    return lbdsr_mix((__u64)address->v6[0] << 32 | address->v6[1], (__u64)address->v6[2] << 32 | address->v6[3], seed);
+}
+
+/* port: network order. */
+LBDSR_SHARED __u64 lbdsr_key_hash(const union pcn_address *address, __u16 port, __u32 protocol, __u32 version)
+{
+    return lbdsr_mix(lbdsr_address_hash(address, version, 1), (__u64)port << 16 | protocol << 8 | version, 2);
+}
+
+/* ports: the client's in the lower half. The same on every node with the same seed. */
+LBDSR_SHARED __u64 lbdsr_flow_hash(__u64 client, __u64 vip, __u32 ports, __u32 protocol, __u32 seed)
+{
+    return lbdsr_mix(client << 32 ^ client >> 32 ^ vip, (__u64)protocol << 32 | ports, seed);
+}
+
+LBDSR_SHARED __u32 lbdsr_key_bucket(__u64 hash, __u32 choice, __u32 mask)
+{
+    return (__u32)(choice ? hash >> 16 : hash) & mask;
+}
+
+LBDSR_SHARED __u32 lbdsr_flow_bucket(__u64 hash, __u32 choice, __u32 mask)
+{
+    return (__u32)(choice ? hash >> 24 : hash) & mask;
+}
+
+/* Place in a table of size places. */
+LBDSR_SHARED __u32 lbdsr_place(__u64 hash, __u32 size)
+{
+    return (__u32)((hash >> 32) * size >> 32);
+}
+
+LBDSR_SHARED __u32 lbdsr_flow_word(__u32 backend, __u32 epoch, __u32 state)
+{
+    return backend | (epoch & LBDSR_EPOCH_BITS) << LBDSR_EPOCH_SHIFT | state << LBDSR_STATE_SHIFT;
+}

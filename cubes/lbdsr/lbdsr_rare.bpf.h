@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* What is not a packet of a flow with ports: who has the VIP, echoes, ICMP errors, fragments. */
+#pragma once
+#include "lbdsr_send.bpf.h"
+
+/* Instead of the number of a backend. */
+#define LBDSR_NOT_OURS 0x10000u /* to the other side as it is */
+#define LBDSR_AS_FLOW 0x10001u  /* a packet of a flow without ports */
+#define LBDSR_ANSWERED 0x10002u
+#define LBDSR_BAD 0x10003u
+
+struct lbdsr_arp {
+    struct ethhdr ethernet;
+    __u16 hardware, protocol;
+    __u8 hardware_length, protocol_length;
+    __u16 operation;
+    __u8 sender_mac[ETH_ALEN];
+    __u8 sender[4];
+    __u8 target_mac[ETH_ALEN];
+    __u8 target[4];
+} __attribute__((packed));
+
+/* A request for a VIP: we have it. */
+__noinline __u32 lbdsr_arp(struct pcn_ctx *ctx)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    union pcn_address target = {};
+    struct lbdsr_arp *arp;
+
+    if (packet->l3_offset != sizeof(struct ethhdr))
+        return LBDSR_NOT_OURS;
+    arp = pcn_header(ctx, sizeof(*arp));
+    if (!arp || arp->hardware != bpf_htons(1) || arp->protocol != bpf_htons(ETH_P_IP) || arp->hardware_length != 6 ||
+        arp->protocol_length != 4 || arp->operation != bpf_htons(1))
+        return LBDSR_NOT_OURS;
+    __builtin_memcpy(&target.v4, arp->target, 4);
+    if (!lbdsr_is_vip(&target, 4))
+        return LBDSR_NOT_OURS;
+    __builtin_memcpy(arp->ethernet.h_dest, arp->sender_mac, ETH_ALEN);
+    __builtin_memcpy(arp->ethernet.h_source, lbdsr_data.mac, ETH_ALEN);
+    arp->operation = bpf_htons(2);
+    __builtin_memcpy(arp->target_mac, arp->sender_mac, ETH_ALEN);
+    __builtin_memcpy(arp->target, arp->sender, 4);
+    __builtin_memcpy(arp->sender_mac, lbdsr_data.mac, ETH_ALEN);
+    __builtin_memcpy(arp->sender, &target.v4, 4);
+    return LBDSR_ANSWERED;
+}
+
+/* An echo of a VIP that has no service for it: there is somebody. */
+PCN_INLINE __u32 lbdsr_echo(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+    struct iphdr *ip;
+    struct ethhdr *ethernet;
+    __u16 *icmp;
+    __u8 mac[ETH_ALEN];
+
+    ethernet = pcn_header(ctx, sizeof(*ethernet));
+    ip = (struct iphdr *)pcn_parse_at(ctx, packet->l3_offset, sizeof(*ip));
+    icmp = (__u16 *)pcn_parse_at(ctx, packet->l4_offset, 8);
+    if (!ethernet || !ip || !icmp || packet->fragment != PCN_FRAGMENT_NONE)
+        return LBDSR_BAD;
+    __builtin_memcpy(mac, ethernet->h_dest, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_source, mac, ETH_ALEN);
+    ip->saddr = packet->destination.v4;
+    ip->daddr = packet->source.v4;
+    icmp[1] = pcn_csum_replace16(icmp[1], icmp[0], icmp[0] & ~bpf_htons(0xff00));
+    icmp[0] &= ~bpf_htons(0xff00);
+    return LBDSR_ANSWERED;
+}
+
+/* Of a flow that an ICMP error quotes, which the backend sent: its ends as the client's packets have them. */
+PCN_INLINE __u32 lbdsr_quoted(const union pcn_address *client, const union pcn_address *vip, __u32 ports, __u8 protocol,
+                              __u8 version)
+{
+    __u32 number = lbdsr_vip_find(vip, ports >> 16, protocol, version), backend;
+    __u64 seed = PCN_READ_ONCE(lbdsr_data.hash_seed), hash;
+    const struct lbdsr_vip *service;
+
+    if (!number)
+        number = lbdsr_vip_wildcard(vip, protocol, version);
+    service = lbdsr_vip_at(number);
+    if (!service)
+        return LBDSR_NOT_OURS;
+    hash = lbdsr_flow_hash(lbdsr_address_hash(client, version, seed), lbdsr_address_hash(vip, version, seed), ports,
+                           protocol, seed);
+    backend = lbdsr_flow_anywhere(hash);
+    return backend ? backend : lbdsr_choose(service, client, hash);
+}
+
+PCN_INLINE __u32 lbdsr_error4(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+    __u32 offset = packet->l4_offset + 8, ports = 0;
+    const struct iphdr *ip = pcn_parse_at(ctx, offset, sizeof(*ip));
+    union pcn_address client = {}, vip = {};
+    const __u16 *l4;
+    __u8 protocol;
+
+    if (!ip || ip->version != 4 || ip->ihl < 5 || ip->frag_off & bpf_htons(0x1fff))
+        return LBDSR_NOT_OURS;
+    client.v4 = ip->daddr;
+    vip.v4 = ip->saddr;
+    protocol = ip->protocol;
+    if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP) {
+        l4 = pcn_parse_at(ctx, offset + ip->ihl * 4, 4);
+        if (!l4)
+            return LBDSR_NOT_OURS;
+        ports = (__u32)l4[0] << 16 | l4[1];
+    }
+    return vip.v4 == packet->destination.v4 ? lbdsr_quoted(&client, &vip, ports, protocol, 4) : LBDSR_NOT_OURS;
+}
+
+PCN_INLINE __u32 lbdsr_error6(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+    __u32 offset = packet->l4_offset + 8, ports = 0;
+    const struct ipv6hdr *ip = pcn_parse_at(ctx, offset, sizeof(*ip) + 4);
+    union pcn_address client, vip;
+    const __u16 *l4;
+    __u8 protocol;
+
+    if (!ip || ip->version != 6)
+        return LBDSR_NOT_OURS;
+    __builtin_memcpy(&client, &ip->daddr, sizeof(client));
+    __builtin_memcpy(&vip, &ip->saddr, sizeof(vip));
+    protocol = ip->nexthdr;
+    l4 = (const __u16 *)(ip + 1);
+    if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP)
+        ports = (__u32)l4[0] << 16 | l4[1];
+    return lbdsr_quoted(&client, &vip, ports, protocol, 6);
+}
+
+/* ICMP of either version: a backend's number, or what else to do. */
+__noinline __u32 lbdsr_icmp(struct pcn_ctx *ctx)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    __u8 type = packet->icmp_type;
+    bool v4 = packet->ip_version == 4;
+
+    if (packet->fragment == PCN_FRAGMENT_LATER)
+        return LBDSR_AS_FLOW;
+    if (!v4 && type == 135)
+        return LBDSR_NOT_OURS;
+    if (!lbdsr_is_vip(&packet->destination, packet->ip_version))
+        return LBDSR_NOT_OURS;
+    if (v4 && (type == 3 || type == 4 || type == 11 || type == 12))
+        return lbdsr_error4(ctx, packet);
+    if (!v4 && type >= 1 && type <= 4)
+        return lbdsr_error6(ctx, packet);
+    if (lbdsr_vip_wildcard(&packet->destination, packet->l4_protocol, packet->ip_version))
+        return LBDSR_AS_FLOW;
+    return v4 && type == 8 ? lbdsr_echo(ctx, packet) : LBDSR_NOT_OURS;
+}
+
+/* ---- fragments of IPv4 ---- */
+
+/* What they have in common; 0: it is not known. */
+PCN_INLINE __u64 lbdsr_fragment_hash(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+    const struct iphdr *ip = pcn_parse_at(ctx, packet->l3_offset, sizeof(*ip));
+
+    if (!ip || packet->ip_version != 4)
+        return 0;
+    return lbdsr_flow_hash(ip->saddr, ip->daddr, ip->id, 0x100 | ip->protocol, PCN_READ_ONCE(lbdsr_data.hash_seed));
+}
+
+/* The first one, which has ports: the others are to follow it. */
+__noinline __u32 lbdsr_fragment_first(struct pcn_ctx *ctx, __u32 number)
+{
+    __u64 hash = lbdsr_fragment_hash(ctx, pcn_packet_get());
+    const struct lbdsr_target *backend = lbdsr_backend_at(number);
+    __u32 cpu = bpf_get_smp_processor_id(), word;
+    struct lbdsr_flow *flow;
+
+    if (!hash || !backend)
+        return 0;
+    word = lbdsr_flow_word(number, backend->epoch, LBDSR_NEW);
+    flow = lbdsr_flow_find(cpu, hash);
+    if (!flow)
+        return lbdsr_flow_new(cpu, hash, word);
+    flow->word = word;
+    flow->seen = pcn_now();
+    return 1;
+}
+
+__noinline __u32 lbdsr_fragment_later(struct pcn_ctx *ctx)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    __u64 hash = lbdsr_fragment_hash(ctx, packet);
+    struct lbdsr_flow *flow;
+    __u32 backend;
+
+    if (!lbdsr_is_vip(&packet->destination, packet->ip_version))
+        return LBDSR_NOT_OURS;
+    flow = hash ? lbdsr_flow_find(bpf_get_smp_processor_id(), hash) : NULL;
+    backend =
+        flow && (__u32)pcn_now() - flow->seen <= PCN_READ_ONCE(lbdsr_data.timeout) ? lbdsr_flow_backend(flow->word) : 0;
+    return backend ? backend : LBDSR_BAD;
+}

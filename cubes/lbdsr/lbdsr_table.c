@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the fast path looks up: written so that a packet sees a service before a change, or after it. */
+#include "lbdsr.h"
+#include <arpa/inet.h>
+
+/* ---- sizes ---- */
+
+static uint32_t power_of_two(uint64_t n)
+{
+    uint32_t power = 1;
+
+    while (power < n)
+        power *= 2;
+    return power;
+}
+
+struct lbdsr_sizes lbdsr_sizes_for(uint32_t services, uint32_t backends, uint32_t table_size, uint32_t connections,
+                                   uint32_t cpus)
+{
+    uint32_t flow_buckets = power_of_two(connections) / LBDSR_FLOW_WAYS;
+
+    while ((uint64_t)flow_buckets * cpus > LBDSR_FLOW_BUCKETS_MAX)
+        flow_buckets /= 2;
+    return (struct lbdsr_sizes){
+        /* Of a service and of its address. Buckets are a quarter full at most. */
+        .key_mask = power_of_two(2 * services) - 1,
+        .n_vips = 2 * services + 1,
+        /* Place 0 is nobody's. A service more than there may be: one may come as another one goes. */
+        .n_places = 1 + 2 * services * table_size,
+        .n_backends = backends + 1,
+        .n_counts = cpus * (backends + 1),
+        .n_flow_buckets = cpus * flow_buckets,
+        .flow_mask = flow_buckets - 1,
+        .table_size = table_size,
+        .n_cpus = cpus,
+    };
+}
+
+uint32_t lbdsr_slots_of(const struct lbdsr_sizes *sizes)
+{
+    return (sizes->n_places - 1) / (2 * sizes->table_size);
+}
+
+int lbdsr_tables_open(struct lbdsr_tables *tables)
+{
+    tables->n_slots = lbdsr_slots_of(&tables->sizes);
+    tables->free_backends = tables->sizes.n_backends - 1;
+    tables->used_vips = calloc(tables->sizes.n_vips, sizeof(bool));
+    tables->used_backends = calloc(tables->sizes.n_backends, sizeof(bool));
+    tables->used_slots = calloc(tables->n_slots, sizeof(bool));
+    tables->users = calloc(tables->sizes.n_vips, sizeof(uint32_t));
+    if (!tables->used_vips || !tables->used_backends || !tables->used_slots || !tables->users)
+        return -ENOMEM;
+    tables->used_vips[0] = tables->used_backends[0] = true;
+    return 0;
+}
+
+void lbdsr_tables_close(struct lbdsr_tables *tables)
+{
+    free(tables->used_vips);
+    free(tables->used_backends);
+    free(tables->used_slots);
+    free(tables->users);
+}
+
+/* The next one that is free; there is one. */
+static uint32_t take(bool *used, uint32_t n, uint32_t *next)
+{
+    while (used[*next % n])
+        ++*next;
+    used[*next % n] = true;
+    return (*next)++ % n;
+}
+
+/* ---- keys ---- */
+
+static bool vip_has_key(const struct lbdsr_vip *vip, const struct lbdsr_vip *key)
+{
+    return memcmp(&vip->address, &key->address, sizeof(vip->address)) == 0 && vip->port == key->port &&
+           vip->protocol == key->protocol && vip->version == key->version;
+}
+
+/* The word that leads to it; NULL: there is none. */
+static __u64 *key_find(struct lbdsr_tables *tables, const struct lbdsr_vip *key, uint64_t hash)
+{
+    for (uint32_t choice = 0; choice < 2; choice++) {
+        struct lbdsr_bucket *bucket = &tables->keys[lbdsr_key_bucket(hash, choice, tables->sizes.key_mask)];
+
+        for (int way = 0; way < LBDSR_KEY_WAYS; way++) {
+            __u64 word = bucket->words[way];
+
+            if (word && vip_has_key(&tables->vips[(uint32_t)word], key))
+                return &bucket->words[way];
+        }
+    }
+    return NULL;
+}
+
+static __u64 *key_free(struct lbdsr_tables *tables, uint64_t hash)
+{
+    __u64 *best = NULL;
+    int best_free = 0;
+
+    for (uint32_t choice = 0; choice < 2; choice++) {
+        struct lbdsr_bucket *bucket = &tables->keys[lbdsr_key_bucket(hash, choice, tables->sizes.key_mask)];
+        __u64 *first = NULL;
+        int n_free = 0;
+
+        for (int way = LBDSR_KEY_WAYS - 1; way >= 0; way--) {
+            if (bucket->words[way])
+                continue;
+            first = &bucket->words[way];
+            n_free++;
+        }
+        if (n_free > best_free) {
+            best = first;
+            best_free = n_free;
+        }
+    }
+    return best;
+}
+
+/* Number of a vip with this key, whose .table is written before packets find it; 0: both buckets are full. */
+static uint32_t vip_publish(struct lbdsr_tables *tables, const struct lbdsr_vip *key)
+{
+    uint64_t hash = lbdsr_key_hash(&key->address, key->port, key->protocol, key->version);
+    __u64 *word = key_find(tables, key, hash);
+    uint32_t number;
+
+    if (word) {
+        number = (uint32_t)*word;
+        __atomic_store_n(&tables->vips[number].table, key->table, __ATOMIC_RELEASE);
+        __atomic_store_n(&tables->vips[number].affinity, key->affinity, __ATOMIC_RELAXED);
+        return number;
+    }
+    word = key_free(tables, hash);
+    if (!word)
+        return 0;
+    number = take(tables->used_vips, tables->sizes.n_vips, &tables->next_vip);
+    tables->vips[number] = *key;
+    __atomic_store_n(word, (hash & ~0xffffffffull) | number, __ATOMIC_RELEASE);
+    return number;
+}
+
+static void vip_withdraw(struct lbdsr_tables *tables, uint32_t number)
+{
+    const struct lbdsr_vip *vip = &tables->vips[number];
+    __u64 *word = key_find(tables, vip, lbdsr_key_hash(&vip->address, vip->port, vip->protocol, vip->version));
+
+    if (word)
+        __atomic_store_n(word, 0, __ATOMIC_RELEASE);
+    tables->used_vips[number] = false;
+}
+
+static struct lbdsr_vip address_of(const struct lbdsr_group *service)
+{
+    return (struct lbdsr_vip){
+        .address = service->key.address, .protocol = LBDSR_ADDRESS, .version = service->key.version};
+}
+
+/* ---- backends ---- */
+
+static void backend_write(struct lbdsr_tables *tables, const struct lbdsr_group *service, const struct lbdsr_end *end,
+                          const struct lbdsr_settings *settings)
+{
+    struct lbdsr_target *backend = &tables->backends[end->number];
+
+    memcpy(backend->mac, end->has_mac ? end->mac : settings->gateway, ETH_ALEN);
+    backend->address = end->address;
+    backend->version = end->version;
+    backend->mode = service->mode;
+}
+
+static void backend_begin(struct lbdsr_tables *tables, struct lbdsr_end *end)
+{
+    end->number = take(tables->used_backends, tables->sizes.n_backends, &tables->next_backend);
+    tables->free_backends--;
+    for (uint32_t cpu = 0; cpu < tables->sizes.n_cpus; cpu++)
+        tables->counts[cpu * tables->sizes.n_backends + end->number] = (struct lbdsr_count){};
+}
+
+/* Its flows are nobody's any more. */
+static void backend_end(struct lbdsr_tables *tables, struct lbdsr_count *spent, const struct lbdsr_end *end)
+{
+    struct lbdsr_count count = lbdsr_tables_count(tables, end->number);
+
+    spent->packets += count.packets;
+    spent->bytes += count.bytes;
+    __atomic_fetch_add(&tables->backends[end->number].epoch, 1, __ATOMIC_RELEASE);
+    tables->used_backends[end->number] = false;
+    tables->free_backends++;
+}
+
+/* Those of before that are not in it any more; NULL: all. */
+static void backends_leave(struct lbdsr_tables *tables, struct lbdsr_group *before, struct lbdsr_group *service)
+{
+    for (size_t i = 0; service && i < service->n_ends; i++)
+        if (service->ends[i].number)
+            tables->used_backends[service->ends[i].number] = false;
+    for (size_t i = 0; i < before->n_ends; i++)
+        if (!service || tables->used_backends[before->ends[i].number])
+            backend_end(tables, service ? &service->spent : &before->spent, &before->ends[i]);
+    for (size_t i = 0; service && i < service->n_ends; i++)
+        if (service->ends[i].number)
+            tables->used_backends[service->ends[i].number] = true;
+}
+
+/* ---- services ---- */
+
+/* Writes the half that no packet reads. Returns where it begins; 0: nobody takes flows. */
+static uint32_t places_write(struct lbdsr_tables *tables, struct lbdsr_group *service, const struct lbdsr_group *before)
+{
+    uint32_t size = tables->sizes.table_size, start = 1 + service->slot * 2 * size, old_half = service->half;
+    const uint16_t *old = tables->places + start + old_half * size;
+    bool had = before && tables->vips[service->vip].table;
+    uint16_t *new;
+
+    service->moved = 0;
+    if (!service->table)
+        return 0;
+    service->half = !service->half;
+    new = tables->places + start + service->half *size;
+    for (uint32_t i = 0; i < size; i++) {
+        new[i] = (uint16_t)service->ends[service->table[i] - 1].number;
+        if (had && new[i] != old[i])
+            service->moved++;
+    }
+    return start + service->half * size;
+}
+
+/* Before a service goes, shapes may say more than there is: it costs a lookup. */
+static void shape_add(struct lbdsr_tables *tables, const struct lbdsr_key *key)
+{
+    uint8_t shape = key->port ? LBDSR_HAS_PORT : key->protocol ? LBDSR_HAS_PROTOCOL : LBDSR_HAS_ALL;
+
+    __atomic_store_n(&tables->data->shapes, tables->data->shapes | shape, __ATOMIC_RELEASE);
+}
+
+void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *service, struct lbdsr_group *before,
+                          const struct lbdsr_settings *settings)
+{
+    struct lbdsr_vip key = {.address = service->key.address,
+                            .port = htons(service->key.port),
+                            .protocol = service->key.protocol,
+                            .version = service->key.version,
+                            .affinity = service->affinity};
+    const struct lbdsr_vip address = address_of(service);
+    uint32_t number;
+
+    if (!before)
+        service->slot = take(tables->used_slots, tables->n_slots, &tables->next_slot);
+    for (size_t i = 0; i < service->n_ends; i++) {
+        if (!service->ends[i].number)
+            backend_begin(tables, &service->ends[i]);
+        backend_write(tables, service, &service->ends[i], settings);
+    }
+    key.table = places_write(tables, service, before);
+    service->vip = vip_publish(tables, &key);
+    shape_add(tables, &service->key);
+    if (before) {
+        backends_leave(tables, before, service);
+        return;
+    }
+    number = vip_publish(tables, &address);
+    tables->users[number]++;
+}
+
+void lbdsr_tables_refresh(struct lbdsr_tables *tables, const struct lbdsr_group *service,
+                          const struct lbdsr_settings *settings)
+{
+    for (size_t i = 0; i < service->n_ends; i++)
+        if (service->ends[i].number)
+            backend_write(tables, service, &service->ends[i], settings);
+}
+
+void lbdsr_tables_withdraw(struct lbdsr_tables *tables, struct lbdsr_group *service)
+{
+    const struct lbdsr_vip key = address_of(service);
+    __u64 *word = key_find(tables, &key, lbdsr_key_hash(&key.address, 0, LBDSR_ADDRESS, key.version));
+
+    if (service->vip)
+        vip_withdraw(tables, service->vip);
+    if (word && --tables->users[(uint32_t)*word] == 0)
+        vip_withdraw(tables, (uint32_t)*word);
+    backends_leave(tables, service, NULL);
+    tables->used_slots[service->slot] = false;
+}
+
+/* ---- counters ---- */
+
+struct lbdsr_count lbdsr_tables_count(const struct lbdsr_tables *tables, uint32_t backend)
+{
+    struct lbdsr_count sum = {};
+
+    for (uint32_t cpu = 0; cpu < tables->sizes.n_cpus; cpu++) {
+        const struct lbdsr_count *count = &tables->counts[cpu * tables->sizes.n_backends + backend];
+
+        sum.packets += count->packets;
+        sum.bytes += count->bytes;
+    }
+    return sum;
+}
+
+struct lbdsr_tally lbdsr_tables_statistics(const struct lbdsr_tables *tables)
+{
+    struct lbdsr_tally sum = {};
+
+    for (uint32_t cpu = 0; cpu < tables->sizes.n_cpus; cpu++) {
+        const struct lbdsr_tally *part = &tables->data->statistics[cpu];
+
+        sum.hits += part->hits;
+        sum.misses += part->misses;
+        sum.created += part->created;
+        sum.replaced += part->replaced;
+        sum.full += part->full;
+    }
+    return sum;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Services, backends and connections, read: see lbdsr_maps.h. */
+#pragma once
+#include "lbdsr_maps.h"
+#include <pcn/cube.bpf.h>
+
+struct lbdsr_bucket lbdsr_keys[PCN_TRIMMED(LBDSR_BUCKETS_MAX, struct lbdsr_bucket)] SEC(LBDSR_KEYS);
+struct lbdsr_vip lbdsr_vips[PCN_TRIMMED(LBDSR_VIPS_MAX, struct lbdsr_vip)] SEC(LBDSR_VIPS);
+__u16 lbdsr_places[PCN_TRIMMED(LBDSR_PLACES_MAX, __u16)] SEC(LBDSR_PLACES);
+struct lbdsr_target lbdsr_backends[PCN_TRIMMED(LBDSR_BACKENDS_MAX + 1, struct lbdsr_target)] SEC(LBDSR_BACKENDS);
+struct lbdsr_count lbdsr_counts[PCN_TRIMMED(LBDSR_COUNTS_MAX, struct lbdsr_count)] SEC(LBDSR_COUNTS);
+struct lbdsr_flows lbdsr_flows[PCN_TRIMMED(LBDSR_FLOW_BUCKETS_MAX, struct lbdsr_flows)] SEC(LBDSR_FLOWS);
+
+const volatile struct lbdsr_sizes lbdsr_sizes = {};
+struct lbdsr_data lbdsr_data SEC(LBDSR_DATA) = {};
+
+/* ---- services ---- */
+
+PCN_INLINE const struct lbdsr_vip *lbdsr_vip_at(__u64 number)
+{
+    if (!number || number >= lbdsr_sizes.n_vips)
+        return NULL;
+    /* Computed behind the check, or the verifier does not see it; here and below. */
+    PCN_OPAQUE(number);
+    return &lbdsr_vips[number];
+}
+
+/* Number of the vip with exactly this; 0: there is none. port: network order. */
+PCN_INLINE __u32 lbdsr_vip_find(const union pcn_address *address, __u16 port, __u32 protocol, __u32 version)
+{
+    __u64 hash = lbdsr_key_hash(address, port, protocol, version);
+
+#pragma unroll
+    for (__u32 choice = 0; choice < 2; choice++) {
+        __u64 index = lbdsr_key_bucket(hash, choice, lbdsr_sizes.key_mask);
+        const struct lbdsr_bucket *bucket;
+
+        PCN_OPAQUE(index);
+        bucket = &lbdsr_keys[index];
+#pragma unroll
+        for (int way = 0; way < LBDSR_KEY_WAYS; way++) {
+            __u64 word = PCN_READ_ONCE(bucket->words[way]);
+            const struct lbdsr_vip *vip;
+
+            if (pcn_likely((word ^ hash) >> 32))
+                continue;
+            vip = lbdsr_vip_at((__u32)word);
+            if (vip && vip->address.v6[0] == address->v6[0] && vip->port == port && vip->protocol == protocol &&
+                vip->version == version && vip->address.v6[1] == address->v6[1] &&
+                vip->address.v6[2] == address->v6[2] && vip->address.v6[3] == address->v6[3])
+                return (__u32)word;
+        }
+    }
+    return 0;
+}
+
+/* What is not found by its port. */
+__noinline __u32 lbdsr_vip_wildcard(const union pcn_address *address, __u8 protocol, __u8 version)
+{
+    __u8 shapes = PCN_READ_ONCE(lbdsr_data.shapes);
+    __u32 vip = 0;
+
+    if (!address)
+        return 0;
+    if (shapes & LBDSR_HAS_PROTOCOL)
+        vip = lbdsr_vip_find(address, 0, protocol, version);
+    if (!vip && shapes & LBDSR_HAS_ALL)
+        vip = lbdsr_vip_find(address, 0, LBDSR_ALL, version);
+    return vip;
+}
+
+/* Whether somebody asks for one of our addresses. */
+__noinline __u32 lbdsr_is_vip(const union pcn_address *address, __u8 version)
+{
+    return address ? lbdsr_vip_find(address, 0, LBDSR_ADDRESS, version) : 0;
+}
+
+/* ---- backends ---- */
+
+PCN_INLINE const struct lbdsr_target *lbdsr_backend_at(__u64 number)
+{
+    if (!number || number >= lbdsr_sizes.n_backends)
+        return NULL;
+    PCN_OPAQUE(number);
+    return &lbdsr_backends[number];
+}
+
+PCN_INLINE void lbdsr_count(struct pcn_ctx *ctx, __u32 cpu, __u32 backend)
+{
+    __u64 index = (__u64)cpu * lbdsr_sizes.n_backends + backend;
+    struct lbdsr_count *count;
+
+    if (pcn_unlikely(index >= lbdsr_sizes.n_counts))
+        return;
+    PCN_OPAQUE(index);
+    count = &lbdsr_counts[index];
+    count->packets++;
+    count->bytes += pcn_length(ctx);
+}
+
+/* By the Maglev table: its number; 0: there is none. */
+PCN_INLINE __u32 lbdsr_choose(const struct lbdsr_vip *vip, const union pcn_address *client, __u64 hash)
+{
+    __u64 table = PCN_READ_ONCE(vip->table), index;
+
+    if (vip->affinity)
+        hash = lbdsr_mix(lbdsr_address_hash(client, vip->version, PCN_READ_ONCE(lbdsr_data.hash_seed)), 0,
+                         PCN_READ_ONCE(lbdsr_data.hash_seed));
+    index = table + lbdsr_place(hash, lbdsr_sizes.table_size);
+    if (!table || index >= lbdsr_sizes.n_places)
+        return 0;
+    PCN_OPAQUE(index);
+    return PCN_READ_ONCE(lbdsr_places[index]);
+}
+
+/* ---- connections ---- */
+
+PCN_INLINE struct lbdsr_flows *lbdsr_flows_at(__u32 cpu, __u64 hash, __u32 choice)
+{
+    __u64 index = (__u64)cpu * (lbdsr_sizes.flow_mask + 1) + lbdsr_flow_bucket(hash, choice, lbdsr_sizes.flow_mask);
+
+    if (index >= lbdsr_sizes.n_flow_buckets)
+        return NULL;
+    PCN_OPAQUE(index);
+    return &lbdsr_flows[index];
+}
+
+/* NULL: it is not remembered. */
+PCN_INLINE struct lbdsr_flow *lbdsr_flow_find(__u32 cpu, __u64 hash)
+{
+#pragma unroll
+    for (__u32 choice = 0; choice < 2; choice++) {
+        struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, choice);
+
+        if (!bucket)
+            return NULL;
+#pragma unroll
+        for (int way = 0; way < LBDSR_FLOW_WAYS; way++)
+            if (bucket->flows[way].hash == hash && bucket->flows[way].word)
+                return &bucket->flows[way];
+    }
+    return NULL;
+}
+
+/* Its backend; 0: it is gone, and its number another one's. */
+PCN_INLINE __u32 lbdsr_flow_backend(__u32 word)
+{
+    __u32 number = word & LBDSR_BACKEND_BITS;
+    const struct lbdsr_target *backend = lbdsr_backend_at(number);
+
+    if (!backend || ((word >> LBDSR_EPOCH_SHIFT ^ PCN_READ_ONCE(backend->epoch)) & LBDSR_EPOCH_BITS))
+        return 0;
+    return number;
+}
+
+/*
+ * Remembers a flow that is in no place yet. An established one, unless it was silent for long, is never pushed out:
+ * of the others the one that was silent longest makes room.
+ */
+__noinline __u32 lbdsr_flow_new(__u32 cpu, __u64 hash, __u32 word)
+{
+    struct lbdsr_tally *statistics = &lbdsr_data.statistics[cpu & (PCN_CPUS_MAX - 1)];
+    __u32 now = pcn_now(), timeout = PCN_READ_ONCE(lbdsr_data.timeout), best_age = 0, best = ~0u;
+    struct lbdsr_flows *bucket;
+
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < 2 * LBDSR_FLOW_WAYS; i++) {
+        const struct lbdsr_flow *flow;
+        __u32 age;
+
+        bucket = lbdsr_flows_at(cpu, hash, i / LBDSR_FLOW_WAYS);
+        if (!bucket)
+            return 0;
+        flow = &bucket->flows[i % LBDSR_FLOW_WAYS];
+        age = now - flow->seen;
+        if (!flow->word) {
+            best = i;
+            best_age = 0;
+            break;
+        }
+        if (flow->word >> LBDSR_STATE_SHIFT == LBDSR_ESTABLISHED && age <= timeout && lbdsr_flow_backend(flow->word))
+            continue;
+        if (best == ~0u || age > best_age) {
+            best = i;
+            best_age = age;
+        }
+    }
+    if (best >= 2 * LBDSR_FLOW_WAYS) {
+        statistics->full++;
+        return 0;
+    }
+    bucket = lbdsr_flows_at(cpu, hash, best / LBDSR_FLOW_WAYS);
+    if (!bucket)
+        return 0;
+    statistics->created++;
+    if (bucket->flows[best % LBDSR_FLOW_WAYS].word)
+        statistics->replaced++;
+    bucket->flows[best % LBDSR_FLOW_WAYS] = (struct lbdsr_flow){.hash = hash, .seen = now, .word = word};
+    return 1;
+}
+
+/* What a CPU has of it, any one: for what does not come by the queue of its flow. 0: none has. */
+__noinline __u32 lbdsr_flow_anywhere(__u64 hash)
+{
+#pragma clang loop unroll(disable)
+    for (__u32 cpu = 0; cpu < PCN_CPUS_MAX && cpu < lbdsr_sizes.n_cpus; cpu++) {
+        struct lbdsr_flow *flow = lbdsr_flow_find(cpu, hash);
+        __u32 backend = flow ? lbdsr_flow_backend(flow->word) : 0;
+
+        if (backend)
+            return backend;
+    }
+    return 0;
+}

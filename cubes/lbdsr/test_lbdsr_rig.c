@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test_lbdsr_rig.h"
+#include <arpa/inet.h>
+#include <sys/mman.h>
+
+/* ---- set-up ---- */
+
+static struct lbdsr_sizes opening;
+
+static void configure(struct bpf_object *object)
+{
+    pcn_run_set(object, "lbdsr_sizes", &opening, sizeof(opening));
+    pcn_run_trim(object, LBDSR_KEYS, (opening.key_mask + 1) * sizeof(struct lbdsr_bucket));
+    pcn_run_trim(object, LBDSR_VIPS, opening.n_vips * sizeof(struct lbdsr_vip));
+    pcn_run_trim(object, LBDSR_PLACES, opening.n_places * sizeof(uint16_t));
+    pcn_run_trim(object, LBDSR_BACKENDS, opening.n_backends * sizeof(struct lbdsr_target));
+    pcn_run_trim(object, LBDSR_COUNTS, opening.n_counts * sizeof(struct lbdsr_count));
+    pcn_run_trim(object, LBDSR_FLOWS, opening.n_flow_buckets * sizeof(struct lbdsr_flows));
+}
+
+static void *map_memory(const struct pcn_fast *fast, const char *name)
+{
+    struct bpf_map_info info = {};
+    uint32_t size = sizeof(info);
+    int map = pcn_fast_map(fast, name);
+    void *memory;
+
+    if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
+        return NULL;
+    memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
+                  MAP_SHARED, map, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int rig_open(bool xdp, uint32_t connections, struct rig *rig)
+{
+    const struct pcn_fast_spec spec = {.kind = "lbdsr", .xdp = xdp, .n_ports = 2, .configure = configure};
+    struct lbdsr_tables *tables = &rig->tables;
+    struct lbdsr_data *data;
+    int r;
+
+    opening = lbdsr_sizes_for(8, 1024, TABLE_SIZE, connections, pcn_cpus());
+    tables->sizes = opening;
+    r = pcn_fast_open(&spec, &rig->fast);
+    if (r < 0)
+        return r;
+    tables->keys = map_memory(&rig->fast, LBDSR_KEYS);
+    tables->vips = map_memory(&rig->fast, LBDSR_VIPS);
+    tables->places = map_memory(&rig->fast, LBDSR_PLACES);
+    tables->backends = map_memory(&rig->fast, LBDSR_BACKENDS);
+    tables->counts = map_memory(&rig->fast, LBDSR_COUNTS);
+    tables->flows = map_memory(&rig->fast, LBDSR_FLOWS);
+    tables->data = data = map_memory(&rig->fast, LBDSR_DATA);
+    if (!tables->keys || !tables->vips || !tables->places || !tables->backends || !tables->counts || !tables->flows ||
+        !data)
+        return -ENOMEM;
+    data->ports[LBDSR_FRONTEND] = FRONT;
+    data->ports[LBDSR_BACKEND] = BACK;
+    data->timeout = 300 * pcn_clock_hz();
+    data->refresh = pcn_clock_hz();
+    data->mtu = MTU;
+    data->outer_source = inet_addr("10.200.0.0");
+    data->outer_hosts = inet_addr("0.0.255.255");
+    pcn_parse_mac(OUR_MAC, data->mac);
+    return lbdsr_tables_open(tables);
+}
+
+void rig_freep(struct rig **ptr)
+{
+    struct rig *rig = TAKE_PTR(*ptr);
+
+    if (!rig)
+        return;
+    for (size_t i = 0; i < rig->n_groups; i++) {
+        if (rig->groups[i])
+            free(rig->groups[i]->ends);
+        free(rig->groups[i]);
+    }
+    lbdsr_tables_close(&rig->tables);
+    pcn_fast_close(&rig->fast);
+    free(rig);
+}
+
+struct rig *rig_new(bool xdp, uint32_t connections)
+{
+    _cleanup_(rig_freep) struct rig *rig = calloc(1, sizeof(*rig));
+
+    if (!PCN_CHECK(rig != NULL) || !PCN_CHECK_OK(rig_open(xdp, connections, rig)))
+        return NULL;
+    return TAKE_PTR(rig);
+}
+
+/* ---- services ---- */
+
+void ends_make(struct lbdsr_end *ends, uint32_t first, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t number = first + i;
+
+        ends[i] = (struct lbdsr_end){
+            .address.v4 = htonl(0x0a000000 | number),
+            .version = 4,
+            .mac = {2, 0, 0, 0, (uint8_t)(number >> 8), (uint8_t)number},
+            .has_mac = true,
+            .weight = 1,
+        };
+    }
+}
+
+static struct lbdsr_key key_of(const char *vip, uint16_t port, uint8_t protocol)
+{
+    struct lbdsr_key key = {.port = port, .protocol = protocol, .version = strchr(vip, ':') ? 6 : 4};
+
+    (void)inet_pton(key.version == 6 ? AF_INET6 : AF_INET, vip, &key.address);
+    return key;
+}
+
+static size_t service_find(const struct rig *rig, const struct lbdsr_key *key)
+{
+    for (size_t i = 0; i < rig->n_groups; i++)
+        if (rig->groups[i] && memcmp(&rig->groups[i]->key, key, sizeof(*key)) == 0)
+            return i;
+    return rig->n_groups;
+}
+
+size_t service_set(struct rig *rig, const char *vip, uint16_t port, uint8_t protocol, uint8_t mode,
+                   const struct lbdsr_end *ends, size_t n)
+{
+    const struct lbdsr_key key = key_of(vip, port, protocol);
+    struct lbdsr_group *group = calloc(1, sizeof(*group)), *before;
+    size_t index = service_find(rig, &key);
+
+    before = index < rig->n_groups ? rig->groups[index] : NULL;
+    if (before)
+        *group = *before;
+    group->key = key;
+    group->mode = mode;
+    group->n_ends = n;
+    group->ends = calloc(n + 1, sizeof(*ends));
+    memcpy(group->ends, ends, n * sizeof(*ends));
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; before && j < before->n_ends; j++)
+            if (memcmp(&before->ends[j].address, &ends[i].address, sizeof(ends->address)) == 0)
+                group->ends[i].number = before->ends[j].number;
+    PCN_CHECK_OK(lbdsr_maglev(group->ends, n, TABLE_SIZE, &group->table));
+    lbdsr_tables_publish(&rig->tables, group, before, &rig->settings);
+    free(group->table);
+    group->table = NULL;
+    if (before)
+        free(before->ends);
+    free(before);
+    rig->groups[index] = group;
+    rig->n_groups = PCN_MAX(rig->n_groups, index + 1);
+    return index;
+}
+
+void service_withdraw(struct rig *rig, size_t index)
+{
+    lbdsr_tables_withdraw(&rig->tables, rig->groups[index]);
+    free(rig->groups[index]->ends);
+    free(rig->groups[index]);
+    rig->groups[index] = NULL;
+}
+
+struct lbdsr_tally tally(const struct rig *rig)
+{
+    return lbdsr_tables_statistics(&rig->tables);
+}
+
+/* ---- packets ---- */
+
+uint32_t give(struct rig *rig, const struct pcn_frame *frame)
+{
+    uint64_t before[LBDSR_DROP_REASONS];
+
+    for (uint32_t i = 0; i < LBDSR_DROP_REASONS; i++)
+        before[i] = pcn_fast_drops(&rig->fast, i);
+    if (!PCN_CHECK_OK(pcn_fast_run(&rig->fast, PCN_INGRESS, FRONT, frame, &rig->run)))
+        return ~0u;
+    if (rig->run.verdict == PCN_SINK)
+        return 0;
+    for (uint32_t i = 0; i < LBDSR_DROP_REASONS; i++)
+        if (pcn_fast_drops(&rig->fast, i) != before[i])
+            return i;
+    return ~0u;
+}
+
+uint32_t goes_to(struct rig *rig, const struct pcn_frame *frame)
+{
+    const uint8_t *mac = rig->run.frame.bytes;
+
+    if (!PCN_CHECK_EQ(give(rig, frame), 0) || !PCN_CHECK_EQ(rig->run.port, BACK))
+        return 0;
+    return (uint32_t)mac[4] << 8 | mac[5];
+}
+
+struct pcn_frame tcp(const char *client, uint16_t port, uint8_t flags)
+{
+    return pcn_frame_tcp(client, VIP, port, 80, flags);
+}
+
+struct pcn_frame udp(const char *client, uint16_t port)
+{
+    return pcn_frame_udp(client, VIP, port, 53, 20);
+}

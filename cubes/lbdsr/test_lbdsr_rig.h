@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An lbdsr's fast path with services, and packets for it. Clients come in by port 0, backends are behind port 1. Backend
+ * n is 10.0.n/256.n%256, MAC 02:00:00:00:n/256:n%256.
+ */
+#pragma once
+#include "lbdsr.h"
+#include <harness/suite.h>
+#include <harness/testrun.h>
+
+#define VIP "203.0.113.1"
+#define CLIENT "198.51.100.2"
+#define OUR_MAC "02:00:00:00:99:99"
+#define TABLE_SIZE 65537u
+#define MTU 1500u
+
+enum { FRONT, BACK };
+enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+
+struct rig {
+    struct pcn_fast fast;
+    struct lbdsr_tables tables;
+    struct lbdsr_settings settings;
+    struct lbdsr_group *groups[8];
+    size_t n_groups;
+    struct pcn_fast_run run;
+};
+
+void rig_freep(struct rig **ptr);
+/* NULL: the check has failed. */
+struct rig *rig_new(bool xdp, uint32_t connections);
+/* Backends of a service: numbers first.., weight 1. */
+void ends_make(struct lbdsr_end *ends, uint32_t first, uint32_t n);
+/* A service, or what it is now. The ends are copied. Its index. */
+size_t service_set(struct rig *rig, const char *vip, uint16_t port, uint8_t protocol, uint8_t mode,
+                   const struct lbdsr_end *ends, size_t n);
+void service_withdraw(struct rig *rig, size_t index);
+/* The reason why it is dropped; 0: it is not. */
+uint32_t give(struct rig *rig, const struct pcn_frame *frame);
+/* Number of the backend that a frame of mode L2DSR was sent to; 0: to none. */
+uint32_t goes_to(struct rig *rig, const struct pcn_frame *frame);
+struct pcn_frame tcp(const char *client, uint16_t port, uint8_t flags);
+struct pcn_frame udp(const char *client, uint16_t port);
+struct lbdsr_tally tally(const struct rig *rig);
+
+#define FOR_BOTH(connections_)                                                                                         \
+    for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \
+        for (_cleanup_(rig_freep) struct rig *rig = rig_new(xdp_, connections_); rig; rig_freep(&rig))
