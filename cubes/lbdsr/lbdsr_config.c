@@ -17,7 +17,7 @@ void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN])
 /* Its version. */
 static uint8_t address_parse(const char *text, union pcn_address *ret_address)
 {
-    union pcn_address address = {};
+    union pcn_address address = {.v6 = {}};
 
     if (inet_pton(AF_INET, text, &address) == 1) {
         *ret_address = address;

@@ -24,7 +24,7 @@ struct lbdsr_arp {
 __noinline __u32 lbdsr_arp(struct pcn_ctx *ctx)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    union pcn_address target = {};
+    union pcn_address target = {.v6 = {}};
     struct lbdsr_arp *arp;
 
     if (packet->l3_offset != sizeof(struct ethhdr))
@@ -92,7 +92,7 @@ PCN_INLINE __u32 lbdsr_error4(struct pcn_ctx *ctx, const struct pcn_packet *pack
 {
     __u32 offset = packet->l4_offset + 8, ports = 0;
     const struct iphdr *ip = pcn_parse_at(ctx, offset, sizeof(*ip));
-    union pcn_address client = {}, vip = {};
+    union pcn_address client = {.v6 = {}}, vip = {.v6 = {}};
     const __u16 *l4;
     __u8 protocol;
 
