@@ -37,13 +37,18 @@ PCN_INLINE __u32 lbdsr_remembered(const struct pcn_packet *packet, struct lbdsr_
     return backend;
 }
 
-/* By the table, and remembered: in the place it had, or in a new one. */
+/* By the table, and remembered: in the place it had, or in a new one. One that has begun may be known to another CPU. */
 PCN_INLINE __u32 lbdsr_spread(const struct pcn_packet *packet, const struct lbdsr_vip *vip, struct lbdsr_flow *flow,
                               __u64 hash, __u32 cpu)
 {
-    __u32 number = lbdsr_choose(vip, &packet->source, hash), word;
-    const struct lbdsr_target *backend = lbdsr_backend_at(number);
+    const struct lbdsr_target *backend;
+    __u32 number = 0, word;
 
+    if (pcn_unlikely(vip->changed) && !flow && !lbdsr_is_first(packet))
+        number = lbdsr_flow_anywhere(hash);
+    if (!number)
+        number = lbdsr_choose(vip, &packet->source, hash);
+    backend = lbdsr_backend_at(number);
     if (pcn_unlikely(!backend))
         return 0;
     word = lbdsr_flow_word(number, backend->epoch, LBDSR_NEW);

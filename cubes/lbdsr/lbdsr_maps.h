@@ -44,7 +44,8 @@ struct lbdsr_vip {
     __u8 protocol;
     __u8 version;
     __u8 affinity; /* the client's address alone decides */
-    __u8 pad[3];
+    __u8 changed;  /* its table is not the first one: flows may have another backend than it says */
+    __u8 pad[2];
     __u32 table; /* its first place; 0: there is no backend that takes flows */
     __u32 pad1;
 };

@@ -129,6 +129,8 @@ static uint32_t vip_publish(struct lbdsr_tables *tables, const struct lbdsr_vip 
 
     if (word) {
         number = (uint32_t)*word;
+        if (key->protocol != LBDSR_ADDRESS)
+            __atomic_store_n(&tables->vips[number].changed, 1, __ATOMIC_RELEASE);
         __atomic_store_n(&tables->vips[number].table, key->table, __ATOMIC_RELEASE);
         __atomic_store_n(&tables->vips[number].affinity, key->affinity, __ATOMIC_RELAXED);
         return number;

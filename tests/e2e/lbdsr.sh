@@ -9,26 +9,50 @@ fetch() { in_host c curl -sf --max-time 3 "http://$1/"; }
 fetch_all() {
     for _ in $(seq "$2"); do fetch "$1" || echo nobody; done | sort | uniq -c
 }
+# What is configured, without counters.
+services() { rest GET lbdsr/lb1/service/ | sed -E 's/"(packets|bytes)":[0-9]+//g'; }
 mac_of() { ip -n "$lab_id-$1" -br link show eth0 | awk '{ print $3 }'; }
-# http_serve HOST PORT: says who it is. /slow takes its time: a line each 50 ms, 40 of them.
+# http_serve HOST PORT: says who it is. /slow takes its time: a dot each 50 ms, 40 of them.
 http_serve() {
     in_host "$1" python3 -c "
 import http.server, socket, time
 class Server(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6
     daemon_threads = True
+    request_queue_size = 64
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers()
         for _ in range(40 if self.path == '/slow' else 0):
-            self.wfile.write(b'.'); self.wfile.flush(); time.sleep(0.05)
+            self.wfile.write(b'.'); time.sleep(0.05)
         self.wfile.write(b'$1\n')
         if self.path == '/big': self.wfile.write(b'x' * 3000000)
     def do_POST(self):
         got = len(self.rfile.read(int(self.headers['Content-Length'])))
         self.send_response(200); self.end_headers(); self.wfile.write(('%d\n' % got).encode())
     def log_message(self, *arguments): pass
-Server(('::', $2), Handler).serve_forever()" &
+Server(('::', $2), Handler).serve_forever()" 2>/dev/null &
+    servers+=($!)
+}
+# ipip_take HOST: takes the outer header off, as a device of type ipip does, which not every kernel has.
+ipip_take() {
+    in_host "$1" python3 -c "
+import fcntl, os, socket, struct, subprocess
+def whole(packet):
+    # What was put together on receipt (GRO) has a checksum that is still to be filled in.
+    start = (packet[0] & 15) * 4
+    if len(packet) <= 1500 or packet[9] != 6: return packet
+    tcp = packet[start:start + 16] + bytes(2) + packet[start + 18:]
+    pseudo = packet[12:20] + struct.pack('!HH', 6, len(tcp))
+    check = 65535 - int.from_bytes(pseudo + tcp + bytes(len(tcp) % 2), 'big') % 65535
+    return packet[:start] + tcp[:16] + struct.pack('!H', check) + tcp[18:]
+tun = os.open('/dev/net/tun', os.O_RDWR)
+fcntl.ioctl(tun, 0x400454ca, struct.pack('16sH', b'tun', 0x1001))
+subprocess.check_call(['ip', 'link', 'set', 'tun', 'up'])
+outer = socket.socket(socket.AF_INET, socket.SOCK_RAW, 4)
+while True:
+    packet = outer.recv(65536)
+    os.write(tun, whole(packet[(packet[0] & 15) * 4:]))" &
     servers+=($!)
 }
 servers=()
@@ -71,7 +95,8 @@ expect_output "counters" '"packets": *[1-9]' lb service show 10.0.0.100 80 TCP -
 expect_output "hits" '"hits": *[1-9]' lb statistics show -json
 
 # ---- drain, add, remove ----
-in_host c bash -c 'for _ in $(seq 16); do curl -sS --max-time 9 http://10.0.0.100/slow & done; wait' >"$lab_dir/slow" 2>&1 &
+mkdir "$lab_dir/slow"
+in_host c bash -c 'for i in $(seq 16); do curl -sS --max-time 9 http://10.0.0.100/slow >'"$lab_dir"'/slow/$i & done; wait' &
 slow=$!
 expect "downloads run" eventually prints '^ *(1[0-9])$' in_host c bash -c "ss -Htn state established | wc -l"
 expect "one is drained" lb service 10.0.0.100 80 TCP backend 10.0.0.12 set weight=0
@@ -79,16 +104,17 @@ expect_output "new flows go to the other" ' 20 b1' fetch_all 10.0.0.100 20
 expect "the other is drained" lb service 10.0.0.100 80 TCP backend 10.0.0.11 set weight=0
 expect "the first is back" lb service 10.0.0.100 80 TCP backend 10.0.0.12 set weight=2
 wait $slow || true
-expect_output "nobody was reset" '^16$' grep -cE '^\.{40}b[12]$' "$lab_dir/slow"
+expect_output "nobody was reset" '^16$' bash -c "cat $lab_dir/slow/* | grep -cE '^\.{40}b[12]$'"
 expect "drained, it can go" lb service 10.0.0.100 80 TCP backend del 10.0.0.11
 expect_output "one serves all" ' 10 b2' fetch_all 10.0.0.100 10
 
 # ---- IPIP ----
 for n in 1 2; do
-    in_host b$n ip link add tun type ipip local 10.0.0.1$n 2>/dev/null || true
-    in_host b$n ip link set tun up
-    in_host b$n sysctl -qw net.ipv4.conf.tun.rp_filter=0
+    ipip_take b$n
+    expect "a tunnel's end" eventually prints UP in_host b$n ip link show tun
 done
+# What takes the outer header off wants packets as they are on a wire.
+in_host c ethtool -K eth0 tx off tso off gso off >/dev/null
 refused "IPIP without a source" 'outer-source' lb service add 10.0.0.101 80 TCP mode=IPIP
 expect "sources" lb set outer-source=10.200.0.0/16
 expect "a service" lb service add 10.0.0.101 80 TCP mode=IPIP
@@ -100,8 +126,7 @@ expect_output "serves" ' b1' fetch_all 10.0.0.101 30
 expect_output "and the other" ' b2' fetch_all 10.0.0.101 30
 expect_output "a large body comes" '3000003' in_host c curl -s --max-time 5 -o /dev/null -w '%{size_download}' http://10.0.0.101/big
 expect_output "and goes, in packets that fit" '2000000' in_host c curl -sS --max-time 5 --data-binary @"$lab_dir/body" http://10.0.0.101/
-expect_output "a large echo is told the MTU" 'mtu ?= ?1480|Message too long' in_host c bash -c \
-    'ip route flush cache; ping -c 1 -W 2 -M do -s 1472 10.0.0.102'
+expect_output "which the client was told" 'mtu 1480' in_host c ip route get 10.0.0.101
 refused "the source cannot go" 'outer-source' lb set outer-source=
 if command -v tshark >/dev/null; then
     in_host b1 timeout 20 tshark -q -i eth0 -a packets:4 -w "$lab_dir/wire.pcap" 'ip proto 4' 2>"$lab_dir/tshark" &
@@ -124,7 +149,7 @@ expect "one is enough" lb backend pool del 1
 expect_output "the other" ' 10 b2' fetch_all 10.0.0.102 10
 
 # ---- bad input ----
-before=$(rest GET lbdsr/lb1/service/)
+before=$(services)
 refused "a VIP twice" 'exist' lb service add 10.0.0.100 80 TCP
 refused "the one VIP twice" 'one of them has to go' lb service add 10.0.0.102 0 ALL
 refused "a weight that is none" '70000|weight' lb service 10.0.0.100 80 TCP backend 10.0.0.12 set weight=70000
@@ -138,7 +163,7 @@ refused "a third port" 'already' lb ports add third type=FRONTEND
 refused "a port of no type" 'type' lb ports add fourth
 refused "a table that is no prime" 'prime' pctl lbdsr add lb2 type="$type" table-size=65536
 refused "more memory than there may be" 'table-size' pctl lbdsr add lb2 type="$type" max-services=4096
-expect "nothing of it was taken over" test "$before" = "$(rest GET lbdsr/lb1/service/)" 
+expect "nothing of it was taken over" test "$before" = "$(services)"
 expect_output "and all still works" '^b2' fetch 10.0.0.100
 expect "many services" pctl lbdsr add lb3 type="$type" max-services=512 table-size=1021 max-backends=8192
 expect "a service goes" lb service del 10.0.0.100 80 TCP
