@@ -304,36 +304,6 @@ static void test_other_cpu(void)
     }
 }
 
-static void test_gso(void)
-{
-    _cleanup_(rig_freep) struct rig *rig = rig_new(false, 1024);
-    struct pcn_frame_spec inner = {.source = CLIENT,
-                                   .destination = VIP,
-                                   .protocol = IPPROTO_TCP,
-                                   .source_port = 1000,
-                                   .destination_port = 80,
-                                   .dont_fragment = true,
-                                   .payload_length = 4000};
-    const struct pcn_frame frame = pcn_frame_make(&inner);
-    const uint32_t sizes[][2] = {{1440, 1440}, {1441, 1421}, {1460, 1440}};
-    struct lbdsr_end ends[1];
-
-    PCN_REQUIRE(rig != NULL);
-    ends_make(ends, 1, 1);
-    service_set(rig, VIP, 80, IPPROTO_TCP, LBDSR_IPIP, ends, 1);
-    for (size_t i = 0; i < PCN_ARRAY_SIZE(sizes); i++) {
-        const struct __sk_buff skb = {.gso_size = sizes[i][0], .gso_segs = 3};
-        const struct pcn_packet context = {.port = FRONT};
-        struct pcn_frame expected;
-
-        PCN_REQUIRE_OK(pcn_fast_run_with(&rig->fast, PCN_INGRESS, &context, &skb, &frame, &rig->run));
-        PCN_CHECK_EQ(rig->run.verdict, PCN_SINK);
-        PCN_CHECK_EQ(rig->run.skb.gso_size, sizes[i][1]);
-        expected = encapsulated(&frame, outer_source(rig), &(struct pcn_frame_spec){.dont_fragment = true});
-        PCN_CHECK_FRAME(&rig->run.frame, &expected);
-    }
-}
-
 static void test_flood(void)
 {
     FOR_BOTH(1024)
@@ -651,7 +621,6 @@ static const struct pcn_test tests[] = {
     {"IPIP: the outer header, byte by byte", test_ipip, .skip = pcn_skip_unless_root},
     {"IPIP: a VLAN tag stays in front", test_ipip_tagged, .skip = pcn_skip_unless_root},
     {"IPIP: what does not fit is answered, or dropped", test_too_big, .skip = pcn_skip_unless_root},
-    {"IPIP: segments of GSO become smaller if they have to", test_gso, .skip = pcn_skip_unless_root},
     {"an ICMP error goes to the backend of the flow that it is about", test_icmp_error, .skip = pcn_skip_unless_root},
     {"later fragments follow the first one", test_fragments, .skip = pcn_skip_unless_root},
     {"IPv6", test_v6, .skip = pcn_skip_unless_root},
