@@ -126,7 +126,6 @@ expect_output "and the other" ' b2' fetch_all 10.0.0.101 30
 expect_output "a large body comes" '3000003' in_host c curl -s --max-time 5 -o /dev/null -w '%{size_download}' http://10.0.0.101/big
 if [ "$type" = TC ]; then
     expect_output "and goes, as GSO packets" '2000000' in_host c curl -sS --max-time 5 --data-binary @"$lab_dir/body" http://10.0.0.101/
-    expect_output "whose segments have become smaller" '^[^m]*$' bash -c "nsenter --net=/run/netns/$lab_id-c ip -o route get 10.0.0.101 | grep -o 'mtu.*'"
     in_host c ethtool -K eth0 tx off tso off gso off >/dev/null
 fi
 expect_output "and goes, in packets that fit" '2000000' in_host c curl -sS --max-time 5 --data-binary @"$lab_dir/body" http://10.0.0.101/
