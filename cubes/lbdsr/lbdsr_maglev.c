@@ -2,7 +2,8 @@
 /*
  * Maglev (Eisenbud et al., NSDI 2016, section 3.4): each backend has a permutation of the places, made of its name
  * alone; in turns they take the next one that is free. With weights, a backend of the largest weight has a turn in each
- * round, the others as often as their weight is to that one.
+ * round, the others as often as their weight is to that one. Where each begins in its count follows from its name too:
+ * else all light ones would have their first turn at once, and late.
  */
 #include "lbdsr.h"
 
@@ -73,6 +74,8 @@ static size_t turns_make(struct lbdsr_end *ends, size_t n, uint32_t size, struct
             .skip = (uint32_t)(end_name(&ends[i], 0x6576) % (size - 1)) + 1,
         };
     }
+    for (size_t i = 0; i < n_turns; i++)
+        turns[i].credit = (uint32_t)(end_name(&ends[turns[i].end], 0x63726564) % *ret_heaviest);
     qsort_r(turns, n_turns, sizeof(*turns), turn_compare, ends);
     return n_turns;
 }

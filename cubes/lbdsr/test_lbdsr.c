@@ -28,6 +28,20 @@ static void test_maglev_load(void)
     }
 }
 
+static void test_maglev_far_apart(void)
+{
+    static struct lbdsr_end ends[3001];
+    _cleanup_free_ uint16_t *table = NULL;
+    double wanted = (double)TABLE_SIZE * 65535 / (65535 + 3000);
+
+    ends_make(ends, 1, 3001);
+    ends[7].weight = 65535;
+    PCN_REQUIRE_OK(lbdsr_maglev(ends, 3001, TABLE_SIZE, &table));
+    PCN_CHECK(ends[7].places > wanted * 0.99 && ends[7].places < wanted * 1.01);
+    for (uint32_t i = 0; i < 3001; i++)
+        PCN_CHECK(i == 7 || ends[i].places <= 2);
+}
+
 static void test_maglev_disruption(void)
 {
     struct lbdsr_end ends[100], fewer[99];
@@ -604,6 +618,7 @@ static void test_bad(void)
 
 static const struct pcn_test tests[] = {
     {"Maglev: each backend has the places of its weight", test_maglev_load},
+    {"Maglev: so do those of weight 1 beside one of 65,535", test_maglev_far_apart},
     {"Maglev: without one of 100 backends, 2 % of the others' places move at most", test_maglev_disruption},
     {"Maglev: the order of backends does not matter", test_maglev_order},
     {"Maglev: without weights there is no table", test_maglev_none},
