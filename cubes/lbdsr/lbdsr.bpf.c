@@ -86,6 +86,8 @@ PCN_INLINE enum pcn_verdict lbdsr_rare(struct pcn_ctx *ctx, struct pcn_packet *p
         pcn_packet_invalidate(packet);
         return PCN_REPLY;
     }
+    if (said == LBDSR_SOLICITED)
+        return pcn_slow_path(packet, LBDSR_SLOW_SOLICITED, 0, 0, 0);
     if (said == LBDSR_BAD)
         return pcn_drop(packet, LBDSR_DROP_FRAGMENT);
     return lbdsr_send(ctx, packet, bpf_get_smp_processor_id(), said, said, port);

@@ -168,7 +168,8 @@ enum lbdsr_reason {
 
 /* Reasons of the slow path. */
 enum lbdsr_slow_reason {
-    LBDSR_SLOW_TOO_BIG, /* words: the MTU */
+    LBDSR_SLOW_TOO_BIG,   /* words: the MTU */
+    LBDSR_SLOW_SOLICITED, /* who has an IPv6 VIP? */
 };
 
 /* ---- what both sides compute ---- */

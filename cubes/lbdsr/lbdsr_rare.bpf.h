@@ -8,6 +8,7 @@
 #define LBDSR_AS_FLOW 0x10001u  /* a packet of a flow without ports */
 #define LBDSR_ANSWERED 0x10002u
 #define LBDSR_BAD 0x10003u
+#define LBDSR_SOLICITED 0x10004u /* user space answers */
 
 struct lbdsr_arp {
     struct ethhdr ethernet;
@@ -129,6 +130,17 @@ PCN_INLINE __u32 lbdsr_error6(struct pcn_ctx *ctx, const struct pcn_packet *pack
     return lbdsr_quoted(&client, &vip, ports, protocol, 6);
 }
 
+PCN_INLINE __u32 lbdsr_solicited(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+    const __u8 *icmp = pcn_parse_at(ctx, packet->l4_offset, 24);
+    union pcn_address target;
+
+    if (!icmp)
+        return LBDSR_NOT_OURS;
+    __builtin_memcpy(&target, icmp + 8, sizeof(target));
+    return lbdsr_is_vip(&target, 6) ? LBDSR_SOLICITED : LBDSR_NOT_OURS;
+}
+
 /* ICMP of either version: a backend's number, or what else to do. */
 __noinline __u32 lbdsr_icmp(struct pcn_ctx *ctx)
 {
@@ -139,7 +151,7 @@ __noinline __u32 lbdsr_icmp(struct pcn_ctx *ctx)
     if (packet->fragment == PCN_FRAGMENT_LATER)
         return LBDSR_AS_FLOW;
     if (!v4 && type == 135)
-        return LBDSR_NOT_OURS;
+        return lbdsr_solicited(ctx, packet);
     if (!lbdsr_is_vip(&packet->destination, packet->ip_version))
         return LBDSR_NOT_OURS;
     if (v4 && (type == 3 || type == 4 || type == 11 || type == 12))

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packets that the fast path sent up: those that are too big are answered (RFC 1191). */
+/* Packets that the fast path sent up: what is too big (RFC 1191), and who has an IPv6 VIP (RFC 4861), is answered. */
 #include "lbdsr.h"
 #include <arpa/inet.h>
+#include <netinet/icmp6.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 
 #define ERRORS_PER_SECOND 1000u /* each costs a sender's packet, so that this bounds nobody's harm */
@@ -35,15 +37,15 @@ static uint16_t checksum(const void *bytes, size_t length)
     return htons((uint16_t)~sum);
 }
 
-/* Bytes of the Ethernet header and its tags; 0: what follows is no IPv4. */
-static size_t l2_length(const uint8_t *frame, size_t length)
+/* Bytes of the Ethernet header and its tags; 0: what follows is of another type. */
+static size_t l2_length(const uint8_t *frame, size_t length, uint16_t wanted)
 {
     size_t offset = ETH_HLEN - 2;
 
     for (int tags = 0; tags <= 2 && offset + 2 + sizeof(struct iphdr) <= length; tags++, offset += 4) {
         uint16_t type = (uint16_t)(frame[offset] << 8 | frame[offset + 1]);
 
-        if (type == ETHERTYPE_IP)
+        if (type == wanted)
             return offset + 2;
         if (type != ETHERTYPE_VLAN && type != 0x88a8)
             break;
@@ -57,7 +59,7 @@ static void too_big(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, ui
     uint8_t answer[ETH_HLEN + 8 + sizeof(struct iphdr) + sizeof(struct icmphdr) + QUOTE];
     struct icmphdr icmp = {.type = ICMP_DEST_UNREACH, .code = ICMP_FRAG_NEEDED, .un.frag.mtu = htons((uint16_t)mtu)};
     struct iphdr ip = {.version = 4, .ihl = 5, .tos = 0xc0, .ttl = 64, .protocol = IPPROTO_ICMP}, sent;
-    size_t l2 = l2_length(frame, length), quote, at = l2;
+    size_t l2 = l2_length(frame, length, ETHERTYPE_IP), quote, at = l2;
 
     if (!l2 || frame[ETH_ALEN] & 1 || !errors_take(lbdsr))
         return;
@@ -79,9 +81,65 @@ static void too_big(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, ui
     (void)pcn_cube_send(lbdsr->cube, port, PCN_EGRESS, answer, at + sizeof(icmp) + quote);
 }
 
+struct advertisement {
+    struct ip6_hdr ip;
+    struct nd_neighbor_advert advert;
+    struct nd_opt_hdr option;
+    uint8_t mac[ETH_ALEN];
+};
+_Static_assert(sizeof(struct advertisement) == 72, "as on the wire");
+
+static uint16_t checksum6(const struct advertisement *answer)
+{
+    uint8_t bytes[sizeof(*answer)];
+    const uint32_t rest[2] = {htonl(sizeof(*answer) - sizeof(answer->ip)), htonl(IPPROTO_ICMPV6)};
+
+    /* The pseudo header has the addresses where they are, and eight bytes in front of them. */
+    memcpy(bytes, answer, sizeof(bytes));
+    memcpy(bytes, rest, sizeof(rest));
+    return checksum(bytes, sizeof(bytes));
+}
+
+/* We have it. */
+static void solicited(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port)
+{
+    uint8_t bytes[ETH_HLEN + 8 + sizeof(struct advertisement)];
+    size_t l2 = l2_length(frame, length, ETHERTYPE_IPV6);
+    struct nd_neighbor_solicit solicit;
+    struct advertisement answer = {};
+    struct ip6_hdr ip;
+
+    if (!l2 || l2 + sizeof(ip) + sizeof(solicit) > length || !errors_take(lbdsr))
+        return;
+    memcpy(&ip, frame + l2, sizeof(ip));
+    memcpy(&solicit, frame + l2 + sizeof(ip), sizeof(solicit));
+    /* Asked from nowhere, it is about whether the address is taken: an answer would say so, and to all. */
+    if (ip.ip6_hlim != 255 || ip.ip6_nxt != IPPROTO_ICMPV6 || IN6_IS_ADDR_UNSPECIFIED(&ip.ip6_src))
+        return;
+    answer.ip.ip6_flow = htonl(6u << 28);
+    answer.ip.ip6_plen = htons(sizeof(answer) - sizeof(answer.ip));
+    answer.ip.ip6_nxt = IPPROTO_ICMPV6;
+    answer.ip.ip6_hlim = 255;
+    answer.ip.ip6_src = solicit.nd_ns_target;
+    answer.ip.ip6_dst = ip.ip6_src;
+    answer.advert.nd_na_type = ND_NEIGHBOR_ADVERT;
+    answer.advert.nd_na_flags_reserved = ND_NA_FLAG_SOLICITED | ND_NA_FLAG_OVERRIDE;
+    answer.advert.nd_na_target = solicit.nd_ns_target;
+    answer.option = (struct nd_opt_hdr){.nd_opt_type = ND_OPT_TARGET_LINKADDR, .nd_opt_len = 1};
+    memcpy(answer.mac, lbdsr->tables.data->mac, ETH_ALEN);
+    answer.advert.nd_na_cksum = checksum6(&answer);
+    memcpy(bytes, frame, l2);
+    memcpy(bytes, frame + ETH_ALEN, ETH_ALEN);
+    memcpy(bytes + ETH_ALEN, answer.mac, ETH_ALEN);
+    memcpy(bytes + l2, &answer, sizeof(answer));
+    (void)pcn_cube_send(lbdsr->cube, port, PCN_EGRESS, bytes, l2 + sizeof(answer));
+}
+
 void lbdsr_packet_in(struct pcn_cube *cube, const struct pcn_packet_in *packet)
 {
     if (packet->record.reason == LBDSR_SLOW_TOO_BIG)
         too_big(pcn_cube_state(cube), packet->frame, packet->record.captured, packet->record.port,
                 packet->record.words[0]);
+    else if (packet->record.reason == LBDSR_SLOW_SOLICITED)
+        solicited(pcn_cube_state(cube), packet->frame, packet->record.captured, packet->record.port);
 }

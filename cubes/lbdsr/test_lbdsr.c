@@ -573,6 +573,8 @@ static void test_v6(void)
     FOR_BOTH(1024)
     {
         const char *vip = "2001:db8::1", *client = "2001:db8:1::2";
+        const struct pcn_frame solicit = pcn_frame_nd_solicit("02:00:00:00:00:01", client, vip),
+                               others = pcn_frame_nd_solicit("02:00:00:00:00:01", client, "2001:db8::2");
         struct lbdsr_end ends[10];
         uint32_t seen = 0;
 
@@ -588,6 +590,11 @@ static void test_v6(void)
         }
         PCN_CHECK(__builtin_popcount(seen) > 5);
         PCN_CHECK_EQ(tally(rig).hits, 40);
+        PCN_CHECK_EQ(give(rig, &others), 0);
+        PCN_CHECK_EQ(rig->run.port, BACK);
+        PCN_CHECK_OK(pcn_fast_run(&rig->fast, PCN_INGRESS, FRONT, &solicit, &rig->run));
+        PCN_REQUIRE(pcn_fast_records(&rig->fast) == 1);
+        PCN_CHECK_EQ(rig->fast.records->record.reason, LBDSR_SLOW_SOLICITED);
     }
 }
 

@@ -59,9 +59,10 @@ while True:
 servers=()
 
 lab_up
-lab_host c 10.0.0.2/24
+lab_host c 10.0.0.2/24 "" fd00::2/64
 for n in 1 2; do
-    lab_host b$n 10.0.0.1$n/24
+    lab_host b$n 10.0.0.1$n/24 "" fd00::1$n/64
+    in_host b$n ip address add fd00::100/128 dev lo nodad
     in_host b$n sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 \
         net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0
     for vip in 10.0.0.100 10.0.0.101 10.0.0.102; do in_host b$n ip address add $vip/32 dev lo; done
@@ -140,6 +141,13 @@ if command -v tshark >/dev/null; then
     expect_output "tshark sees both headers, right" '^10\.200\.[0-9.]+,10\.0\.0\.2	10\.0\.0\.11,10\.0\.0\.101	1,1$' \
         tshark -r "$lab_dir/wire.pcap" -o ip.check_checksum:TRUE -T fields -e ip.src -e ip.dst -e ip.checksum.status
 fi
+
+# ---- IPv6 ----
+expect "a service of IPv6" lb service add fd00::100 80 TCP
+for n in 1 2; do expect "a backend" lb service fd00::100 80 TCP backend add fd00::1$n mac="$(mac_of b$n)"; done
+expect_output "serves" ' b1' fetch_all '[fd00::100]' 20
+expect_output "and the other" ' b2' fetch_all '[fd00::100]' 20
+refused "which IPIP cannot" 'IPv4' lb service fd00::100 80 TCP set mode=IPIP
 
 # ---- as Polycube has it ----
 expect "the one VIP" lb frontend set vip=10.0.0.102
