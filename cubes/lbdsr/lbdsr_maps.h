@@ -22,7 +22,7 @@
 #define LBDSR_SERVICES_MAX 4096u
 #define LBDSR_BACKENDS_MAX 65000u
 #define LBDSR_VIPS_MAX (2 * LBDSR_SERVICES_MAX + 2)
-#define LBDSR_BUCKETS_MAX 8192u
+#define LBDSR_BUCKETS_MAX 16384u
 /* The verifier lets no index reach further than 512 MB. */
 #define LBDSR_PLACES_MAX (1u << 27)
 #define LBDSR_COUNTS_MAX (1u << 24)

@@ -22,10 +22,10 @@ struct lbdsr_sizes lbdsr_sizes_for(uint32_t services, uint32_t backends, uint32_
     while ((uint64_t)flow_buckets * cpus > LBDSR_FLOW_BUCKETS_MAX)
         flow_buckets /= 2;
     return (struct lbdsr_sizes){
-        /* Of a service and of its address. Buckets are a quarter full at most. */
-        .key_mask = power_of_two(2 * services) - 1,
+        /* Of a service and of its address: an eighth of the words at most, so that one of two buckets always has room. */
+        .key_mask = power_of_two(4 * services) - 1,
         .n_vips = 2 * services + 1,
-        /* Place 0 is nobody's. A service more than there may be: one may come as another one goes. */
+        /* Place 0 is nobody's. */
         .n_places = 1 + 2 * services * table_size,
         .n_backends = backends + 1,
         .n_counts = cpus * (backends + 1),

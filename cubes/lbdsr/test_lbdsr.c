@@ -172,6 +172,44 @@ static void test_wildcards(void)
     }
 }
 
+/* As many services as there may be, each with an address of its own: all have their place. */
+static void test_many(void)
+{
+    struct lbdsr_tables tables = {.sizes = lbdsr_sizes_for(LBDSR_SERVICES_MAX, LBDSR_SERVICES_MAX, 251, 1024, 1)};
+    struct lbdsr_group *groups = calloc(LBDSR_SERVICES_MAX, sizeof(*groups));
+    const struct lbdsr_settings settings = {};
+    uint32_t n_lost = 0;
+
+    tables.keys = calloc(tables.sizes.key_mask + 1, sizeof(*tables.keys));
+    tables.vips = calloc(tables.sizes.n_vips, sizeof(*tables.vips));
+    tables.places = calloc(tables.sizes.n_places, sizeof(*tables.places));
+    tables.backends = calloc(tables.sizes.n_backends, sizeof(*tables.backends));
+    tables.counts = calloc(tables.sizes.n_counts, sizeof(*tables.counts));
+    tables.data = calloc(1, sizeof(*tables.data));
+    PCN_CHECK_OK(lbdsr_tables_open(&tables));
+    for (uint32_t i = 0; i < LBDSR_SERVICES_MAX; i++) {
+        groups[i].key =
+            (struct lbdsr_key){.address.v4 = htonl(0xcb000000 + i), .port = 80, .protocol = IPPROTO_TCP, .version = 4};
+        lbdsr_tables_publish(&tables, &groups[i], NULL, &settings);
+        n_lost += !groups[i].vip;
+    }
+    PCN_CHECK_EQ(n_lost, 0);
+    for (uint32_t i = 0; i < LBDSR_SERVICES_MAX; i++)
+        lbdsr_tables_withdraw(&tables, &groups[i]);
+    for (uint32_t i = 0; i <= tables.sizes.key_mask; i++)
+        for (int way = 0; way < LBDSR_KEY_WAYS; way++)
+            n_lost += tables.keys[i].words[way] != 0;
+    PCN_CHECK_EQ(n_lost, 0);
+    lbdsr_tables_close(&tables);
+    free(tables.keys);
+    free(tables.vips);
+    free(tables.places);
+    free(tables.backends);
+    free(tables.counts);
+    free(tables.data);
+    free(groups);
+}
+
 static void test_address(void)
 {
     FOR_BOTH(1024)
@@ -632,6 +670,7 @@ static const struct pcn_test tests[] = {
     {"L2DSR: the frame gets the backend's MAC, and is counted", test_l2, .skip = pcn_skip_unless_root},
     {"what is for no service passes, and so does what comes back", test_others, .skip = pcn_skip_unless_root},
     {"the service of the port, of the protocol, of all", test_wildcards, .skip = pcn_skip_unless_root},
+    {"4,096 services have their places, and leave them", test_many},
     {"ARP and echo of a VIP are answered", test_address, .skip = pcn_skip_unless_root},
     {"flows keep their backend when the table changes; drained ones get no new ones", test_keeps,
      .skip = pcn_skip_unless_root},
