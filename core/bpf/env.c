@@ -12,7 +12,7 @@
 #include <sys/vfs.h>
 
 #define RING_BYTES (4u * 1024 * 1024)
-#define LOGS_BYTES (1024u * 1024)
+#define LOGS_BYTES (512u * 1024)
 
 extern const unsigned char pcn_reinject_object[];
 extern const size_t pcn_reinject_object_size;
