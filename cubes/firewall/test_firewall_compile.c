@@ -3,6 +3,7 @@
 #include "firewall_probe.h"
 #include "test_firewall_oracle.h"
 #include <arpa/inet.h>
+#include <harness/netns.h>
 #include <harness/suite.h>
 #include <harness/testrun.h>
 #include <sched.h>
@@ -637,17 +638,20 @@ static void test_interface_moves(void)
 /* At XDP a test run takes numbers of devices that there are: made in a namespace that ends with the test. */
 static int devices_make(void)
 {
-    FILE *batch;
+    _cleanup_free_ char *batch = NULL;
+    size_t size;
+    FILE *stream;
 
     if (unshare(CLONE_NEWNET) < 0)
         return -errno;
-    batch = popen("ip -batch -", "w");
-    if (!batch)
+    stream = open_memstream(&batch, &size);
+    if (!stream)
         return -errno;
     for (uint32_t i = 0; i < ORACLE_DEVICES; i += 2)
-        (void)fprintf(batch, "link add fw%u index %u type veth peer name fw%u index %u\n", i, oracle_ifindex(i), i + 1,
+        (void)fprintf(stream, "link add fw%u index %u type veth peer name fw%u index %u\n", i, oracle_ifindex(i), i + 1,
                       oracle_ifindex(i + 1));
-    return pclose(batch) == 0 ? 0 : -EIO;
+    (void)fclose(stream);
+    return pcn_netns_must(NULL, "ip -batch - <<'end'\n%send\n", batch);
 }
 
 static const struct pcn_test tests[] = {
