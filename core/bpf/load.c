@@ -186,20 +186,13 @@ static void object_select(struct pcn_instance *instance, struct pcn_object *obje
     }
 }
 
-static const void *flavour_elf(const struct pcn_instance_spec *spec, enum pcn_flavour flavour, size_t *ret_size)
-{
-    *ret_size = flavour == PCN_FLAVOUR_XDP ? spec->xdp_object_size : spec->tc_object_size;
-    return flavour == PCN_FLAVOUR_XDP ? spec->xdp_object : spec->tc_object;
-}
-
 static int object_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
                        enum pcn_flavour flavour, struct pcn_object *object, struct pcn_error *error)
 {
-    const void *elf;
-    size_t size;
+    const void *elf = flavour == PCN_FLAVOUR_XDP ? spec->xdp_object : spec->tc_object;
+    size_t size = flavour == PCN_FLAVOUR_XDP ? spec->xdp_object_size : spec->tc_object_size;
     int r;
 
-    elf = flavour_elf(spec, flavour, &size);
     r = pcn_object_open(object, "pcn", elf, size, pcn_instance_colour(spec->identity.cube));
     if (r < 0)
         return r;

@@ -32,16 +32,10 @@ bool pcn_flows_packet_in(struct pcn_flows *flows, const struct pcn_packet_in *pa
 
 int pcn_flows_emit_events(struct pcn_flows *flows, const char *const *keys, size_t n_keys, struct pcn_emitter *emitter)
 {
-    uint64_t end = flows->n_events, first = end > PCN_FLOW_EVENTS ? end - PCN_FLOW_EVENTS : 0;
+    uint64_t first, end;
 
-    if (n_keys > 0) {
-        uint64_t number = strtoull(keys[0], NULL, 10);
-
-        if (number <= first || number > end)
-            return -ENOENT;
-        first = number - 1;
-        end = number;
-    }
+    if (!pcn_ring_entries(flows->n_events, PCN_FLOW_EVENTS, n_keys ? keys[0] : NULL, &first, &end))
+        return -ENOENT;
     for (uint64_t i = first; i < end; i++) {
         const struct pcn_flow_event *event = &flows->events[i % PCN_FLOW_EVENTS];
 

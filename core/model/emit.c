@@ -126,6 +126,21 @@ void pcn_emit_time(struct pcn_emitter *emitter, const char *leaf, const struct t
     pcn_emit_string(emitter, leaf, text);
 }
 
+bool pcn_ring_entries(uint64_t n, uint32_t room, const char *key, uint64_t *ret_first, uint64_t *ret_end)
+{
+    uint64_t number = key ? strtoull(key, NULL, 10) : 0;
+
+    *ret_first = n > room ? n - room : 0;
+    *ret_end = n;
+    if (!key)
+        return true;
+    if (number <= *ret_first || number > n)
+        return false;
+    *ret_first = number - 1;
+    *ret_end = number;
+    return true;
+}
+
 void pcn_emit_container(struct pcn_emitter *emitter, const char *name)
 {
     emit_name(emitter, name);

@@ -37,20 +37,6 @@ static void configure(struct bpf_object *object)
     pcn_run_flows(object, opening_buckets, opening_counting);
 }
 
-static void *map_memory(const struct pcn_fast *fast, const char *name)
-{
-    struct bpf_map_info info = {};
-    uint32_t size = sizeof(info);
-    int map = pcn_fast_map(fast, name);
-    void *memory;
-
-    if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
-        return NULL;
-    memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
-                  MAP_SHARED, map, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 static int tracker_open(bool xdp, uint32_t n_buckets, struct pcn_cube_identity identity, struct tracker *tracker)
 {
     const struct pcn_fast_spec spec = {
@@ -63,11 +49,11 @@ static int tracker_open(bool xdp, uint32_t n_buckets, struct pcn_cube_identity i
     if (r < 0)
         return r;
     table->n_slots = n_buckets * PCN_CT_WAYS;
-    table->entries = map_memory(&tracker->fast, PCN_CT_ENTRIES);
-    table->buckets = map_memory(&tracker->fast, PCN_CT_BUCKETS);
-    table->traffic = map_memory(&tracker->fast, PCN_CT_TRAFFIC);
-    table->settings = map_memory(&tracker->fast, PCN_CT_SETTINGS);
-    table->statistics = map_memory(&tracker->fast, PCN_CT_STATISTICS);
+    table->entries = pcn_fast_memory(&tracker->fast, PCN_CT_ENTRIES, NULL);
+    table->buckets = pcn_fast_memory(&tracker->fast, PCN_CT_BUCKETS, NULL);
+    table->traffic = pcn_fast_memory(&tracker->fast, PCN_CT_TRAFFIC, NULL);
+    table->settings = pcn_fast_memory(&tracker->fast, PCN_CT_SETTINGS, NULL);
+    table->statistics = pcn_fast_memory(&tracker->fast, PCN_CT_STATISTICS, NULL);
     if (!table->entries || !table->buckets || !table->traffic || !table->settings || !table->statistics)
         return -ENOMEM;
     table->settings->seed = 0x123456789abcdef;

@@ -111,16 +111,10 @@ void firewall_log_note(struct firewall *firewall, const struct pcn_packet_in *pa
 int firewall_log_entries(struct pcn_cube *cube, const char *const *keys, size_t n_keys, struct pcn_emitter *emitter)
 {
     const struct firewall *firewall = pcn_cube_state(cube);
-    uint64_t end = firewall->n_logged, first = end > FIREWALL_LOG_SIZE ? end - FIREWALL_LOG_SIZE : 0;
+    uint64_t first, end;
 
-    if (n_keys > 0) {
-        uint64_t number = strtoull(keys[0], NULL, 10);
-
-        if (number <= first || number > end)
-            return -ENOENT;
-        first = number - 1;
-        end = number;
-    }
+    if (!pcn_ring_entries(firewall->n_logged, FIREWALL_LOG_SIZE, n_keys ? keys[0] : NULL, &first, &end))
+        return -ENOENT;
     for (uint64_t i = first; i < end; i++) {
         const struct firewall_log_line *line = &firewall->log[i % FIREWALL_LOG_SIZE];
 

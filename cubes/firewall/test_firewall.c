@@ -43,14 +43,6 @@ static void configure(struct bpf_object *object)
     pcn_run_flows(object, BUCKETS, false);
 }
 
-static void *map_memory(const struct wall *wall, const char *name, size_t size)
-{
-    void *memory =
-        mmap(NULL, (size + 4095) & ~4095ul, PROT_READ | PROT_WRITE, MAP_SHARED, pcn_fast_map(&wall->fast, name), 0);
-
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 static int wall_open(bool xdp, uint32_t used, struct pcn_cube_identity identity, struct wall *wall)
 {
     const struct pcn_fast_spec spec = {
@@ -62,10 +54,10 @@ static int wall_open(bool xdp, uint32_t used, struct pcn_cube_identity identity,
     if (r < 0)
         return r;
     wall->memory = (struct firewall_memory){.n_pages = PAGES, .used = used, .counters = COUNTERS};
-    wall->memory.pages = map_memory(wall, FIREWALL_ARENA, (size_t)PAGES * LBVS_PAGE);
-    wall->memory.data = map_memory(wall, FIREWALL_DATA, sizeof(struct firewall_data));
-    wall->counters = map_memory(wall, FIREWALL_COUNTERS, counters_size());
-    wall->settings = map_memory(wall, PCN_CT_SETTINGS, sizeof(struct pcn_ct_settings));
+    wall->memory.pages = pcn_fast_memory(&wall->fast, FIREWALL_ARENA, NULL);
+    wall->memory.data = pcn_fast_memory(&wall->fast, FIREWALL_DATA, NULL);
+    wall->counters = pcn_fast_memory(&wall->fast, FIREWALL_COUNTERS, NULL);
+    wall->settings = pcn_fast_memory(&wall->fast, PCN_CT_SETTINGS, NULL);
     if (!wall->memory.pages || !wall->memory.data || !wall->counters || !wall->settings)
         return -ENOMEM;
     for (int i = 0; i < PCN_CT_FLOWS; i++)

@@ -53,14 +53,6 @@ static size_t whole_pages(size_t size)
     return (size + 4095) & ~(size_t)4095;
 }
 
-static void *probe_map(const struct probe *probe, const char *name, size_t size)
-{
-    void *memory =
-        mmap(NULL, whole_pages(size), PROT_READ | PROT_WRITE, MAP_SHARED, pcn_fast_map(&probe->fast, name), 0);
-
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 static int probe_open(bool xdp, uint32_t used, struct probe *ret_probe)
 {
     const struct pcn_fast_spec spec = {
@@ -77,11 +69,11 @@ static int probe_open(bool xdp, uint32_t used, struct probe *ret_probe)
     if (r < 0)
         return r;
     ret_probe->memory = (struct firewall_memory){.n_pages = PAGES, .used = used, .counters = COUNTERS};
-    ret_probe->memory.pages = probe_map(ret_probe, FIREWALL_ARENA, (size_t)PAGES * LBVS_PAGE);
-    ret_probe->memory.data = probe_map(ret_probe, FIREWALL_DATA, sizeof(struct firewall_data));
-    ret_probe->counters = probe_map(ret_probe, FIREWALL_COUNTERS, counters_size());
-    ret_probe->data = probe_map(ret_probe, PROBE_DATA, sizeof(struct probe_data));
-    ret_probe->packets = probe_map(ret_probe, "probe_packets", PROBE_PACKETS * sizeof(struct pcn_packet));
+    ret_probe->memory.pages = pcn_fast_memory(&ret_probe->fast, FIREWALL_ARENA, NULL);
+    ret_probe->memory.data = pcn_fast_memory(&ret_probe->fast, FIREWALL_DATA, NULL);
+    ret_probe->counters = pcn_fast_memory(&ret_probe->fast, FIREWALL_COUNTERS, NULL);
+    ret_probe->data = pcn_fast_memory(&ret_probe->fast, PROBE_DATA, NULL);
+    ret_probe->packets = pcn_fast_memory(&ret_probe->fast, "probe_packets", NULL);
     return ret_probe->memory.pages && ret_probe->memory.data && ret_probe->counters && ret_probe->data &&
                    ret_probe->packets
                ? 0

@@ -18,20 +18,6 @@ static void configure(struct bpf_object *object)
     pcn_run_trim(object, LBDSR_FLOWS, opening.n_flow_buckets * sizeof(struct lbdsr_flows));
 }
 
-static void *map_memory(const struct pcn_fast *fast, const char *name)
-{
-    struct bpf_map_info info = {};
-    uint32_t size = sizeof(info);
-    int map = pcn_fast_map(fast, name);
-    void *memory;
-
-    if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
-        return NULL;
-    memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
-                  MAP_SHARED, map, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 static int rig_open(bool xdp, uint32_t connections, struct rig *rig)
 {
     const struct pcn_fast_spec spec = {.kind = "lbdsr", .xdp = xdp, .n_ports = 2, .configure = configure};
@@ -44,13 +30,13 @@ static int rig_open(bool xdp, uint32_t connections, struct rig *rig)
     r = pcn_fast_open(&spec, &rig->fast);
     if (r < 0)
         return r;
-    tables->keys = map_memory(&rig->fast, LBDSR_KEYS);
-    tables->vips = map_memory(&rig->fast, LBDSR_VIPS);
-    tables->places = map_memory(&rig->fast, LBDSR_PLACES);
-    tables->backends = map_memory(&rig->fast, LBDSR_BACKENDS);
-    tables->counts = map_memory(&rig->fast, LBDSR_COUNTS);
-    tables->flows = map_memory(&rig->fast, LBDSR_FLOWS);
-    tables->data = data = map_memory(&rig->fast, LBDSR_DATA);
+    tables->keys = pcn_fast_memory(&rig->fast, LBDSR_KEYS, NULL);
+    tables->vips = pcn_fast_memory(&rig->fast, LBDSR_VIPS, NULL);
+    tables->places = pcn_fast_memory(&rig->fast, LBDSR_PLACES, NULL);
+    tables->backends = pcn_fast_memory(&rig->fast, LBDSR_BACKENDS, NULL);
+    tables->counts = pcn_fast_memory(&rig->fast, LBDSR_COUNTS, NULL);
+    tables->flows = pcn_fast_memory(&rig->fast, LBDSR_FLOWS, NULL);
+    tables->data = data = pcn_fast_memory(&rig->fast, LBDSR_DATA, NULL);
     if (!tables->keys || !tables->vips || !tables->places || !tables->backends || !tables->counts || !tables->flows ||
         !data)
         return -ENOMEM;

@@ -12,20 +12,6 @@ static void configure(struct bpf_object *object)
     pcn_run_flows(object, opening_buckets, true);
 }
 
-static void *map_memory(const struct pcn_fast *fast, const char *name)
-{
-    struct bpf_map_info info = {};
-    uint32_t size = sizeof(info);
-    int map = pcn_fast_map(fast, name);
-    void *memory;
-
-    if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
-        return NULL;
-    memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
-                  MAP_SHARED, map, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
 {
     const struct pcn_fast_spec spec = {.kind = "nat", .xdp = xdp, .transparent = true, .configure = configure};
@@ -37,14 +23,14 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     if (r < 0)
         return r;
     flows->n_slots = n_buckets * PCN_CT_WAYS;
-    flows->entries = map_memory(&rig->fast, PCN_CT_ENTRIES);
-    flows->buckets = map_memory(&rig->fast, PCN_CT_BUCKETS);
-    flows->traffic = map_memory(&rig->fast, PCN_CT_TRAFFIC);
-    flows->settings = map_memory(&rig->fast, PCN_CT_SETTINGS);
-    flows->statistics = map_memory(&rig->fast, PCN_CT_STATISTICS);
-    rig->nat.settings = map_memory(&rig->fast, NAT_SETTINGS);
-    rig->nat.rules = map_memory(&rig->fast, NAT_RULES);
-    rig->nat.ranges = map_memory(&rig->fast, NAT_RANGES);
+    flows->entries = pcn_fast_memory(&rig->fast, PCN_CT_ENTRIES, NULL);
+    flows->buckets = pcn_fast_memory(&rig->fast, PCN_CT_BUCKETS, NULL);
+    flows->traffic = pcn_fast_memory(&rig->fast, PCN_CT_TRAFFIC, NULL);
+    flows->settings = pcn_fast_memory(&rig->fast, PCN_CT_SETTINGS, NULL);
+    flows->statistics = pcn_fast_memory(&rig->fast, PCN_CT_STATISTICS, NULL);
+    rig->nat.settings = pcn_fast_memory(&rig->fast, NAT_SETTINGS, NULL);
+    rig->nat.rules = pcn_fast_memory(&rig->fast, NAT_RULES, NULL);
+    rig->nat.ranges = pcn_fast_memory(&rig->fast, NAT_RANGES, NULL);
     flows->settings->seed = 0x123456789abcdef;
     flows->settings->refresh = pcn_clock_hz();
     flows->settings->drop_when_full = 1;

@@ -21,33 +21,17 @@ struct bridge {
     uint16_t from;
 };
 
-static void *map_memory(const struct pcn_fast *fast, const char *name, uint32_t *ret_entries)
-{
-    struct bpf_map_info info = {};
-    uint32_t size = sizeof(info);
-    int map = pcn_fast_map(fast, name);
-    void *memory;
-
-    if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
-        return NULL;
-    *ret_entries = info.max_entries;
-    memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
-                  MAP_SHARED, map, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 static int bridge_open_as(bool xdp, struct pcn_cube_identity identity, struct bridge *bridge)
 {
     const struct pcn_fast_spec spec = {.kind = "simplebridge", .xdp = xdp, .n_ports = 2, .identity = identity};
-    uint32_t one;
     int r;
 
     *bridge = (struct bridge){};
     r = pcn_fast_open(&spec, &bridge->fast);
     if (r < 0)
         return r;
-    bridge->table.buckets = map_memory(&bridge->fast, SIMPLEBRIDGE_FDB, &bridge->table.n_buckets);
-    bridge->table.data = map_memory(&bridge->fast, SIMPLEBRIDGE_DATA, &one);
+    bridge->table.buckets = pcn_fast_memory(&bridge->fast, SIMPLEBRIDGE_FDB, &bridge->table.n_buckets);
+    bridge->table.data = pcn_fast_memory(&bridge->fast, SIMPLEBRIDGE_DATA, NULL);
     if (!bridge->table.buckets || !bridge->table.data)
         return -ENOMEM;
     bridge->table.data->seed = 0x1234567;

@@ -6,7 +6,6 @@
 #include "filter.h"
 #include <stdio.h>
 
-#define ROUNDS FILTER_ROUNDS
 #define WAYS 2
 #define TABLE 65536u
 #define NEW_FLOWS 40960u /* a round: far less than the table takes */
@@ -76,8 +75,8 @@ struct conntrack_bench {
     struct filter_device devices[WAYS][FAMILIES];
     struct filter_peer peers[PEERS];
     struct bench_packet packets[FAMILIES][PACKETS][FILTER_PACKETS];
-    double cost[WAYS][FAMILIES][ROUNDS];
-    double peer_cost[PEERS][ROUNDS];
+    double cost[WAYS][FAMILIES][FILTER_ROUNDS];
+    double peer_cost[PEERS][FILTER_ROUNDS];
 };
 
 /* ---- packets ---- */
@@ -304,7 +303,7 @@ static int scene_rounds(struct conntrack_bench *bench, const struct conntrack_sc
 {
     int r = 0;
 
-    for (size_t round = 0; round <= ROUNDS && r == 0; round++) {
+    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++) {
         size_t index = round ? round - 1 : 0;
 
         for (int i = 0; i < WAYS * FAMILIES && r == 0; i++)
@@ -324,14 +323,6 @@ static int scene_rounds(struct conntrack_bench *bench, const struct conntrack_sc
 
 /* ---- rows ---- */
 
-static struct bench_figure figure_of(const double *samples)
-{
-    double sorted[ROUNDS];
-
-    memcpy(sorted, samples, sizeof(sorted));
-    return bench_figure(sorted, ROUNDS);
-}
-
 static void print_costs(const struct conntrack_bench *bench, const struct conntrack_scene *scene, int way)
 {
     const double *four = bench->cost[way][FAMILY_V4], *six = bench->cost[way][FAMILY_V6];
@@ -339,22 +330,22 @@ static void print_costs(const struct conntrack_bench *bench, const struct conntr
     struct bench_row row = {.what = what,
                             .unit = "ns",
                             .measure = "ns a packet",
-                            .pairs = ROUNDS,
+                            .pairs = FILTER_ROUNDS,
                             .how = "BPF_PROG_TEST_RUN of a device with the cube less one without",
                             .target = scene->limit > 0 ? BENCH_AT_MOST : BENCH_NO_TARGET,
                             .limit = scene->limit};
 
     (void)snprintf(what, sizeof(what), "%s, %s, %s", bench->service->what, scene->name,
                    way == BENCH_XDP ? "XDP_DRV" : "TC");
-    row.ours = row.value = figure_of(four);
+    row.ours = row.value = filter_figure(four);
     bench_print(&row);
     (void)snprintf(what, sizeof(what), "%s, %s, %s, IPv6", bench->service->what, scene->name,
                    way == BENCH_XDP ? "XDP_DRV" : "TC");
-    row.ours = figure_of(six);
+    row.ours = filter_figure(six);
     row.peer_name = "IPv4";
-    row.peer = figure_of(four);
+    row.peer = filter_figure(four);
     row.measure = "x";
-    row.value = bench_ratio(six, four, ROUNDS);
+    row.value = bench_ratio(six, four, FILTER_ROUNDS);
     row.limit = LIMIT_IPV6;
     bench_print(&row);
 }
@@ -369,14 +360,14 @@ static void print_peers(const struct conntrack_bench *bench, const struct conntr
                                 .unit = "ns",
                                 .measure = "x cheaper",
                                 .peer_name = peer_names[peer],
-                                .pairs = ROUNDS,
+                                .pairs = FILTER_ROUNDS,
                                 .how = "ours: test runs; peer: live frames, CPU time, forwarding with the state "
                                        "matched less without"};
 
         (void)snprintf(what, sizeof(what), "%s, %s, TC", bench->service->what, scene->name);
-        row.ours = figure_of(ours);
-        row.peer = figure_of(bench->peer_cost[peer]);
-        row.value = bench_ratio(bench->peer_cost[peer], ours, ROUNDS);
+        row.ours = filter_figure(ours);
+        row.peer = filter_figure(bench->peer_cost[peer]);
+        row.value = bench_ratio(bench->peer_cost[peer], ours, FILTER_ROUNDS);
         bench_print(&row);
     }
 }

@@ -8,6 +8,14 @@
 #define PEER_FRAMES_MAX 40960u
 #define PEER_ROUND_NS 100e6
 
+struct bench_figure filter_figure(const double *samples)
+{
+    double sorted[FILTER_ROUNDS];
+
+    memcpy(sorted, samples, sizeof(sorted));
+    return bench_figure(sorted, FILTER_ROUNDS);
+}
+
 /* ---- packets ---- */
 
 void filter_packet(const struct pcn_frame *frame, struct bench_packet *ret_packet)

@@ -7,6 +7,9 @@
 #define FILTER_PACKETS BENCH_PACKETS_MAX
 #define FILTER_RUN 307200u /* packets of a test run */
 
+/* Of the samples of all rounds, which stay as they are. */
+struct bench_figure filter_figure(const double *samples);
+
 /* ---- packets ---- */
 
 void filter_packet(const struct pcn_frame *frame, struct bench_packet *ret_packet);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <test_firewall_oracle.h>
 
-#define ROUNDS FILTER_ROUNDS
 #define SEED 1
 #define LIMIT_NS 70
 #define LIMIT_GROWTH 1.6
@@ -45,8 +44,8 @@ struct firewall_case {
     char name[32]; /* of the cubes, less the way */
     struct filter_device devices[WAYS];
     struct filter_peer peers[PEERS];
-    double cost[WAYS][ROUNDS];
-    double peer_cost[PEERS][ROUNDS];
+    double cost[WAYS][FILTER_ROUNDS];
+    double peer_cost[PEERS][FILTER_ROUNDS];
 };
 
 struct firewall_bench {
@@ -352,7 +351,7 @@ static int bench_rounds(struct firewall_bench *bench)
 {
     int r = 0;
 
-    for (size_t round = 0; round <= ROUNDS; round++) {
+    for (size_t round = 0; round <= FILTER_ROUNDS; round++) {
         for (size_t i = 0; i < (size_t)FAMILIES * SIZES && r == 0; i++) {
             struct firewall_case *it = &bench->cases[i / SIZES][i % SIZES];
 
@@ -391,22 +390,15 @@ static const char *way_name(int way)
     return way == BENCH_XDP ? "XDP_DRV" : "TC";
 }
 
-static struct bench_figure figure_of(const double *samples)
-{
-    double sorted[ROUNDS];
-
-    memcpy(sorted, samples, sizeof(sorted));
-    return bench_figure(sorted, ROUNDS);
-}
-
 static void print_costs(const struct firewall_bench *bench, size_t size, int way)
 {
     const struct firewall_case *four = &bench->cases[FAMILY_V4][size], *six = &bench->cases[FAMILY_V6][size];
     char what[80];
-    struct bench_row row = {.what = what, .unit = "ns", .measure = "ns a packet", .pairs = ROUNDS, .how = how_ours};
+    struct bench_row row = {
+        .what = what, .unit = "ns", .measure = "ns a packet", .pairs = FILTER_ROUNDS, .how = how_ours};
 
     (void)snprintf(what, sizeof(what), "firewall, %zu %s rules, %s", sizes[size], bench->kind->name, way_name(way));
-    row.ours = row.value = figure_of(four->cost[way]);
+    row.ours = row.value = filter_figure(four->cost[way]);
     if (!bench->kind->exact && sizes[size] == 10000) {
         row.target = BENCH_AT_MOST;
         row.limit = LIMIT_NS;
@@ -414,11 +406,11 @@ static void print_costs(const struct firewall_bench *bench, size_t size, int way
     bench_print(&row);
     (void)snprintf(what, sizeof(what), "firewall, %zu %s rules, %s, IPv6", sizes[size], bench->kind->name,
                    way_name(way));
-    row.ours = figure_of(six->cost[way]);
+    row.ours = filter_figure(six->cost[way]);
     row.peer_name = "IPv4";
-    row.peer = figure_of(four->cost[way]);
+    row.peer = filter_figure(four->cost[way]);
     row.measure = "x";
-    row.value = bench_ratio(six->cost[way], four->cost[way], ROUNDS);
+    row.value = bench_ratio(six->cost[way], four->cost[way], FILTER_ROUNDS);
     row.target = BENCH_AT_MOST;
     row.limit = LIMIT_IPV6;
     bench_print(&row);
@@ -432,15 +424,15 @@ static void print_growth(const struct firewall_bench *bench, int way)
                             .unit = "ns",
                             .measure = "x",
                             .peer_name = "1,000 rules",
-                            .pairs = ROUNDS,
+                            .pairs = FILTER_ROUNDS,
                             .how = how_ours,
                             .target = bench->kind->exact ? BENCH_NO_TARGET : BENCH_AT_MOST,
                             .limit = LIMIT_GROWTH};
 
     (void)snprintf(what, sizeof(what), "firewall, from 1,000 %s rules to 10,000, %s", bench->kind->name, way_name(way));
-    row.ours = figure_of(large);
-    row.peer = figure_of(small);
-    row.value = bench_ratio(large, small, ROUNDS);
+    row.ours = filter_figure(large);
+    row.peer = filter_figure(small);
+    row.value = bench_ratio(large, small, FILTER_ROUNDS);
     bench_print(&row);
 }
 
@@ -454,14 +446,14 @@ static void print_peers(const struct firewall_bench *bench, size_t size)
                                 .unit = "ns",
                                 .measure = "x cheaper",
                                 .peer_name = peer_names[peer],
-                                .pairs = ROUNDS,
+                                .pairs = FILTER_ROUNDS,
                                 .how = "ours: test runs; peer: live frames, CPU time, forwarding with rules less "
                                        "without; the same packets"};
 
         (void)snprintf(what, sizeof(what), "firewall, %zu %s rules, TC", sizes[size], bench->kind->name);
-        row.ours = figure_of(it->cost[BENCH_TC]);
-        row.peer = figure_of(it->peer_cost[peer]);
-        row.value = bench_ratio(it->peer_cost[peer], it->cost[BENCH_TC], ROUNDS);
+        row.ours = filter_figure(it->cost[BENCH_TC]);
+        row.peer = filter_figure(it->peer_cost[peer]);
+        row.value = bench_ratio(it->peer_cost[peer], it->cost[BENCH_TC], FILTER_ROUNDS);
         bench_print(&row);
     }
 }

@@ -3,7 +3,6 @@
 #include "filter.h"
 #include <stdio.h>
 
-#define ROUNDS FILTER_ROUNDS
 #define WAYS 2
 #define TABLE 65536u
 #define NEW_FLOWS 40960u /* a round: far less than the table takes */
@@ -34,8 +33,8 @@ struct nat_bench {
     struct filter_device devices[WAYS];
     struct filter_peer peers[PEERS];
     struct bench_packet packets[FILTER_PACKETS];
-    double cost[WAYS][ROUNDS];
-    double peer_cost[PEERS][ROUNDS];
+    double cost[WAYS][FILTER_ROUNDS];
+    double peer_cost[PEERS][FILTER_ROUNDS];
 };
 
 /* ---- packets ---- */
@@ -190,7 +189,7 @@ static int scene_rounds(struct nat_bench *bench, const struct nat_scene *scene)
 {
     int r = 0;
 
-    for (size_t round = 0; round <= ROUNDS && r == 0; round++) {
+    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++) {
         size_t index = round ? round - 1 : 0;
         double ns[PEERS] = {};
 
@@ -213,14 +212,6 @@ static int scene_rounds(struct nat_bench *bench, const struct nat_scene *scene)
 
 /* ---- rows ---- */
 
-static struct bench_figure figure_of(const double *samples)
-{
-    double sorted[ROUNDS];
-
-    memcpy(sorted, samples, sizeof(sorted));
-    return bench_figure(sorted, ROUNDS);
-}
-
 static void scene_print(const struct nat_bench *bench, const struct nat_scene *scene)
 {
     char what[80];
@@ -229,13 +220,13 @@ static void scene_print(const struct nat_bench *bench, const struct nat_scene *s
         struct bench_row row = {.what = what,
                                 .unit = "ns",
                                 .measure = "ns a packet",
-                                .pairs = ROUNDS,
+                                .pairs = FILTER_ROUNDS,
                                 .how = "BPF_PROG_TEST_RUN of a device with the cube less one without",
                                 .target = BENCH_AT_MOST,
                                 .limit = scene->limit};
 
         (void)snprintf(what, sizeof(what), "nat, DNAT, %s, %s", scene->name, way == BENCH_XDP ? "XDP_DRV" : "TC");
-        row.ours = row.value = figure_of(bench->cost[way]);
+        row.ours = row.value = filter_figure(bench->cost[way]);
         bench_print(&row);
     }
     for (int peer = PEER_IPTABLES; peer < PEERS; peer++) {
@@ -243,14 +234,14 @@ static void scene_print(const struct nat_bench *bench, const struct nat_scene *s
                                 .unit = "ns",
                                 .measure = "x cheaper",
                                 .peer_name = peer_names[peer],
-                                .pairs = ROUNDS,
+                                .pairs = FILTER_ROUNDS,
                                 .how =
                                     "ours: test runs; peer: live frames, CPU time, forwarding with NAT less without"};
 
         (void)snprintf(what, sizeof(what), "nat, DNAT, %s, TC", scene->name);
-        row.ours = figure_of(bench->cost[BENCH_TC]);
-        row.peer = figure_of(bench->peer_cost[peer]);
-        row.value = bench_ratio(bench->peer_cost[peer], bench->cost[BENCH_TC], ROUNDS);
+        row.ours = filter_figure(bench->cost[BENCH_TC]);
+        row.peer = filter_figure(bench->peer_cost[peer]);
+        row.value = bench_ratio(bench->peer_cost[peer], bench->cost[BENCH_TC], FILTER_ROUNDS);
         bench_print(&row);
     }
 }

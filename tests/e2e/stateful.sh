@@ -97,6 +97,8 @@ expect_output "that is new" '"event":"NEW","src":"10.0.0.1","dst":"10.0.0.2","l4
 expect "UDP flows are forgotten" fw flush l4proto=UDP
 expect_output "all of them" '^\[\]$' states UDP 5353
 expect_output "which is an event, too" '"event":"ENDED"[^}]*"dport":5353' rest GET 'firewall/fw/flow-events/'
+expect_output "each by its number" '"number":1,' rest GET firewall/fw/flow-events/1/
+expect_output "but not one that never was" '404$' rest GET firewall/fw/flow-events/99999/
 expect_output "and only these" 'TCP' pctl fw session-table show -json
 
 # ---- LOG, rate, explain ----

@@ -245,6 +245,22 @@ int pcn_fast_map(const struct pcn_fast *fast, const char *name)
     return pcn_run_map(fast->object, name);
 }
 
+void *pcn_fast_memory(const struct pcn_fast *fast, const char *name, uint32_t *ret_entries)
+{
+    struct bpf_map_info info = {};
+    uint32_t size = sizeof(info);
+    int map = pcn_fast_map(fast, name);
+    void *memory;
+
+    if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
+        return NULL;
+    if (ret_entries)
+        *ret_entries = info.max_entries;
+    memory = mmap(NULL, ((size_t)info.max_entries * info.value_size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
+                  MAP_SHARED, map, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
 size_t pcn_fast_records(const struct pcn_fast *fast)
 {
     size_t n = 0;

@@ -104,6 +104,8 @@ struct pcn_port_counters pcn_fast_counters(const struct pcn_fast *fast, uint32_t
 /* Where port leads: a program slot (PCN_HOP_PROGRAM, the sink, port), PCN_HOP_NONE... */
 void pcn_fast_set_hop(struct pcn_fast *fast, uint32_t index, struct pcn_hop hop);
 int pcn_fast_map(const struct pcn_fast *fast, const char *name);
+/* Of a map that can be mapped, or a section: all its entries. ret_entries may be NULL. NULL: it cannot. */
+void *pcn_fast_memory(const struct pcn_fast *fast, const char *name, uint32_t *ret_entries);
 /* Records that the last run sent up; log records are printed. */
 size_t pcn_fast_records(const struct pcn_fast *fast);
 

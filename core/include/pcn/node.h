@@ -39,6 +39,12 @@ PCN_EXPORT void pcn_emit_int(struct pcn_emitter *emitter, const char *leaf, int6
 PCN_EXPORT void pcn_emit_bool(struct pcn_emitter *emitter, const char *leaf, bool value);
 /* UTC with milliseconds (RFC 3339): "2026-11-21T16:00:00.123Z". */
 PCN_EXPORT void pcn_emit_time(struct pcn_emitter *emitter, const char *leaf, const struct timespec *time);
+/*
+ * A list that is a ring: of n things it holds the last `room`, and the key of the first of all was 1. The entries to show
+ * are those from *ret_first on, before *ret_end, counted from 0. key: of the one that is asked for; NULL: all. False: it
+ * is not there.
+ */
+PCN_EXPORT bool pcn_ring_entries(uint64_t n, uint32_t room, const char *key, uint64_t *ret_first, uint64_t *ret_end);
 PCN_EXPORT void pcn_emit_container(struct pcn_emitter *emitter, const char *name);
 PCN_EXPORT void pcn_emit_list(struct pcn_emitter *emitter, const char *name);
 PCN_EXPORT void pcn_emit_entry(struct pcn_emitter *emitter);
