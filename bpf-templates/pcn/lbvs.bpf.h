@@ -62,10 +62,15 @@ _Static_assert(sizeof(union lbvs_page) == LBVS_PAGE, "the same on both sides");
 #define LBVS_VECTOR_LAST (LBVS_PAGE_BLOCKS - LBVS_BLOCKS_MAX)
 
 /*
- * A word of a table: the vector's first block, 0: the vector without a bit. Or it
- * leads to a node: NODE | SKIP or WIDE? | by how much to shift the key, in nibbles | line.
+ * A word of a table: the vector's first block, 0: the vector without a bit. A vector
+ * whose bits are all in one group is not stored: its word is GROUP | number of the group | the bits. One of a few groups can
+ * be LIST | line: such words, the first group first, and 0 where they end before the line does. Or the word leads to a node: NODE | SKIP or WIDE? | by how much to shift the key, in nibbles | line.
  */
 #define LBVS_WORD_NODE (1u << 31)
+#define LBVS_WORD_GROUP (1u << 30) /* and not NODE */
+#define LBVS_WORD_LIST (1u << 29)  /* and neither */
+#define LBVS_WORD_BITS 0xffffu
+#define LBVS_WORD_GROUP_AT 16
 #define LBVS_WORD_SKIP (1u << 30)
 #define LBVS_WORD_WIDE (1u << 29)   /* branches by 8 bits, not 4 */
 #define LBVS_WORD_SECOND (1u << 28) /* keys of 128 bits: the second half is shifted */
@@ -164,6 +169,25 @@ PCN_INLINE struct lbvs_vector lbvs_vector(union lbvs_page *arena, __u32 n_pages,
     vector.page = page;
     vector.blocks = &page->blocks[at];
     return vector;
+}
+
+/* Bits that the vector of a word has in a group; which: as in the word that is all in it. */
+PCN_INLINE __u64 lbvs_group(union lbvs_page *arena, __u32 n_pages, __u32 first, __u32 word, __u32 which)
+{
+    __u32 group = which >> LBVS_WORD_GROUP_AT & (LBVS_RULES_MAX / LBVS_GROUP_RULES - 1);
+    const struct lbvs_block *block;
+    struct lbvs_vector vector;
+
+    if (word & LBVS_WORD_GROUP)
+        return (word ^ which) >> LBVS_WORD_GROUP_AT ? 0 : word & LBVS_WORD_BITS;
+    vector = lbvs_vector(arena, n_pages, first, word);
+    if (!vector.blocks)
+        return 0;
+    block = &vector.blocks[group / LBVS_BLOCK_GROUPS];
+    group %= LBVS_BLOCK_GROUPS;
+    if (!(block->summary >> group & 1))
+        return 0;
+    return vector.page->groups[(block->chunk + group) % LBVS_PAGE_GROUPS];
 }
 
 /* Number of the lowest bit, by a de Bruijn sequence: BPF has no instruction for it. */

@@ -18,6 +18,7 @@ struct firewall_data firewall_data SEC(FIREWALL_DATA) = {};
 /* For the functions of lbvs.bpf.h: their arena, and where it ends. */
 #define FIREWALL_PAGES firewall_arena, firewall_settings.n_pages
 #define FIREWALL_WORDS firewall_arena, firewall_settings.n_words
+#define FIREWALL_PAIRS (firewall_settings.source && firewall_settings.destination)
 
 PCN_INLINE struct firewall_counter *firewall_counter_at(__u64 index)
 {
@@ -38,6 +39,7 @@ struct firewall_query {
     __u32 first, n_blocks, from;
     __u32 source, destination, protocol, source_port, destination_port;
     __u32 tcp_flags, icmp, dscp, state, interface;
+    __u32 row, column; /* see struct firewall_cross */
 };
 
 /* The vectors that the words lead to. All NULL: a field that is not used, as the verifier can tell. */
@@ -146,6 +148,22 @@ PCN_INLINE void firewall_look_up(const struct pcn_ctx *ctx, const struct firewal
     FIREWALL_WORD(interface, firewall_interface(bank, firewall_came_by(ctx, packet)))
 }
 
+/* Both addresses' word is that of their pair. */
+PCN_INLINE void firewall_pair(const struct firewall_cross *cross, struct firewall_query *query)
+{
+    query->row = query->source;
+    query->column = query->destination;
+    query->source = lbvs_word(FIREWALL_WORDS, query->first, cross->pairs + query->row * cross->columns + query->column);
+    query->destination = query->source;
+}
+
+/* The words of their own vectors. */
+PCN_INLINE void firewall_unpair(const struct firewall_cross *cross, struct firewall_query *query)
+{
+    query->source = lbvs_word(FIREWALL_WORDS, query->first, cross->sources + query->row);
+    query->destination = lbvs_word(FIREWALL_WORDS, query->first, cross->destinations + query->column);
+}
+
 #define FIREWALL_EACH(X)                                                                                               \
     X(source)                                                                                                          \
     X(destination)                                                                                                     \
@@ -195,6 +213,45 @@ PCN_INLINE __u64 firewall_group(const struct firewall_vectors *vectors, __u32 at
     return bits;
 }
 
+#define FIREWALL_NARROW(field_)                                                                                        \
+    if (firewall_settings.field_ && query->field_ & LBVS_WORD_GROUP)                                                   \
+        narrow = query->field_;
+#define FIREWALL_AND_WORD(field_)                                                                                      \
+    if (firewall_settings.field_) {                                                                                    \
+        bits &= lbvs_group(FIREWALL_PAGES, query->first, query->field_, narrow);                                       \
+        PCN_FORGET(bits, narrow);                                                                                      \
+    }
+
+/* A field whose word has all of its bits leaves one group. */
+PCN_INLINE __u32 firewall_find_in(const struct firewall_query *query, __u64 narrow)
+{
+    __u32 rule = (narrow >> LBVS_WORD_GROUP_AT & (LBVS_RULES_MAX / LBVS_GROUP_RULES - 1)) * LBVS_GROUP_RULES;
+    __u64 bits = LBVS_WORD_BITS;
+
+    FIREWALL_EACH(FIREWALL_AND_WORD)
+    bits = firewall_from(bits, rule, query->from);
+    return bits ? rule + lbvs_lowest(bits) : FIREWALL_NONE;
+}
+
+/* The groups that a pair of addresses leaves, one after the other. */
+PCN_INLINE __u32 firewall_find_listed(struct firewall_query *query)
+{
+    __u32 at = (query->source & LBVS_WORD_LINE) * LBVS_LINE_WORDS, rule = FIREWALL_NONE;
+
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < LBVS_LINE_WORDS && rule == FIREWALL_NONE; i++) {
+        __u64 word = lbvs_word(FIREWALL_WORDS, query->first, at + i);
+
+        PCN_FORGET(word, at);
+        if (!word)
+            break;
+        query->source = query->destination = word;
+        rule = firewall_find_in(query, word);
+        PCN_FORGET(rule, at);
+    }
+    return rule;
+}
+
 #define FIREWALL_LOST (FIREWALL_NONE - 1) /* as a rule: the search went on too often */
 
 /* Blocks and groups that one call of firewall_search() looks at; and calls, so that all can be. */
@@ -206,15 +263,21 @@ PCN_INLINE __u64 firewall_group(const struct firewall_vectors *vectors, __u32 at
  * First rule from query->from on that all vectors have; FIREWALL_NONE; FIREWALL_MORE. A
  * global function, and one loop, not two: the verifier walks it once.
  */
-__noinline __u32 firewall_search(const struct firewall_query *query)
+__noinline __u32 firewall_search(struct firewall_query *query)
 {
     struct firewall_vectors vectors = {};
     __u32 first, at, n_blocks, rule;
-    __u64 groups;
+    __u64 groups, narrow = 0;
 
     if (!query)
         return FIREWALL_NONE;
     first = query->first;
+    if (FIREWALL_PAIRS && (query->source & (LBVS_WORD_GROUP | LBVS_WORD_LIST)) == LBVS_WORD_LIST)
+        return firewall_find_listed(query);
+    FIREWALL_EACH(FIREWALL_NARROW)
+    PCN_FORGET(narrow, first);
+    if (narrow)
+        return firewall_find_in(query, narrow);
     n_blocks = query->n_blocks;
     at = query->from / LBVS_BLOCK_RULES;
     if (at >= n_blocks)
@@ -359,18 +422,25 @@ __noinline int firewall_goes_on(struct pcn_ctx *ctx, __u32 rule, __u32 bank)
     if (match.verdict.action != FIREWALL_LOG)
         return 0;
     firewall_count(ctx, &match);
-    (void)firewall_log(ctx, match.verdict.id, bank >> 1);
+    (void)firewall_log(ctx, match.verdict.id, bank >> 1 & 1);
     return 1;
 }
 
-/* From a rule that may let the search go on to the one that decides, or FIREWALL_LOST. One loop for rules and calls. */
+/*
+ * From a rule that may let the search go on to the one that decides, or FIREWALL_LOST. bank: 4 for IPv6, and as above. One
+ * loop for rules and calls.
+ */
 __noinline __u32 firewall_go_on(struct pcn_ctx *ctx, struct firewall_query *query, __u32 rule, __u32 bank)
 {
-    __u32 lead = firewall_data.banks[bank >> 1 & 1][bank & 1].lead.n;
+    const struct firewall_bank *rules = &firewall_data.banks[bank >> 1 & 1][bank & 1];
+    const struct firewall_cross *cross = &rules->cross[bank >> 2 & 1];
+    __u32 lead = rules->lead.n;
     __u64 next = rule;
 
     if (!query)
         return FIREWALL_LOST;
+    if (cross->n)
+        firewall_unpair(cross, query);
 #pragma clang loop unroll(disable)
     for (int i = 0; i < FIREWALL_CONTINUES_MAX + FIREWALL_SEARCH_CALLS; i++) {
         if (next == FIREWALL_NONE || !(next & FIREWALL_MORE)) {
@@ -392,16 +462,28 @@ PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_b
                                     const struct pcn_packet *packet, __u32 number, struct firewall_query *query,
                                     struct firewall_match *match)
 {
+    const struct firewall_cross *cross = &bank->cross[packet->ip_version == 6];
     __u64 rule;
 
     firewall_look_up(ctx, bank, packet, query);
-    rule = firewall_find(query);
+    if (FIREWALL_PAIRS && pcn_likely(cross->n)) {
+        firewall_pair(cross, query);
+        rule = firewall_find(query);
+        query->source = query->destination = cross->rest;
+        if (cross->rest) {
+            __u32 other = firewall_find(query);
+
+            rule = other < rule ? other : rule;
+        }
+    } else {
+        rule = firewall_find(query);
+    }
     if (firewall_settings.lead && rule < FIREWALL_LOST)
         rule += bank->lead.n;
     PCN_FORGET(rule, bank->n_rules);
     firewall_decide(bank, rule, match);
     if (firewall_settings.go_on && pcn_unlikely(match->verdict.action == FIREWALL_LOG || match->verdict.rate))
-        firewall_decide(bank, firewall_go_on(ctx, query, rule, number), match);
+        firewall_decide(bank, firewall_go_on(ctx, query, rule, number | (packet->ip_version == 6) << 2), match);
 }
 
 /*

@@ -6,7 +6,8 @@ struct firewall_plan {
     struct firewall_bank bank;
     struct firewall_plan_sizes sizes;
     uint64_t signatures[FIREWALL_FIELD_MAX]; /* of what the tables were made of; 0: there is none */
-    uint32_t interfaces[FIREWALL_CLASSES];   /* words, by class */
+    struct firewall_address addresses[FIREWALL_DESTINATION6 + 1]; /* by enum firewall_field_kind */
+    uint32_t interfaces[FIREWALL_CLASSES];                        /* words, by class */
     uint32_t pages_anew;                     /* when all was made anew: what is more may be left over */
 };
 
@@ -28,6 +29,11 @@ static const uint32_t field_uses[FIREWALL_FIELD_MAX] = {
     [FIREWALL_STATE] = FIREWALL_USES_STATE,
     [FIREWALL_INTERFACE] = FIREWALL_USES_INTERFACE,
 };
+
+static void segments_done(struct firewall_segments *segments)
+{
+    free(segments->items);
+}
 
 static int plan_table(struct firewall_plan *plan, enum firewall_field_kind kind,
                       const struct firewall_segments *segments)
@@ -70,12 +76,24 @@ static int plan_table(struct firewall_plan *plan, enum firewall_field_kind kind,
     }
 }
 
+/* What its values leave, in *ret_segments. */
+static int plan_sweep(struct firewall_plan *plan, const struct firewall_field *field, enum firewall_field_kind kind,
+                      struct firewall_segments *segments)
+{
+    int r = firewall_sweep(field, &plan->store, segments);
+
+    if (kind <= FIREWALL_DESTINATION6)
+        memcpy(plan->addresses[kind].any, field->any, sizeof(field->any));
+    return r;
+}
+
+/* Of addresses: what their tables are made of. *ret_changed: bits by kind. */
 static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind, const struct firewall_rule *rules,
-                      uint32_t n, uint32_t named)
+                      uint32_t n, uint32_t named, uint32_t *ret_changed)
 {
     _cleanup_(firewall_field_done) struct firewall_field field = {};
-    _cleanup_free_ struct firewall_segment *items = NULL;
-    struct firewall_segments segments = {};
+    _cleanup_(segments_done) struct firewall_segments own = {};
+    struct firewall_segments *segments = kind <= FIREWALL_DESTINATION6 ? &plan->addresses[kind].segments : &own;
     uint64_t signature;
     int r;
 
@@ -88,13 +106,47 @@ static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind,
     if (signature == plan->signatures[kind])
         return 0;
     plan->signatures[kind] = 0;
-    r = firewall_sweep(&field, &plan->store, &segments);
-    items = segments.items;
+    r = plan_sweep(plan, &field, kind, segments);
+    if (r >= 0 && segments == &own)
+        r = plan_table(plan, kind, segments);
     if (r < 0)
         return r;
-    r = plan_table(plan, kind, &segments);
-    if (r >= 0)
-        plan->signatures[kind] = signature;
+    plan->signatures[kind] = signature;
+    *ret_changed |= 1u << kind;
+    return 0;
+}
+
+/* The tables of a family, as one field or as two. */
+static int plan_addresses(struct firewall_plan *plan, enum firewall_field_kind source,
+                          enum firewall_field_kind destination)
+{
+    _cleanup_(segments_done) struct firewall_segments rows = {}, columns = {};
+    const struct firewall_address *addresses = plan->addresses;
+    struct firewall_cross *cross = &plan->bank.cross[source == FIREWALL_SOURCE6];
+    int r;
+
+    r = firewall_cross_build(&plan->store, &addresses[source], &addresses[destination], cross, &rows, &columns);
+    if (r < 0 && r != -E2BIG)
+        return r;
+    if (r == -E2BIG)
+        *cross = (struct firewall_cross){};
+    r = plan_table(plan, source, cross->n ? &rows : &addresses[source].segments);
+    return r < 0 ? r : plan_table(plan, destination, cross->n ? &columns : &addresses[destination].segments);
+}
+
+static int plan_fields(struct firewall_plan *plan, const struct firewall_rule *rules, uint32_t n)
+{
+    uint32_t named = 0, changed = 0;
+    int r = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        named |= firewall_rule_fields(&rules[i]);
+    for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
+        r = plan_field(plan, (enum firewall_field_kind)kind, rules, n, named, &changed);
+    for (int kind = FIREWALL_SOURCE4; kind <= FIREWALL_SOURCE6 && r >= 0; kind += FIREWALL_SOURCE6 - FIREWALL_SOURCE4) {
+        if (changed >> kind & 3)
+            r = plan_addresses(plan, (enum firewall_field_kind)kind, (enum firewall_field_kind)(kind + 1));
+    }
     return r;
 }
 
@@ -166,7 +218,7 @@ static int plan_begin(struct firewall_plan *plan, uint32_t rest)
 static int plan_build(struct firewall_plan *plan, const struct firewall_rule *rules, uint32_t n,
                       const struct firewall_rule *fallback, struct firewall_lead lead)
 {
-    uint32_t rest = n - lead.n, named = 0;
+    uint32_t rest = n - lead.n;
     bool goes_on = plan_goes_on(plan, n, &lead);
     int r;
 
@@ -176,10 +228,8 @@ static int plan_build(struct firewall_plan *plan, const struct firewall_rule *ru
         r = plan_verdicts(plan, rules, n, fallback);
     if (r >= 0 && lead.n)
         r = firewall_lead_build(&plan->store, rules, &lead);
-    for (uint32_t i = lead.n; i < n; i++)
-        named |= firewall_rule_fields(&rules[i]);
-    for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
-        r = plan_field(plan, (enum firewall_field_kind)kind, rules + lead.n, rest, named);
+    if (r >= 0)
+        r = plan_fields(plan, rules + lead.n, rest);
     if (r < 0)
         return r;
     plan->bank.lead = lead;
@@ -235,6 +285,8 @@ void firewall_plan_freep(struct firewall_plan **plan)
     if (!*plan)
         return;
     firewall_store_done(&(*plan)->store);
+    for (size_t i = 0; i < PCN_ARRAY_SIZE((*plan)->addresses); i++)
+        segments_done(&(*plan)->addresses[i].segments);
     pcn_freep(plan);
 }
 

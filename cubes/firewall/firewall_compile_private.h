@@ -6,6 +6,8 @@
  *     ─► sweep over their ends: segments of values with the same vector              firewall_compile_sweep.c
  *     ─► table or trie                                                               firewall_compile_tables.c
  *
+ * before the last of which source and destination may be made one                      firewall_compile_cross.c
+ *
  * Pages, and what is stored once (vectors and chunks): firewall_compile_store.c.
  */
 #pragma once
@@ -52,6 +54,12 @@ struct firewall_store {
     size_t words_room;
 };
 
+/* Room for n + 1 items of an array that is doubled when it is full; *room: its bytes. */
+int firewall_items_grow(void *items, size_t *room, uint32_t n, size_t size);
+/* Number of these words, from 1 on: that of equal ones, or the next one. */
+int firewall_intern_number(struct firewall_intern *intern, const uint64_t *words, uint32_t *ret_number);
+void firewall_intern_done(struct firewall_intern *intern);
+
 /* Empty; one that was in use keeps its memory. */
 int firewall_store_init(struct firewall_store *store, uint32_t n_rules);
 void firewall_store_done(struct firewall_store *store);
@@ -62,6 +70,8 @@ int firewall_store_node(struct firewall_store *store, bool wide, uint32_t *ret_l
 uint32_t *firewall_store_words(const struct firewall_store *store, uint32_t line);
 /* bits: those of a block; 16 words. Of the block it makes, .chunk is a number of the store's. */
 int firewall_store_chunk(struct firewall_store *store, const uint64_t *bits, struct lbvs_block *ret_block);
+/* The word of a vector that has these bits alone. */
+uint32_t firewall_store_group(uint32_t group, uint16_t bits);
 int firewall_store_vector(struct firewall_store *store, const struct lbvs_block *blocks, uint32_t *ret_word);
 
 /* ---- head ---- */
@@ -145,6 +155,21 @@ struct firewall_segments {
 
 int firewall_sweep(const struct firewall_field *field, struct firewall_store *store,
                    struct firewall_segments *ret_segments);
+
+/* ---- source and destination ---- */
+
+struct firewall_address {
+    struct firewall_segments segments;
+    uint64_t any[LBVS_RULES_MAX / 64]; /* rules that match every address */
+};
+
+/*
+ * The table of all pairs; *table: none, or one that is written anew. Segments: with the numbers of rows and of columns for
+ * words, to be freed. -E2BIG: it does not pay, the fields are to be looked at one by one.
+ */
+int firewall_cross_build(struct firewall_store *store, const struct firewall_address *source,
+                         const struct firewall_address *destination, struct firewall_cross *table,
+                         struct firewall_segments *ret_sources, struct firewall_segments *ret_destinations);
 
 /* ---- tables ---- */
 

@@ -18,6 +18,12 @@ static void intern_init(struct firewall_intern *intern, size_t key_words)
     intern->key_words = key_words;
 }
 
+void firewall_intern_done(struct firewall_intern *intern)
+{
+    free(intern->slots);
+    free(intern->keys);
+}
+
 int firewall_store_init(struct firewall_store *store, uint32_t n_rules)
 {
     uint32_t page;
@@ -44,10 +50,8 @@ void firewall_store_done(struct firewall_store *store)
 {
     if (store->pages)
         (void)munmap(store->pages, STORE_BYTES);
-    free(store->vectors.slots);
-    free(store->vectors.keys);
-    free(store->chunks.slots);
-    free(store->chunks.keys);
+    firewall_intern_done(&store->vectors);
+    firewall_intern_done(&store->chunks);
     free(store->places);
     free(store->words);
     *store = (struct firewall_store){};
@@ -86,8 +90,7 @@ uint32_t *firewall_store_words(const struct firewall_store *store, uint32_t line
 
 /* ---- what is stored once ---- */
 
-/* Room for n + 1 items of an array that is doubled when it is full; *room: its bytes. */
-static int items_grow(void *items, size_t *room, uint32_t n, size_t size)
+int firewall_items_grow(void *items, size_t *room, uint32_t n, size_t size)
 {
     void **array = items, *grown;
     size_t wanted = ((size_t)n + 1) * size;
@@ -133,8 +136,7 @@ static int intern_rehash(struct firewall_intern *intern)
     return 0;
 }
 
-/* Number of these words, from 1 on: that of equal ones, or the next one. */
-static int intern_number(struct firewall_intern *intern, const uint64_t *words, uint32_t *ret_number)
+int firewall_intern_number(struct firewall_intern *intern, const uint64_t *words, uint32_t *ret_number)
 {
     uint32_t *slot;
     int r;
@@ -146,7 +148,7 @@ static int intern_number(struct firewall_intern *intern, const uint64_t *words, 
     }
     slot = intern_slot(intern, words);
     if (!*slot) {
-        r = items_grow(&intern->keys, &intern->room, intern->n, intern->key_words * sizeof(uint64_t));
+        r = firewall_items_grow(&intern->keys, &intern->room, intern->n, intern->key_words * sizeof(uint64_t));
         if (r < 0)
             return r;
         memcpy(intern->keys + intern->n * intern->key_words, words, intern->key_words * sizeof(uint64_t));
@@ -171,9 +173,9 @@ int firewall_store_chunk(struct firewall_store *store, const uint64_t *bits, str
         }
     }
     if (block.summary) {
-        r = intern_number(&store->chunks, bits, &block.chunk);
+        r = firewall_intern_number(&store->chunks, bits, &block.chunk);
         if (r >= 0 && store->chunks.n > n) {
-            r = items_grow(&store->places, &store->places_room, n, sizeof(*store->places));
+            r = firewall_items_grow(&store->places, &store->places_room, n, sizeof(*store->places));
             if (r >= 0)
                 store->places[n] = (struct firewall_place){.page = FIREWALL_END};
         }
@@ -229,21 +231,43 @@ static int vector_place(struct firewall_store *store, const struct lbvs_block *b
     return 0;
 }
 
+uint32_t firewall_store_group(uint32_t group, uint16_t bits)
+{
+    return LBVS_WORD_GROUP | group << LBVS_WORD_GROUP_AT | bits;
+}
+
+/* Where a vector has bits in one group at most, that is its word. */
+static bool vector_is_group(const struct firewall_store *store, const struct lbvs_block *blocks, uint32_t *ret_word)
+{
+    uint32_t found = FIREWALL_END, group;
+    const uint64_t *chunk;
+
+    *ret_word = 0;
+    for (uint32_t i = 0; i < store->n_blocks; i++) {
+        if (!blocks[i].summary)
+            continue;
+        if (found != FIREWALL_END || blocks[i].summary & (blocks[i].summary - 1))
+            return false;
+        found = i;
+    }
+    if (found == FIREWALL_END)
+        return true;
+    group = (uint32_t)__builtin_ctzll(blocks[found].summary);
+    chunk = intern_words(&store->chunks, blocks[found].chunk);
+    *ret_word = firewall_store_group(found * LBVS_BLOCK_GROUPS + group, (uint16_t)(chunk[group / 4] >> group % 4 * 16));
+    return true;
+}
+
 int firewall_store_vector(struct firewall_store *store, const struct lbvs_block *blocks, uint32_t *ret_word)
 {
     uint32_t n = store->vectors.n, number;
-    uint64_t all = 0;
     int r;
 
-    for (uint32_t i = 0; i < store->n_blocks; i++)
-        all |= blocks[i].summary;
-    if (!all) {
-        *ret_word = 0;
+    if (vector_is_group(store, blocks, ret_word))
         return 0;
-    }
-    r = intern_number(&store->vectors, (const uint64_t *)(const void *)blocks, &number);
+    r = firewall_intern_number(&store->vectors, (const uint64_t *)(const void *)blocks, &number);
     if (r >= 0 && store->vectors.n > n) {
-        r = items_grow(&store->words, &store->words_room, n, sizeof(*store->words));
+        r = firewall_items_grow(&store->words, &store->words_room, n, sizeof(*store->words));
         if (r >= 0)
             r = vector_place(store, blocks, &store->words[n]);
     }

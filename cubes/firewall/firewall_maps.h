@@ -192,6 +192,21 @@ static inline __attribute__((always_inline)) __u64 firewall_lead_hash(const stru
     return hash >> 32;
 }
 
+/*
+ * Table of the pairs of the vectors that sources and destinations have. The tables of addresses then hold their numbers: row and
+ * column. What each pair leaves is a word; the vectors' own ones are behind, for who has to search them.
+ */
+struct firewall_cross {
+    __u32 n;       /* words there is room for; 0: there is no table */
+    __u32 lists;   /* first word; here and below: those that pairs lead to */
+    __u32 pairs;
+    __u32 sources;
+    __u32 destinations;
+    __u32 columns;
+    __u32 rest; /* the word of the rules that name neither address: no pair has them */
+    __u32 pad;
+};
+
 struct firewall_bank {
     __u32 first; /* page */
     __u32 n_pages;
@@ -213,6 +228,7 @@ struct firewall_bank {
     __u32 tcp_flags[256];
     __u32 dscp[64];
     __u32 state[FIREWALL_STATES];
+    struct firewall_cross cross[2]; /* IPv4, IPv6 */
     __u32 interface_multiplier;
     __u32 interface_other; /* word of class 0 */
     struct firewall_interface_slot interfaces[FIREWALL_INTERFACE_SLOTS];
