@@ -148,13 +148,12 @@ PCN_INLINE void firewall_look_up(const struct pcn_ctx *ctx, const struct firewal
     FIREWALL_WORD(interface, firewall_interface(bank, firewall_came_by(ctx, packet)))
 }
 
-/* Both addresses' word is that of their pair. */
-PCN_INLINE void firewall_pair(const struct firewall_cross *cross, struct firewall_query *query)
+/* The word of the pair of addresses that was looked up. */
+PCN_INLINE __u32 firewall_pair(const struct firewall_cross *cross, struct firewall_query *query)
 {
     query->row = query->source;
     query->column = query->destination;
-    query->source = lbvs_word(FIREWALL_WORDS, query->first, cross->pairs + query->row * cross->columns + query->column);
-    query->destination = query->source;
+    return lbvs_word(FIREWALL_WORDS, query->first, cross->pairs + query->row * cross->columns + query->column);
 }
 
 /* The words of their own vectors. */
@@ -233,13 +232,15 @@ PCN_INLINE __u32 firewall_find_in(const struct firewall_query *query, __u64 narr
     return bits ? rule + lbvs_lowest(bits) : FIREWALL_NONE;
 }
 
-/* The groups that a pair of addresses leaves, one after the other. */
-PCN_INLINE __u32 firewall_find_listed(struct firewall_query *query)
+/* The groups of a list that are behind the first one. A global function: seldom is there more than one. */
+__noinline __u32 firewall_find_listed(struct firewall_query *query, __u32 list)
 {
-    __u32 at = (query->source & LBVS_WORD_LINE) * LBVS_LINE_WORDS, rule = FIREWALL_NONE;
+    __u32 at = (list & LBVS_WORD_LINE) * LBVS_LINE_WORDS, rule = FIREWALL_NONE;
 
+    if (!query)
+        return FIREWALL_NONE;
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < LBVS_LINE_WORDS && rule == FIREWALL_NONE; i++) {
+    for (int i = 1; i < LBVS_LINE_WORDS && rule == FIREWALL_NONE; i++) {
         __u64 word = lbvs_word(FIREWALL_WORDS, query->first, at + i);
 
         PCN_FORGET(word, at);
@@ -272,8 +273,6 @@ __noinline __u32 firewall_search(struct firewall_query *query)
     if (!query)
         return FIREWALL_NONE;
     first = query->first;
-    if (FIREWALL_PAIRS && (query->source & (LBVS_WORD_GROUP | LBVS_WORD_LIST)) == LBVS_WORD_LIST)
-        return firewall_find_listed(query);
     FIREWALL_EACH(FIREWALL_NARROW)
     PCN_FORGET(narrow, first);
     if (narrow)
@@ -334,6 +333,32 @@ PCN_INLINE __u32 firewall_find(struct firewall_query *query)
 
     if (pcn_unlikely(rule != FIREWALL_NONE && rule & FIREWALL_MORE))
         return firewall_find_from(query, rule & ~FIREWALL_MORE);
+    return rule;
+}
+
+/* What a pair of addresses leaves, and what names neither. Inlined is what becomes of most packets. */
+PCN_INLINE __u32 firewall_find_paired(const struct firewall_cross *cross, struct firewall_query *query)
+{
+    __u64 list = firewall_pair(cross, query), word = list, rule = FIREWALL_NONE;
+
+    if (word & LBVS_WORD_LIST)
+        word = lbvs_word(FIREWALL_WORDS, query->first, (word & LBVS_WORD_LINE) * LBVS_LINE_WORDS);
+    PCN_FORGET(word, query->row);
+    query->source = query->destination = word;
+    if (pcn_likely(word & LBVS_WORD_GROUP))
+        rule = firewall_find_in(query, word);
+    else if (word)
+        rule = firewall_find(query);
+    PCN_FORGET(rule, query->row);
+    if (pcn_unlikely(rule == FIREWALL_NONE && list & LBVS_WORD_LIST))
+        rule = firewall_find_listed(query, list);
+    if (cross->rest) {
+        __u32 other;
+
+        query->source = query->destination = cross->rest;
+        other = firewall_find(query);
+        rule = other < rule ? other : rule;
+    }
     return rule;
 }
 
@@ -466,24 +491,40 @@ PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_b
     __u64 rule;
 
     firewall_look_up(ctx, bank, packet, query);
-    if (FIREWALL_PAIRS && pcn_likely(cross->n)) {
-        firewall_pair(cross, query);
+    if (FIREWALL_PAIRS && cross->n)
+        rule = firewall_find_paired(cross, query);
+    else
         rule = firewall_find(query);
-        query->source = query->destination = cross->rest;
-        if (cross->rest) {
-            __u32 other = firewall_find(query);
-
-            rule = other < rule ? other : rule;
-        }
-    } else {
-        rule = firewall_find(query);
-    }
     if (firewall_settings.lead && rule < FIREWALL_LOST)
         rule += bank->lead.n;
     PCN_FORGET(rule, bank->n_rules);
     firewall_decide(bank, rule, match);
     if (firewall_settings.go_on && pcn_unlikely(match->verdict.action == FIREWALL_LOG || match->verdict.rate))
         firewall_decide(bank, firewall_go_on(ctx, query, rule, number | (packet->ip_version == 6) << 2), match);
+}
+
+/* Whether what is in *match was found in a ruleset that did not change meanwhile. */
+PCN_INLINE bool firewall_try(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u32 chain, __u32 from,
+                             struct firewall_match *match)
+{
+    __u32 generation = PCN_READ_ONCE(firewall_data.generation[chain]);
+    const struct firewall_bank *bank = &firewall_data.banks[chain][generation & 1];
+    struct firewall_query query = {.first = bank->first, .n_blocks = bank->n_blocks, .from = from};
+    __u64 rule = FIREWALL_NONE;
+
+    if (firewall_settings.lead && bank->lead.n) {
+        query.from = 0;
+        if (!from)
+            rule = firewall_lead(FIREWALL_PAGES, bank, packet);
+        else if (from > bank->lead.n)
+            query.from = from - bank->lead.n;
+        PCN_FORGET(rule, bank->n_rules);
+    }
+    if (firewall_settings.rules && rule == FIREWALL_NONE && bank->n_blocks)
+        firewall_search_all(ctx, bank, packet, chain << 1 | (generation & 1), &query, match);
+    else
+        firewall_decide(bank, rule, match);
+    return PCN_READ_ONCE(firewall_data.generation[chain]) == generation;
 }
 
 /*
@@ -496,24 +537,7 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
 {
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 2; attempt++) {
-        __u32 generation = PCN_READ_ONCE(firewall_data.generation[chain]);
-        const struct firewall_bank *bank = &firewall_data.banks[chain][generation & 1];
-        struct firewall_query query = {.first = bank->first, .n_blocks = bank->n_blocks, .from = from};
-        __u64 rule = FIREWALL_NONE;
-
-        if (firewall_settings.lead && bank->lead.n) {
-            query.from = 0;
-            if (!from)
-                rule = firewall_lead(FIREWALL_PAGES, bank, packet);
-            else if (from > bank->lead.n)
-                query.from = from - bank->lead.n;
-            PCN_FORGET(rule, bank->n_rules);
-        }
-        if (firewall_settings.rules && rule == FIREWALL_NONE && bank->n_blocks)
-            firewall_search_all(ctx, bank, packet, chain << 1 | (generation & 1), &query, match);
-        else
-            firewall_decide(bank, rule, match);
-        if (pcn_likely(PCN_READ_ONCE(firewall_data.generation[chain]) == generation))
+        if (pcn_likely(firewall_try(ctx, packet, chain, from, match)))
             return match->rule;
     }
     match->verdict = (struct firewall_verdict){.action = FIREWALL_DROP};
