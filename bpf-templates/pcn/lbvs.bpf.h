@@ -46,6 +46,7 @@ struct lbvs_skip {
 
 union lbvs_page {
     __u32 words[LBVS_PAGE / 4];
+    __u64 pairs[LBVS_PAGE / 8];
     __u16 groups[LBVS_PAGE / 2];
     struct lbvs_block blocks[LBVS_PAGE / 16];
     struct lbvs_skip skips[LBVS_PAGE / 64];
@@ -103,6 +104,17 @@ PCN_INLINE __u32 lbvs_word(union lbvs_page *arena, __u32 n_words, __u32 first, _
         return 0;
     PCN_OPAQUE(at);
     return *(&arena->words[0] + at);
+}
+
+/* Two words, number 2 * index and the one behind it, which is the upper half. */
+PCN_INLINE __u64 lbvs_word_pair(union lbvs_page *arena, __u32 n_words, __u32 first, __u32 index)
+{
+    __u64 at = index + first * (LBVS_PAGE_WORDS / 2);
+
+    if (at >= n_words / 2)
+        return 0;
+    PCN_OPAQUE(at);
+    return *(&arena->pairs[0] + at);
 }
 
 /* Follows a trie whose nodes branch: keys of up to 32 bits. */

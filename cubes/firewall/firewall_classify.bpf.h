@@ -148,12 +148,12 @@ PCN_INLINE void firewall_look_up(const struct pcn_ctx *ctx, const struct firewal
     FIREWALL_WORD(interface, firewall_interface(bank, firewall_came_by(ctx, packet)))
 }
 
-/* The word of the pair of addresses that was looked up. */
-PCN_INLINE __u32 firewall_pair(const struct firewall_cross *cross, struct firewall_query *query)
+/* The two words of the pair of addresses that was looked up, the first one below. */
+PCN_INLINE __u64 firewall_pair(const struct firewall_cross *cross, struct firewall_query *query)
 {
     query->row = query->source;
     query->column = query->destination;
-    return lbvs_word(FIREWALL_WORDS, query->first, cross->pairs + query->row * cross->columns + query->column);
+    return lbvs_word_pair(FIREWALL_WORDS, query->first, cross->pairs + query->row * cross->columns + query->column);
 }
 
 /* The words of their own vectors. */
@@ -232,17 +232,21 @@ PCN_INLINE __u32 firewall_find_in(const struct firewall_query *query, __u64 narr
     return bits ? rule + lbvs_lowest(bits) : FIREWALL_NONE;
 }
 
-/* The groups of a list that are behind the first one. A global function: seldom is there more than one. */
-__noinline __u32 firewall_find_listed(struct firewall_query *query, __u32 list)
+/* What a pair of addresses leaves behind its first group: another one, or a list. A global function: seldom is there more. */
+__noinline __u32 firewall_find_more(struct firewall_query *query, __u32 more)
 {
-    __u32 at = (list & LBVS_WORD_LINE) * LBVS_LINE_WORDS, rule = FIREWALL_NONE;
+    __u32 at = (more & LBVS_WORD_LINE) * LBVS_LINE_WORDS, rule = FIREWALL_NONE;
 
     if (!query)
         return FIREWALL_NONE;
 #pragma clang loop unroll(disable)
-    for (int i = 1; i < LBVS_LINE_WORDS && rule == FIREWALL_NONE; i++) {
-        __u64 word = lbvs_word(FIREWALL_WORDS, query->first, at + i);
+    for (int i = 0; i < LBVS_LINE_WORDS && rule == FIREWALL_NONE; i++) {
+        __u64 word = more;
 
+        if (!(more & LBVS_WORD_GROUP))
+            word = lbvs_word(FIREWALL_WORDS, query->first, at + i);
+        else if (i)
+            break;
         PCN_FORGET(word, at);
         if (!word)
             break;
@@ -339,19 +343,17 @@ PCN_INLINE __u32 firewall_find(struct firewall_query *query)
 /* What a pair of addresses leaves, and what names neither. Inlined is what becomes of most packets. */
 PCN_INLINE __u32 firewall_find_paired(const struct firewall_cross *cross, struct firewall_query *query)
 {
-    __u64 list = firewall_pair(cross, query), word = list, rule = FIREWALL_NONE;
+    __u64 pair = firewall_pair(cross, query), rule = FIREWALL_NONE;
+    __u32 word = pair, more = pair >> 32;
 
-    if (word & LBVS_WORD_LIST)
-        word = lbvs_word(FIREWALL_WORDS, query->first, (word & LBVS_WORD_LINE) * LBVS_LINE_WORDS);
-    PCN_FORGET(word, query->row);
     query->source = query->destination = word;
     if (pcn_likely(word & LBVS_WORD_GROUP))
         rule = firewall_find_in(query, word);
     else if (word)
         rule = firewall_find(query);
     PCN_FORGET(rule, query->row);
-    if (pcn_unlikely(rule == FIREWALL_NONE && list & LBVS_WORD_LIST))
-        rule = firewall_find_listed(query, list);
+    if (pcn_unlikely(rule == FIREWALL_NONE && more))
+        rule = firewall_find_more(query, more);
     if (cross->rest) {
         __u32 other;
 

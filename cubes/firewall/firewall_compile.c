@@ -8,7 +8,7 @@ struct firewall_plan {
     uint64_t signatures[FIREWALL_FIELD_MAX]; /* of what the tables were made of; 0: there is none */
     struct firewall_address addresses[FIREWALL_DESTINATION6 + 1]; /* by enum firewall_field_kind */
     uint32_t interfaces[FIREWALL_CLASSES];                        /* words, by class */
-    uint32_t pages_anew;                     /* when all was made anew: what is more may be left over */
+    uint32_t pages_anew; /* when all was made anew: what is more may be left over */
 };
 
 /* So many pages may be left over of plans that this one was. */
@@ -184,17 +184,10 @@ static int plan_verdicts(struct firewall_plan *plan, const struct firewall_rule 
 static int plan_all(struct firewall_plan *plan, uint32_t n)
 {
     uint64_t bits[LBVS_RULES_MAX / 64] = {};
-    struct lbvs_block blocks[LBVS_BLOCKS_MAX];
-    int r;
 
     for (uint32_t i = 0; i < n; i++)
         firewall_bit_set(bits, i);
-    for (uint32_t i = 0; i < plan->store.n_blocks; i++) {
-        r = firewall_store_chunk(&plan->store, &bits[i * LBVS_BLOCK_RULES / 64], &blocks[i]);
-        if (r < 0)
-            return r;
-    }
-    return firewall_store_vector(&plan->store, blocks, &plan->bank.all);
+    return firewall_store_bits(&plan->store, bits, &plan->bank.all);
 }
 
 /* A plan for as many rules, of which none is found by hash: what has not changed can stay as it is. */

@@ -7,7 +7,7 @@
  */
 #include "firewall_compile_private.h"
 
-#define CROSS_WORDS_MAX (128u * 1024)
+#define CROSS_PAIRS_MAX (128u * 1024)
 #define CROSS_LISTS_MAX (32u * 1024)
 /* Pairs that leave more groups than a list holds: so many, and this part of all. */
 #define CROSS_VECTORS_MAX 1024u
@@ -21,6 +21,11 @@ struct list {
     uint32_t words[LBVS_LINE_WORDS];
 };
 
+struct pair {
+    uint32_t word;
+    uint32_t more; /* LBVS_WORD_LIST with a number of .lists */
+};
+
 /* The different vectors of a field, and its segments with their numbers for words. */
 struct classes {
     struct firewall_intern index;
@@ -32,7 +37,7 @@ struct cross {
     uint64_t rest[LBVS_RULES_MAX / 64]; /* rules that name neither address */
     struct classes sources;
     struct classes destinations;
-    uint32_t *words; /* of the pairs; LBVS_WORD_LIST with the number of the list */
+    struct pair *pairs;
     struct list *lists;
     size_t lists_room; /* bytes */
     uint32_t n_lists;
@@ -46,7 +51,7 @@ static void cross_done(struct cross *cross)
     firewall_intern_done(&cross->destinations.index);
     free(cross->sources.segments.items);
     free(cross->destinations.segments.items);
-    free(cross->words);
+    free(cross->pairs);
     free(cross->lists);
 }
 
@@ -75,99 +80,117 @@ static uint32_t class_word(const struct classes *classes, uint32_t number)
 
 /* ---- pairs ---- */
 
-/* Groups of a block that the vector of a word has bits in. */
-static uint64_t word_groups(const struct firewall_store *store, uint32_t word, uint32_t block)
-{
-    uint32_t group = (word & ~LBVS_WORD_GROUP) >> LBVS_WORD_GROUP_AT;
+#define GROUPS_MAX (LBVS_RULES_MAX / LBVS_GROUP_RULES)
 
-    if (word & LBVS_WORD_GROUP)
-        return group / LBVS_BLOCK_GROUPS == block ? 1ull << group % LBVS_BLOCK_GROUPS : 0;
-    return word ? store->pages[word / LBVS_PAGE_BLOCKS].blocks[word % LBVS_PAGE_BLOCKS + block].summary : 0;
+/* A vector with its groups one after the other; without the rest. */
+struct row {
+    uint64_t summary[LBVS_BLOCKS_MAX];
+    uint16_t groups[GROUPS_MAX]; /* those that the summary has */
+};
+
+static uint32_t word_group(uint32_t word)
+{
+    return (word & ~LBVS_WORD_GROUP) >> LBVS_WORD_GROUP_AT;
 }
 
-/* Its bits in a group where it has some. */
-static uint16_t word_bits(const struct firewall_store *store, uint32_t word, uint32_t block, uint32_t group)
+static void row_set(const struct cross *cross, struct row *row, uint32_t group, uint16_t bits)
 {
-    const union lbvs_page *page = &store->pages[word / LBVS_PAGE_BLOCKS];
-
-    return word & LBVS_WORD_GROUP ? (uint16_t)word
-                                  : page->groups[page->blocks[word % LBVS_PAGE_BLOCKS + block].chunk + group];
+    bits &= (uint16_t) ~(cross->rest[group / 4] >> group % 4 * LBVS_GROUP_RULES);
+    row->groups[group] = bits;
+    if (bits)
+        row->summary[group / LBVS_BLOCK_GROUPS] |= 1ull << group % LBVS_BLOCK_GROUPS;
 }
 
-static uint16_t common_bits(const struct cross *cross, uint32_t a, uint32_t b, uint32_t block, uint32_t group)
+static void row_read(const struct cross *cross, uint32_t word, struct row *ret_row)
 {
-    uint32_t number = block * LBVS_BLOCK_GROUPS + group;
+    const union lbvs_page *page = &cross->store->pages[word / LBVS_PAGE_BLOCKS];
+    const struct lbvs_block *blocks = &page->blocks[word % LBVS_PAGE_BLOCKS];
 
-    return word_bits(cross->store, a, block, group) & word_bits(cross->store, b, block, group) &
-           (uint16_t)~(cross->rest[number / 4] >> number % 4 * LBVS_GROUP_RULES);
-}
-
-/* What two vectors have in common, as a list. How many groups it is; if more than a list holds, not all are there. */
-static uint32_t common_list(struct cross *cross, uint32_t a, uint32_t b, struct list *list)
-{
-    uint32_t n = 0;
-
-    for (uint32_t block = 0; block < cross->store->n_blocks; block++) {
-        uint64_t groups = word_groups(cross->store, a, block) & word_groups(cross->store, b, block);
-
-        for (; groups; groups &= groups - 1) {
+    memset(ret_row->summary, 0, sizeof(ret_row->summary));
+    if (word & LBVS_WORD_GROUP) {
+        row_set(cross, ret_row, word_group(word), (uint16_t)word);
+        return;
+    }
+    for (uint32_t i = 0; word && i < cross->store->n_blocks; i++) {
+        for (uint64_t groups = blocks[i].summary; groups; groups &= groups - 1) {
             uint32_t group = (uint32_t)__builtin_ctzll(groups);
-            uint16_t bits = common_bits(cross, a, b, block, group);
+
+            row_set(cross, ret_row, i * LBVS_BLOCK_GROUPS + group, page->groups[blocks[i].chunk + group]);
+        }
+    }
+}
+
+/* Groups of what a row and a vector have in common, up to n of them. How many: n + 1, if there are more. */
+static uint32_t common_groups(struct cross *cross, const struct row *row, uint32_t word, uint32_t *ret_words,
+                              uint32_t n)
+{
+    const union lbvs_page *page = &cross->store->pages[word / LBVS_PAGE_BLOCKS];
+    const struct lbvs_block *blocks = &page->blocks[word % LBVS_PAGE_BLOCKS];
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < cross->store->n_blocks; i++) {
+        for (uint64_t groups = row->summary[i] & blocks[i].summary; groups; groups &= groups - 1) {
+            uint32_t group = (uint32_t)__builtin_ctzll(groups), number = i * LBVS_BLOCK_GROUPS + group;
+            uint16_t bits = row->groups[number] & page->groups[blocks[i].chunk + group];
 
             cross->n_steps++;
             if (!bits)
                 continue;
-            if (n == LBVS_LINE_WORDS)
+            if (found == n)
                 return n + 1;
-            list->words[n++] = firewall_store_group(block * LBVS_BLOCK_GROUPS + group, bits);
+            ret_words[found++] = firewall_store_group(number, bits);
         }
     }
-    if (n < LBVS_LINE_WORDS)
-        list->words[n] = 0;
-    return n;
+    return found;
 }
 
-static int common_word(struct cross *cross, uint32_t a, uint32_t b, uint32_t *ret_word)
+static uint32_t common_words(struct cross *cross, const struct row *row, uint32_t word, uint32_t *ret_words, uint32_t n)
 {
-    struct list *list;
-    uint32_t n;
+    uint32_t group = word_group(word);
+    uint16_t bits = 0;
+
+    if (!(word & LBVS_WORD_GROUP))
+        return word ? common_groups(cross, row, word, ret_words, n) : 0;
+    if (row->summary[group / LBVS_BLOCK_GROUPS] >> group % LBVS_BLOCK_GROUPS & 1)
+        bits = row->groups[group] & (uint16_t)word;
+    ret_words[0] = firewall_store_group(group, bits);
+    return bits != 0;
+}
+
+static int common_store(struct cross *cross, const struct row *row, uint32_t word, uint32_t *ret_word)
+{
+    uint64_t bits[LBVS_RULES_MAX / 64] = {};
+    uint32_t words[GROUPS_MAX], n = common_words(cross, row, word, words, GROUPS_MAX);
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t group = word_group(words[i]);
+
+        bits[group / 4] |= (uint64_t)(words[i] & LBVS_WORD_BITS) << group % 4 * LBVS_GROUP_RULES;
+    }
+    return firewall_store_bits(cross->store, bits, ret_word);
+}
+
+static int common_pair(struct cross *cross, const struct row *row, uint32_t word, struct pair *ret_pair)
+{
+    uint32_t words[LBVS_LINE_WORDS + 1], n;
     int r;
 
+    n = common_words(cross, row, word, words, PCN_ARRAY_SIZE(words));
+    if (n > PCN_ARRAY_SIZE(words)) {
+        *ret_pair = (struct pair){.word = CROSS_VECTOR};
+        cross->n_vectors++;
+        return 0;
+    }
+    *ret_pair = (struct pair){.word = n ? words[0] : 0, .more = n > 1 ? words[1] : 0};
+    if (n <= 2)
+        return 0;
     r = firewall_items_grow(&cross->lists, &cross->lists_room, cross->n_lists, sizeof(*cross->lists));
     if (r < 0)
         return r;
-    list = &cross->lists[cross->n_lists];
-    n = common_list(cross, a, b, list);
-    if (n <= 1) {
-        *ret_word = n ? list->words[0] : 0;
-    } else if (n <= LBVS_LINE_WORDS) {
-        *ret_word = LBVS_WORD_LIST | cross->n_lists++;
-    } else {
-        *ret_word = CROSS_VECTOR;
-        cross->n_vectors++;
-    }
+    cross->lists[cross->n_lists] = (struct list){};
+    memcpy(cross->lists[cross->n_lists].words, &words[1], (n - 1) * sizeof(*words));
+    ret_pair->more = LBVS_WORD_LIST | cross->n_lists++;
     return 0;
-}
-
-static int common_store(struct cross *cross, uint32_t a, uint32_t b, uint32_t *ret_word)
-{
-    struct lbvs_block blocks[LBVS_BLOCKS_MAX] = {};
-
-    for (uint32_t block = 0; block < cross->store->n_blocks; block++) {
-        uint64_t groups = word_groups(cross->store, a, block) & word_groups(cross->store, b, block);
-        uint64_t bits[LBVS_BLOCK_RULES / 64] = {};
-        int r;
-
-        for (; groups; groups &= groups - 1) {
-            uint32_t group = (uint32_t)__builtin_ctzll(groups);
-
-            bits[group / 4] |= (uint64_t)common_bits(cross, a, b, block, group) << group % 4 * LBVS_GROUP_RULES;
-        }
-        r = firewall_store_chunk(cross->store, bits, &blocks[block]);
-        if (r < 0)
-            return r;
-    }
-    return firewall_store_vector(cross->store, blocks, ret_word);
 }
 
 /* ---- the table ---- */
@@ -177,13 +200,13 @@ static int cross_fill(struct cross *cross)
 {
     uint32_t rows = cross->sources.index.n, columns = cross->destinations.index.n;
     uint32_t limit = PCN_MIN(CROSS_VECTORS_MAX, rows * columns / CROSS_VECTORS_PART);
+    struct row row;
     int r;
 
     for (uint32_t i = 0; i < rows; i++) {
-        uint32_t *row = &cross->words[i * columns], word = class_word(&cross->sources, i);
-
+        row_read(cross, class_word(&cross->sources, i), &row);
         for (uint32_t j = 0; j < columns; j++) {
-            r = common_word(cross, word, class_word(&cross->destinations, j), &row[j]);
+            r = common_pair(cross, &row, class_word(&cross->destinations, j), &cross->pairs[i * columns + j]);
             if (r < 0)
                 return r;
         }
@@ -193,27 +216,23 @@ static int cross_fill(struct cross *cross)
     return 0;
 }
 
+/* Those that go into no list: now it is known that there are few. */
 static int cross_vectors(struct cross *cross)
 {
     uint32_t rows = cross->sources.index.n, columns = cross->destinations.index.n;
+    struct row row;
     int r = 0;
 
-    for (uint32_t i = 0; cross->n_vectors && i < rows * columns && r >= 0; i++) {
-        if (cross->words[i] == CROSS_VECTOR)
-            r = common_store(cross, class_word(&cross->sources, i / columns),
-                             class_word(&cross->destinations, i % columns), &cross->words[i]);
+    for (uint32_t i = 0; cross->n_vectors && i < rows && r >= 0; i++) {
+        row_read(cross, class_word(&cross->sources, i), &row);
+        for (uint32_t j = 0; j < columns && r >= 0; j++) {
+            struct pair *pair = &cross->pairs[i * columns + j];
+
+            if (pair->word == CROSS_VECTOR)
+                r = common_store(cross, &row, class_word(&cross->destinations, j), &pair->word);
+        }
     }
     return r;
-}
-
-static int rest_word(struct cross *cross, uint32_t *ret_word)
-{
-    struct lbvs_block blocks[LBVS_BLOCKS_MAX] = {};
-    int r = 0;
-
-    for (uint32_t i = 0; i < cross->store->n_blocks && r >= 0; i++)
-        r = firewall_store_chunk(cross->store, &cross->rest[i * LBVS_BLOCK_RULES / 64], &blocks[i]);
-    return r < 0 ? r : firewall_store_vector(cross->store, blocks, ret_word);
 }
 
 /* Pages for n words: those that the table has, or others, with room to grow. */
@@ -239,26 +258,27 @@ static int cross_write(struct cross *cross, struct firewall_cross *table)
     uint32_t n_listed = cross->n_lists * LBVS_LINE_WORDS;
     int r;
 
-    r = cross_pages(cross, n_listed + n + rows + columns, table);
+    r = cross_pages(cross, n_listed + 2 * n + rows + columns, table);
     if (r < 0)
         return r;
     table->columns = columns;
-    table->pairs = table->lists + n_listed;
-    table->sources = table->pairs + n;
+    table->pairs = (table->lists + n_listed) / 2;
+    table->sources = 2 * (table->pairs + n);
     table->destinations = table->sources + rows;
     words = cross->store->pages[table->lists / LBVS_PAGE_WORDS].words;
     memcpy(words, cross->lists, cross->n_lists * sizeof(*cross->lists));
     words += n_listed;
     for (uint32_t i = 0; i < n; i++) {
-        bool listed = (cross->words[i] & (LBVS_WORD_GROUP | LBVS_WORD_LIST)) == LBVS_WORD_LIST;
+        const struct pair *pair = &cross->pairs[i];
 
-        *words++ = cross->words[i] + (listed ? table->lists / LBVS_LINE_WORDS : 0);
+        *words++ = pair->word;
+        *words++ = pair->more + (pair->more & LBVS_WORD_LIST ? table->lists / LBVS_LINE_WORDS : 0);
     }
     for (uint32_t i = 0; i < rows; i++)
         *words++ = class_word(&cross->sources, i);
     for (uint32_t i = 0; i < columns; i++)
         *words++ = class_word(&cross->destinations, i);
-    return rest_word(cross, &table->rest);
+    return firewall_store_bits(cross->store, cross->rest, &table->rest);
 }
 
 static int cross_make(struct cross *cross, struct firewall_cross *table)
@@ -267,10 +287,10 @@ static int cross_make(struct cross *cross, struct firewall_cross *table)
     int r;
 
     n = (size_t)cross->sources.index.n * cross->destinations.index.n;
-    if (n > CROSS_WORDS_MAX)
+    if (n > CROSS_PAIRS_MAX)
         return -E2BIG;
-    cross->words = malloc(n * sizeof(*cross->words));
-    if (!cross->words)
+    cross->pairs = malloc(n * sizeof(*cross->pairs));
+    if (!cross->pairs)
         return -ENOMEM;
     r = cross_fill(cross);
     if (r >= 0)

@@ -73,6 +73,8 @@ int firewall_store_chunk(struct firewall_store *store, const uint64_t *bits, str
 /* The word of a vector that has these bits alone. */
 uint32_t firewall_store_group(uint32_t group, uint16_t bits);
 int firewall_store_vector(struct firewall_store *store, const struct lbvs_block *blocks, uint32_t *ret_word);
+/* The same of all bits: LBVS_RULES_MAX. */
+int firewall_store_bits(struct firewall_store *store, const uint64_t *bits, uint32_t *ret_word);
 
 /* ---- head ---- */
 

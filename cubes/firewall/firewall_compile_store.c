@@ -276,3 +276,16 @@ int firewall_store_vector(struct firewall_store *store, const struct lbvs_block 
     *ret_word = store->words[number - 1];
     return 0;
 }
+
+int firewall_store_bits(struct firewall_store *store, const uint64_t *bits, uint32_t *ret_word)
+{
+    struct lbvs_block blocks[LBVS_BLOCKS_MAX];
+    int r;
+
+    for (uint32_t i = 0; i < store->n_blocks; i++) {
+        r = firewall_store_chunk(store, &bits[i * LBVS_BLOCK_RULES / 64], &blocks[i]);
+        if (r < 0)
+            return r;
+    }
+    return firewall_store_vector(store, blocks, ret_word);
+}

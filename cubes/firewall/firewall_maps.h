@@ -194,14 +194,15 @@ static inline __attribute__((always_inline)) __u64 firewall_lead_hash(const stru
 
 /*
  * Table of the pairs of the vectors that sources and destinations have. The tables of addresses then hold their numbers: row and
- * column. What each pair leaves is a word; the vectors' own ones are behind, for who has to search them.
+ * column. A pair has two words: what it leaves, or its first group, and what else it leaves, a group or a list. The words of the
+ * vectors themselves are behind, for who has to search them.
  */
 struct firewall_cross {
-    __u32 n;       /* words there is room for; 0: there is no table */
-    __u32 lists;   /* first word; here and below: those that pairs lead to */
-    __u32 pairs;
+    __u32 n;     /* words there is room for; 0: there is no table */
+    __u32 lists; /* first word; here and below: those that pairs lead to */
     __u32 sources;
     __u32 destinations;
+    __u32 pairs; /* first one, as pairs are counted */
     __u32 columns;
     __u32 rest; /* the word of the rules that name neither address: no pair has them */
     __u32 pad;
