@@ -262,6 +262,8 @@ int firewall_plan_new(const struct firewall_rule *rules, size_t n, const struct 
     plan->bank.n_blocks = plan->store.n_blocks;
     plan->bank.n_pages = plan->sizes.pages = plan->store.n_pages;
     plan->sizes.vectors = plan->store.vectors.n;
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(plan->bank.cross); i++)
+        plan->sizes.pairs += plan->bank.cross[i].sources / 2 - plan->bank.cross[i].pairs;
     plan->sizes.chunks = plan->store.chunks.n;
     plan->sizes.nodes = plan->store.n_lines;
     *ret_plan = TAKE_PTR(plan);

@@ -18,6 +18,7 @@ struct firewall_plan_sizes {
     uint32_t rules;
     uint32_t lead;    /* of these, found by hash */
     uint32_t vectors; /* different ones */
+    uint32_t pairs;   /* of source and destination, that have a place in a table */
     uint32_t chunks;
     uint32_t nodes;    /* lines of the tries */
     uint32_t counters; /* highest slot + 1 */

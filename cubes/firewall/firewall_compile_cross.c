@@ -8,12 +8,11 @@
 #include "firewall_compile_private.h"
 
 #define CROSS_PAIRS_MAX (128u * 1024)
+#define CROSS_COLUMNS_MAX 4096u
 #define CROSS_LISTS_MAX (32u * 1024)
 /* Pairs that leave more groups than a list holds: so many, and this part of all. */
 #define CROSS_VECTORS_MAX 1024u
 #define CROSS_VECTORS_PART 16u
-/* Groups that are looked at: some milliseconds. */
-#define CROSS_STEPS_MAX (2u * 1024 * 1024)
 
 #define CROSS_VECTOR FIREWALL_END /* as a word: is to be stored */
 
@@ -26,6 +25,12 @@ struct pair {
     uint32_t more; /* LBVS_WORD_LIST with a number of .lists */
 };
 
+/* Of a vector. */
+union bits {
+    uint64_t words[LBVS_RULES_MAX / 64];
+    uint16_t groups[LBVS_RULES_MAX / LBVS_GROUP_RULES];
+};
+
 /* The different vectors of a field, and its segments with their numbers for words. */
 struct classes {
     struct firewall_intern index;
@@ -34,15 +39,15 @@ struct classes {
 
 struct cross {
     struct firewall_store *store;
-    uint64_t rest[LBVS_RULES_MAX / 64]; /* rules that name neither address */
+    union bits rest; /* rules that name neither address */
     struct classes sources;
     struct classes destinations;
+    union bits *columns;
     struct pair *pairs;
     struct list *lists;
     size_t lists_room; /* bytes */
     uint32_t n_lists;
     uint32_t n_vectors;
-    uint32_t n_steps;
 };
 
 static void cross_done(struct cross *cross)
@@ -51,6 +56,7 @@ static void cross_done(struct cross *cross)
     firewall_intern_done(&cross->destinations.index);
     free(cross->sources.segments.items);
     free(cross->destinations.segments.items);
+    free(cross->columns);
     free(cross->pairs);
     free(cross->lists);
 }
@@ -80,102 +86,53 @@ static uint32_t class_word(const struct classes *classes, uint32_t number)
 
 /* ---- pairs ---- */
 
-#define GROUPS_MAX (LBVS_RULES_MAX / LBVS_GROUP_RULES)
-
-/* A vector with its groups one after the other; without the rest. */
-struct row {
-    uint64_t summary[LBVS_BLOCKS_MAX];
-    uint16_t groups[GROUPS_MAX]; /* those that the summary has */
-};
-
-static uint32_t word_group(uint32_t word)
+/* The bits of a word's vector, one after the other. */
+static void bits_of(const struct firewall_store *store, uint32_t word, union bits *ret_bits)
 {
-    return (word & ~LBVS_WORD_GROUP) >> LBVS_WORD_GROUP_AT;
-}
-
-static void row_set(const struct cross *cross, struct row *row, uint32_t group, uint16_t bits)
-{
-    bits &= (uint16_t) ~(cross->rest[group / 4] >> group % 4 * LBVS_GROUP_RULES);
-    row->groups[group] = bits;
-    if (bits)
-        row->summary[group / LBVS_BLOCK_GROUPS] |= 1ull << group % LBVS_BLOCK_GROUPS;
-}
-
-static void row_read(const struct cross *cross, uint32_t word, struct row *ret_row)
-{
-    const union lbvs_page *page = &cross->store->pages[word / LBVS_PAGE_BLOCKS];
+    const union lbvs_page *page = &store->pages[word / LBVS_PAGE_BLOCKS];
     const struct lbvs_block *blocks = &page->blocks[word % LBVS_PAGE_BLOCKS];
 
-    memset(ret_row->summary, 0, sizeof(ret_row->summary));
+    memset(ret_bits, 0, sizeof(*ret_bits));
     if (word & LBVS_WORD_GROUP) {
-        row_set(cross, ret_row, word_group(word), (uint16_t)word);
+        ret_bits->groups[(word & ~LBVS_WORD_GROUP) >> LBVS_WORD_GROUP_AT] = (uint16_t)word;
         return;
     }
-    for (uint32_t i = 0; word && i < cross->store->n_blocks; i++) {
-        for (uint64_t groups = blocks[i].summary; groups; groups &= groups - 1) {
-            uint32_t group = (uint32_t)__builtin_ctzll(groups);
-
-            row_set(cross, ret_row, i * LBVS_BLOCK_GROUPS + group, page->groups[blocks[i].chunk + group]);
-        }
+    for (uint32_t i = 0; word && i < store->n_blocks; i++) {
+        if (blocks[i].summary)
+            memcpy(&ret_bits->groups[i * LBVS_BLOCK_GROUPS], &page->groups[blocks[i].chunk],
+                   LBVS_BLOCK_GROUPS * sizeof(uint16_t));
     }
 }
 
-/* Groups of what a row and a vector have in common, up to n of them. How many: n + 1, if there are more. */
-static uint32_t common_groups(struct cross *cross, const struct row *row, uint32_t word, uint32_t *ret_words,
-                              uint32_t n)
+/* Words of the groups in which both have a bit, up to n of them. How many; n + 1: there are more. */
+static uint32_t bits_common(const union bits *a, const union bits *b, uint32_t n_blocks, uint32_t *ret_words,
+                            uint32_t n)
 {
-    const union lbvs_page *page = &cross->store->pages[word / LBVS_PAGE_BLOCKS];
-    const struct lbvs_block *blocks = &page->blocks[word % LBVS_PAGE_BLOCKS];
     uint32_t found = 0;
 
-    for (uint32_t i = 0; i < cross->store->n_blocks; i++) {
-        for (uint64_t groups = row->summary[i] & blocks[i].summary; groups; groups &= groups - 1) {
-            uint32_t group = (uint32_t)__builtin_ctzll(groups), number = i * LBVS_BLOCK_GROUPS + group;
-            uint16_t bits = row->groups[number] & page->groups[blocks[i].chunk + group];
+    for (uint32_t i = 0; i < n_blocks * LBVS_BLOCK_RULES / 64; i += 4) {
+        if (!((a->words[i] & b->words[i]) | (a->words[i + 1] & b->words[i + 1]) | (a->words[i + 2] & b->words[i + 2]) |
+              (a->words[i + 3] & b->words[i + 3])))
+            continue;
+        for (uint32_t group = i * 4; group < (i + 4) * 4; group++) {
+            uint16_t bits = a->groups[group] & b->groups[group];
 
-            cross->n_steps++;
-            if (!bits)
-                continue;
-            if (found == n)
+            if (bits && found == n)
                 return n + 1;
-            ret_words[found++] = firewall_store_group(number, bits);
+            if (bits)
+                ret_words[found++] = firewall_store_group(group, bits);
         }
     }
     return found;
 }
 
-static uint32_t common_words(struct cross *cross, const struct row *row, uint32_t word, uint32_t *ret_words, uint32_t n)
-{
-    uint32_t group = word_group(word);
-    uint16_t bits = 0;
-
-    if (!(word & LBVS_WORD_GROUP))
-        return word ? common_groups(cross, row, word, ret_words, n) : 0;
-    if (row->summary[group / LBVS_BLOCK_GROUPS] >> group % LBVS_BLOCK_GROUPS & 1)
-        bits = row->groups[group] & (uint16_t)word;
-    ret_words[0] = firewall_store_group(group, bits);
-    return bits != 0;
-}
-
-static int common_store(struct cross *cross, const struct row *row, uint32_t word, uint32_t *ret_word)
-{
-    uint64_t bits[LBVS_RULES_MAX / 64] = {};
-    uint32_t words[GROUPS_MAX], n = common_words(cross, row, word, words, GROUPS_MAX);
-
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t group = word_group(words[i]);
-
-        bits[group / 4] |= (uint64_t)(words[i] & LBVS_WORD_BITS) << group % 4 * LBVS_GROUP_RULES;
-    }
-    return firewall_store_bits(cross->store, bits, ret_word);
-}
-
-static int common_pair(struct cross *cross, const struct row *row, uint32_t word, struct pair *ret_pair)
+/* The pair of a row and a column. One that is too much for a list has CROSS_VECTOR. */
+static int pair_make(struct cross *cross, const union bits *row, const union bits *column, struct pair *ret_pair)
 {
     uint32_t words[LBVS_LINE_WORDS + 1], n;
     int r;
 
-    n = common_words(cross, row, word, words, PCN_ARRAY_SIZE(words));
+    n = bits_common(row, column, cross->store->n_blocks, words, PCN_ARRAY_SIZE(words));
     if (n > PCN_ARRAY_SIZE(words)) {
         *ret_pair = (struct pair){.word = CROSS_VECTOR};
         cross->n_vectors++;
@@ -193,45 +150,52 @@ static int common_pair(struct cross *cross, const struct row *row, uint32_t word
     return 0;
 }
 
+static int pair_store(struct cross *cross, const union bits *row, const union bits *column, struct pair *pair)
+{
+    union bits bits;
+
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(bits.words); i++)
+        bits.words[i] = row->words[i] & column->words[i];
+    return firewall_store_bits(cross->store, bits.words, &pair->word);
+}
+
 /* ---- the table ---- */
+
+/* Of row `number` all pairs, or those of CROSS_VECTOR. */
+static int cross_row(struct cross *cross, uint32_t number, bool vectors)
+{
+    struct pair *pairs = &cross->pairs[(size_t)number * cross->destinations.index.n];
+    union bits row;
+    int r = 0;
+
+    bits_of(cross->store, class_word(&cross->sources, number), &row);
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(row.words); i++)
+        row.words[i] &= ~cross->rest.words[i];
+    for (uint32_t i = 0; i < cross->destinations.index.n && r >= 0; i++) {
+        if (!vectors)
+            r = pair_make(cross, &row, &cross->columns[i], &pairs[i]);
+        else if (pairs[i].word == CROSS_VECTOR)
+            r = pair_store(cross, &row, &cross->columns[i], &pairs[i]);
+    }
+    return r;
+}
 
 /* -E2BIG: it does not pay. */
 static int cross_fill(struct cross *cross)
 {
     uint32_t rows = cross->sources.index.n, columns = cross->destinations.index.n;
     uint32_t limit = PCN_MIN(CROSS_VECTORS_MAX, rows * columns / CROSS_VECTORS_PART);
-    struct row row;
-    int r;
-
-    for (uint32_t i = 0; i < rows; i++) {
-        row_read(cross, class_word(&cross->sources, i), &row);
-        for (uint32_t j = 0; j < columns; j++) {
-            r = common_pair(cross, &row, class_word(&cross->destinations, j), &cross->pairs[i * columns + j]);
-            if (r < 0)
-                return r;
-        }
-        if (cross->n_vectors > limit || cross->n_lists > CROSS_LISTS_MAX || cross->n_steps > CROSS_STEPS_MAX)
-            return -E2BIG;
-    }
-    return 0;
-}
-
-/* Those that go into no list: now it is known that there are few. */
-static int cross_vectors(struct cross *cross)
-{
-    uint32_t rows = cross->sources.index.n, columns = cross->destinations.index.n;
-    struct row row;
     int r = 0;
 
-    for (uint32_t i = 0; cross->n_vectors && i < rows && r >= 0; i++) {
-        row_read(cross, class_word(&cross->sources, i), &row);
-        for (uint32_t j = 0; j < columns && r >= 0; j++) {
-            struct pair *pair = &cross->pairs[i * columns + j];
-
-            if (pair->word == CROSS_VECTOR)
-                r = common_store(cross, &row, class_word(&cross->destinations, j), &pair->word);
-        }
+    for (uint32_t i = 0; i < columns; i++)
+        bits_of(cross->store, class_word(&cross->destinations, i), &cross->columns[i]);
+    for (uint32_t i = 0; i < rows && r >= 0; i++) {
+        r = cross_row(cross, i, false);
+        if (cross->n_vectors > limit || cross->n_lists > CROSS_LISTS_MAX)
+            return -E2BIG;
     }
+    for (uint32_t i = 0; i < rows && cross->n_vectors && r >= 0; i++)
+        r = cross_row(cross, i, true);
     return r;
 }
 
@@ -278,7 +242,7 @@ static int cross_write(struct cross *cross, struct firewall_cross *table)
         *words++ = class_word(&cross->sources, i);
     for (uint32_t i = 0; i < columns; i++)
         *words++ = class_word(&cross->destinations, i);
-    return firewall_store_bits(cross->store, cross->rest, &table->rest);
+    return firewall_store_bits(cross->store, cross->rest.words, &table->rest);
 }
 
 static int cross_make(struct cross *cross, struct firewall_cross *table)
@@ -287,14 +251,13 @@ static int cross_make(struct cross *cross, struct firewall_cross *table)
     int r;
 
     n = (size_t)cross->sources.index.n * cross->destinations.index.n;
-    if (n > CROSS_PAIRS_MAX)
+    if (n > CROSS_PAIRS_MAX || cross->destinations.index.n > CROSS_COLUMNS_MAX)
         return -E2BIG;
     cross->pairs = malloc(n * sizeof(*cross->pairs));
-    if (!cross->pairs)
+    cross->columns = malloc(cross->destinations.index.n * sizeof(*cross->columns));
+    if (!cross->pairs || !cross->columns)
         return -ENOMEM;
     r = cross_fill(cross);
-    if (r >= 0)
-        r = cross_vectors(cross);
     return r < 0 ? r : cross_write(cross, table);
 }
 
@@ -313,8 +276,8 @@ int firewall_cross_build(struct firewall_store *store, const struct firewall_add
 
     if (!cross_is_wanted(source, destination))
         return -E2BIG;
-    for (size_t i = 0; i < PCN_ARRAY_SIZE(cross.rest); i++)
-        cross.rest[i] = source->any[i] & destination->any[i];
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(cross.rest.words); i++)
+        cross.rest.words[i] = source->any[i] & destination->any[i];
     r = classes_init(&cross.sources, &source->segments);
     if (r >= 0)
         r = classes_init(&cross.destinations, &destination->segments);

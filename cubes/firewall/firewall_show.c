@@ -74,6 +74,7 @@ int firewall_chain_plan_state(struct pcn_cube *cube, const char *const *keys, si
     pcn_emit_string(emitter, "fields", fields);
     pcn_emit_uint(emitter, "bytes", (uint64_t)sizes.pages * LBVS_PAGE);
     pcn_emit_uint(emitter, "vectors", sizes.vectors);
+    pcn_emit_uint(emitter, "pairs", sizes.pairs);
     return 0;
 }
 

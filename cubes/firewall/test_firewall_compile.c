@@ -515,6 +515,86 @@ static void test_time(void)
     }
 }
 
+#define NETWORKS 60
+#define NESTED 10 /* of these, each in the one before */
+#define PAIRED 1200
+
+/* Networks that lie in one another, and others: some pairs leave hundreds of rules, most leave none. */
+static void pairs_rules(uint8_t version, struct oracle_rules *rules, struct firewall_prefix *networks)
+{
+    uint64_t random = 5;
+
+    for (uint32_t i = 0; i < 2 * NETWORKS; i++) {
+        uint32_t at = i % NETWORKS, address = at < NESTED ? 0x0a000000 : 0xc0000000 + (at << 20);
+        unsigned int length = at < NESTED ? 8 + 2 * at : 24;
+
+        networks[i] = (struct firewall_prefix){.version = version, .length = (uint8_t)length};
+        if (version == 4)
+            networks[i].address.v4 = htonl(address);
+        else
+            networks[i].address.v6[0] = htonl(address);
+    }
+    for (uint32_t i = 0; i < rules->n; i++) {
+        struct firewall_rule *rule = &rules->rules[i];
+        bool nested = i % 2;
+        uint32_t among = nested ? NESTED : NETWORKS;
+
+        if (i % 100 == 99) /* names no address */
+            continue;
+        rule->source =
+            (struct firewall_prefixes){.items = &networks[oracle_random(&random, among)], .n = 1, .given = true};
+        rule->destination = (struct firewall_prefixes){
+            .items = &networks[NETWORKS + oracle_random(&random, among)], .n = 1, .given = true};
+    }
+}
+
+/* Packets to and from these networks; all that a pair can leave: nothing, a group, a list, a vector. */
+static unsigned int pairs_compare(struct probe *probe, const struct oracle_rules *rules,
+                                  const struct firewall_prefix *networks, uint64_t seed)
+{
+    unsigned int differences = 0;
+    uint64_t random = seed;
+
+    for (uint32_t i = 0; i < 4 * PAIRED; i++) {
+        struct oracle_packet packet = oracle_packet_random(&random);
+        uint32_t from = i % 8 ? 0 : oracle_random(&random, (uint32_t)rules->n), right, found;
+
+        packet.version = networks[0].version;
+        packet.source = networks[oracle_random(&random, i % 2 ? NESTED : NETWORKS)].address;
+        packet.destination = networks[NETWORKS + oracle_random(&random, i % 2 ? NESTED : NETWORKS)].address;
+        right = oracle_find(rules->rules, rules->n, from, &packet);
+        found = probe_find(probe, FIREWALL_INGRESS, from, &packet, NULL);
+        differences += found != right;
+    }
+    return differences;
+}
+
+static void test_pairs(void)
+{
+    for (uint8_t version = 4; version <= 6; version += 2) {
+        _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+        _cleanup_(oracle_rules_done) struct oracle_rules rules = {};
+        _cleanup_(probe_close) struct probe probe = {};
+        struct firewall_prefix networks[2 * NETWORKS];
+
+        PCN_REQUIRE_OK(oracle_rules_random(9, PAIRED, FIREWALL_USES_ALL & ~FIREWALL_USES_LEAD, &rules));
+        pairs_rules(version, &rules, networks);
+        PCN_REQUIRE_OK(probe_open(version == 4, FIREWALL_USES_ALL, &probe));
+        PCN_REQUIRE_OK(firewall_plan_new(rules.rules, rules.n, &accept_all, &plan));
+        PCN_CHECK(firewall_plan_sizes(plan).pairs >= NETWORKS * NETWORKS);
+        PCN_REQUIRE_OK(plan_interfaces(plan));
+        PCN_REQUIRE_OK(firewall_plan_write(plan, FIREWALL_INGRESS, &probe.memory));
+        PCN_CHECK_EQ(pairs_compare(&probe, &rules, networks, version), 0);
+        /* Another rule of each group, in the same pages. */
+        for (uint32_t i = 0; i < PAIRED; i += 16)
+            rules.rules[i].source = rules.rules[(i + 300) % PAIRED].source;
+        PCN_REQUIRE_OK(firewall_plan_new(rules.rules, rules.n, &accept_all, &plan));
+        PCN_REQUIRE_OK(plan_interfaces(plan));
+        PCN_REQUIRE_OK(firewall_plan_write(plan, FIREWALL_INGRESS, &probe.memory));
+        PCN_CHECK_EQ(pairs_compare(&probe, &rules, networks, 100 + version), 0);
+    }
+}
+
 #define LEAD 400
 #define BEHIND 50
 
@@ -654,6 +734,7 @@ static const struct pcn_test tests[] = {
     {"a plan that does not fit is refused, the one in force stays", test_no_room},
     {"with the room asked for, plans replace each other without end", test_room},
     {"a plan made of another one is as if it was made anew", test_made_of_another},
+    {"source and destination as one field: whatever pairs leave", test_pairs},
     {"packets and bytes are counted in the rule's slot", test_counters},
     {"there is a table for any 64 devices", test_interface_table},
     {"rules match what has a device's number now, or by negation what has not", test_interface_moves},
