@@ -344,7 +344,7 @@ PCN_INLINE __u32 firewall_find(struct firewall_query *query)
 PCN_INLINE __u32 firewall_find_paired(const struct firewall_cross *cross, struct firewall_query *query)
 {
     __u64 pair = firewall_pair(cross, query), rule = FIREWALL_NONE;
-    __u32 word = pair, more = pair >> 32;
+    __u32 word = pair, more = pair >> 32, from = query->from;
 
     query->source = query->destination = word;
     if (pcn_likely(word & LBVS_WORD_GROUP))
@@ -358,6 +358,7 @@ PCN_INLINE __u32 firewall_find_paired(const struct firewall_cross *cross, struct
         __u32 other;
 
         query->source = query->destination = cross->rest;
+        query->from = from; /* a long search leaves another one */
         other = firewall_find(query);
         rule = other < rule ? other : rule;
     }
@@ -505,9 +506,13 @@ PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_b
         firewall_decide(bank, firewall_go_on(ctx, query, rule, number | (packet->ip_version == 6) << 2), match);
 }
 
-/* Whether what is in *match was found in a ruleset that did not change meanwhile. */
-PCN_INLINE bool firewall_try(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u32 chain, __u32 from,
-                             struct firewall_match *match)
+/*
+ * The first rule of the chain, from number `from` on, that matches the packet, which is IP and parsed; FIREWALL_NONE:
+ * none, the default decides. from is 0, or behind the rules that are found by hash. A packet that meets two changes
+ * of its chain, within the microsecond it takes, is dropped.
+ */
+PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet *packet, enum firewall_direction chain,
+                                   __u32 from, struct firewall_match *match)
 {
     __u32 generation = PCN_READ_ONCE(firewall_data.generation[chain]);
     const struct firewall_bank *bank = &firewall_data.banks[chain][generation & 1];
@@ -526,22 +531,9 @@ PCN_INLINE bool firewall_try(struct pcn_ctx *ctx, const struct pcn_packet *packe
         firewall_search_all(ctx, bank, packet, chain << 1 | (generation & 1), &query, match);
     else
         firewall_decide(bank, rule, match);
-    return PCN_READ_ONCE(firewall_data.generation[chain]) == generation;
-}
-
-/*
- * The first rule of the chain, from number `from` on, that matches the packet, which is IP and parsed; FIREWALL_NONE:
- * none, the default decides. from is 0, or behind the rules that are found by hash. A packet that meets two changes
- * of its chain, within the microsecond it takes, is dropped.
- */
-PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet *packet, enum firewall_direction chain,
-                                   __u32 from, struct firewall_match *match)
-{
-#pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (pcn_likely(firewall_try(ctx, packet, chain, from, match)))
-            return match->rule;
+    if (pcn_unlikely(PCN_READ_ONCE(firewall_data.writing[chain]) - generation > 1)) {
+        match->verdict = (struct firewall_verdict){.action = FIREWALL_DROP};
+        match->rule = FIREWALL_NONE;
     }
-    match->verdict = (struct firewall_verdict){.action = FIREWALL_DROP};
-    return match->rule = FIREWALL_NONE;
+    return match->rule;
 }

@@ -117,7 +117,7 @@ static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind,
 }
 
 /* The tables of a family, as one field or as two. */
-static int plan_addresses(struct firewall_plan *plan, enum firewall_field_kind source,
+static int plan_addresses(struct firewall_plan *plan, uint32_t n, enum firewall_field_kind source,
                           enum firewall_field_kind destination)
 {
     _cleanup_(segments_done) struct firewall_segments rows = {}, columns = {};
@@ -125,7 +125,7 @@ static int plan_addresses(struct firewall_plan *plan, enum firewall_field_kind s
     struct firewall_cross *cross = &plan->bank.cross[source == FIREWALL_SOURCE6];
     int r;
 
-    r = firewall_cross_build(&plan->store, &addresses[source], &addresses[destination], cross, &rows, &columns);
+    r = firewall_cross_build(&plan->store, n, &addresses[source], &addresses[destination], cross, &rows, &columns);
     if (r < 0 && r != -E2BIG)
         return r;
     if (r == -E2BIG)
@@ -145,7 +145,7 @@ static int plan_fields(struct firewall_plan *plan, const struct firewall_rule *r
         r = plan_field(plan, (enum firewall_field_kind)kind, rules, n, named, &changed);
     for (int kind = FIREWALL_SOURCE4; kind <= FIREWALL_SOURCE6 && r >= 0; kind += FIREWALL_SOURCE6 - FIREWALL_SOURCE4) {
         if (changed >> kind & 3)
-            r = plan_addresses(plan, (enum firewall_field_kind)kind, (enum firewall_field_kind)(kind + 1));
+            r = plan_addresses(plan, n, (enum firewall_field_kind)kind, (enum firewall_field_kind)(kind + 1));
     }
     return r;
 }
@@ -332,7 +332,8 @@ int firewall_plan_write(const struct firewall_plan *plan, enum firewall_directio
     r = arena_place(memory, plan->store.n_pages, &first);
     if (r < 0)
         return r;
-    /* Nothing is overwritten before the generation shows that it was given up. */
+    /* Nothing is overwritten before it is said. */
+    __atomic_store_n(&data->writing[chain], generation, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     memcpy(&memory->pages[first], plan->store.pages, (size_t)plan->store.n_pages * LBVS_PAGE);
     *bank = plan->bank;

@@ -7,12 +7,10 @@
  */
 #include "firewall_compile_private.h"
 
-#define CROSS_PAIRS_MAX (128u * 1024)
-#define CROSS_COLUMNS_MAX 4096u
-#define CROSS_LISTS_MAX (32u * 1024)
-/* Pairs that leave more groups than a list holds: so many, and this part of all. */
-#define CROSS_VECTORS_MAX 1024u
-#define CROSS_VECTORS_PART 16u
+/* What a rule may cost: pairs, at 8 bytes; lists, at 64; and pairs that leave more than goes into a list, at hundreds. */
+#define CROSS_PAIRS(rules_) (8 * (rules_) + 512)
+#define CROSS_LISTS(rules_) ((rules_) + 64)
+#define CROSS_VECTORS(rules_) ((rules_) / 8)
 
 #define CROSS_VECTOR FIREWALL_END /* as a word: is to be stored */
 
@@ -39,6 +37,7 @@ struct classes {
 
 struct cross {
     struct firewall_store *store;
+    uint32_t n_rules;
     union bits rest; /* rules that name neither address */
     struct classes sources;
     struct classes destinations;
@@ -184,14 +183,13 @@ static int cross_row(struct cross *cross, uint32_t number, bool vectors)
 static int cross_fill(struct cross *cross)
 {
     uint32_t rows = cross->sources.index.n, columns = cross->destinations.index.n;
-    uint32_t limit = PCN_MIN(CROSS_VECTORS_MAX, rows * columns / CROSS_VECTORS_PART);
     int r = 0;
 
     for (uint32_t i = 0; i < columns; i++)
         bits_of(cross->store, class_word(&cross->destinations, i), &cross->columns[i]);
     for (uint32_t i = 0; i < rows && r >= 0; i++) {
         r = cross_row(cross, i, false);
-        if (cross->n_vectors > limit || cross->n_lists > CROSS_LISTS_MAX)
+        if (cross->n_vectors > CROSS_VECTORS(cross->n_rules) || cross->n_lists > CROSS_LISTS(cross->n_rules))
             return -E2BIG;
     }
     for (uint32_t i = 0; i < rows && cross->n_vectors && r >= 0; i++)
@@ -251,7 +249,7 @@ static int cross_make(struct cross *cross, struct firewall_cross *table)
     int r;
 
     n = (size_t)cross->sources.index.n * cross->destinations.index.n;
-    if (n > CROSS_PAIRS_MAX || cross->destinations.index.n > CROSS_COLUMNS_MAX)
+    if (n > CROSS_PAIRS(cross->n_rules))
         return -E2BIG;
     cross->pairs = malloc(n * sizeof(*cross->pairs));
     cross->columns = malloc(cross->destinations.index.n * sizeof(*cross->columns));
@@ -267,11 +265,11 @@ static bool cross_is_wanted(const struct firewall_address *source, const struct 
     return source->segments.n > 1 && destination->segments.n > 1;
 }
 
-int firewall_cross_build(struct firewall_store *store, const struct firewall_address *source,
+int firewall_cross_build(struct firewall_store *store, uint32_t n_rules, const struct firewall_address *source,
                          const struct firewall_address *destination, struct firewall_cross *table,
                          struct firewall_segments *ret_sources, struct firewall_segments *ret_destinations)
 {
-    _cleanup_(cross_done) struct cross cross = {.store = store};
+    _cleanup_(cross_done) struct cross cross = {.store = store, .n_rules = n_rules};
     int r;
 
     if (!cross_is_wanted(source, destination))

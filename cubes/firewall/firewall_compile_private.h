@@ -169,7 +169,7 @@ struct firewall_address {
  * The table of all pairs; *table: none, or one that is written anew. Segments: with the numbers of rows and of columns for
  * words, to be freed. -E2BIG: it does not pay, the fields are to be looked at one by one.
  */
-int firewall_cross_build(struct firewall_store *store, const struct firewall_address *source,
+int firewall_cross_build(struct firewall_store *store, uint32_t n_rules, const struct firewall_address *source,
                          const struct firewall_address *destination, struct firewall_cross *table,
                          struct firewall_segments *ret_sources, struct firewall_segments *ret_destinations);
 

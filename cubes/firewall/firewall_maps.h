@@ -9,9 +9,8 @@
  * holds the small tables itself. All numbers in a plan count from its first page.
  *
  * Each chain has two banks; the low bit of its generation says which one is in
- * force. The other one and its pages belong to the writer. A packet that finds
- * the generation changed when it is done looks again: what it saw may have been
- * overwritten.
+ * force. The other one and its pages belong to the writer, who says first which generation
+ * he writes there: a packet that began two before it may have seen some of that, and is dropped.
  */
 #pragma once
 #include <linux/types.h>
@@ -248,10 +247,11 @@ struct firewall_explained {
 
 struct firewall_data {
     __u32 generation[FIREWALL_CHAIN_MAX];
+    __u32 writing[FIREWALL_CHAIN_MAX]; /* the last one that was begun */
     __u32 accept_established; /* what is of a connection passes before the rules are looked at */
     struct firewall_explained explained;
     __u32 explain_ifindex; /* by which a dry run's packet came; 0: none */
-    __u32 pad[10];
+    __u32 pad[8];
     struct firewall_bank banks[FIREWALL_CHAIN_MAX][2];
 };
 

@@ -516,30 +516,49 @@ static void test_time(void)
 }
 
 #define NETWORKS 60
-#define NESTED 10 /* of these, each in the one before */
-#define PAIRED 1200
+#define NESTED 8 /* of these, each in the one before */
+#define PAIRED 1600
+
+static struct firewall_prefix pairs_network(uint8_t version, uint32_t number)
+{
+    uint32_t address = htonl(number < NESTED ? 0x0a000000 : 0xc0000000 + (number << 20));
+    struct firewall_prefix network = {.version = version, .length = (uint8_t)(number < NESTED ? 8 + 2 * number : 24)};
+
+    if (version == 4)
+        network.address.v4 = address;
+    else
+        network.address.v6[0] = address;
+    return network;
+}
+
+/* A rule that says less than random ones: many groups have one for each of its values, and none for all of them. */
+static void pairs_plain_rule(struct firewall_rule *rule, unsigned int protocol, const struct firewall_range *port)
+{
+    *rule = (struct firewall_rule){.given = FIREWALL_GIVEN_PROTOCOL, .id = rule->id, .counter = rule->counter};
+    firewall_bit_set(rule->protocol, protocol);
+    if (port)
+        rule->destination_ports = (struct firewall_ranges){.items = port, .n = 1, .given = true};
+}
 
 /* Networks that lie in one another, and others: some pairs leave hundreds of rules, most leave none. */
 static void pairs_rules(uint8_t version, struct oracle_rules *rules, struct firewall_prefix *networks)
 {
+    static const struct firewall_range ports[] = {{53, 53}, {80, 80}};
     uint64_t random = 5;
 
-    for (uint32_t i = 0; i < 2 * NETWORKS; i++) {
-        uint32_t at = i % NETWORKS, address = at < NESTED ? 0x0a000000 : 0xc0000000 + (at << 20);
-        unsigned int length = at < NESTED ? 8 + 2 * at : 24;
-
-        networks[i] = (struct firewall_prefix){.version = version, .length = (uint8_t)length};
-        if (version == 4)
-            networks[i].address.v4 = htonl(address);
-        else
-            networks[i].address.v6[0] = htonl(address);
-    }
+    for (uint32_t i = 0; i < 2 * NETWORKS; i++)
+        networks[i] = pairs_network(version, i % NETWORKS);
     for (uint32_t i = 0; i < rules->n; i++) {
         struct firewall_rule *rule = &rules->rules[i];
-        bool nested = i % 2;
+        bool nested = i % 4 == 0, second = i / 4 % 2;
         uint32_t among = nested ? NESTED : NETWORKS;
 
-        if (i % 100 == 99) /* names no address */
+        if (nested)
+            pairs_plain_rule(rule, second ? IPPROTO_TCP : IPPROTO_UDP, &ports[second]);
+        if (i == PAIRED / 2)
+            pairs_plain_rule(rule, IPPROTO_UDP, NULL);
+        rule->source = rule->destination = (struct firewall_prefixes){};
+        if (i % 100 == 0)
             continue;
         rule->source =
             (struct firewall_prefixes){.items = &networks[oracle_random(&random, among)], .n = 1, .given = true};
@@ -557,14 +576,18 @@ static unsigned int pairs_compare(struct probe *probe, const struct oracle_rules
 
     for (uint32_t i = 0; i < 4 * PAIRED; i++) {
         struct oracle_packet packet = oracle_packet_random(&random);
-        uint32_t from = i % 8 ? 0 : oracle_random(&random, (uint32_t)rules->n), right, found;
+        uint32_t from = i % 8 ? 0 : oracle_random(&random, (uint32_t)rules->n), right;
 
         packet.version = networks[0].version;
         packet.source = networks[oracle_random(&random, i % 2 ? NESTED : NETWORKS)].address;
         packet.destination = networks[NETWORKS + oracle_random(&random, i % 2 ? NESTED : NETWORKS)].address;
+        if (i % 4 == 1) {
+            packet.protocol = IPPROTO_UDP;
+            packet.fragment = PCN_FRAGMENT_NONE;
+            packet.destination_port = 80;
+        }
         right = oracle_find(rules->rules, rules->n, from, &packet);
-        found = probe_find(probe, FIREWALL_INGRESS, from, &packet, NULL);
-        differences += found != right;
+        differences += probe_find(probe, FIREWALL_INGRESS, from, &packet, NULL) != right;
     }
     return differences;
 }
