@@ -248,7 +248,7 @@ struct firewall_explained {
 struct firewall_data {
     __u32 generation[FIREWALL_CHAIN_MAX];
     __u32 writing[FIREWALL_CHAIN_MAX]; /* the last one that was begun */
-    __u32 accept_established; /* what is of a connection passes before the rules are looked at */
+    __u32 accept_established;          /* what is of a connection passes before the rules are looked at */
     struct firewall_explained explained;
     __u32 explain_ifindex; /* by which a dry run's packet came; 0: none */
     __u32 pad[8];
