@@ -44,7 +44,7 @@
  * The verifier forgets what it knows of x (of `unknown` it knows nothing): ways to the same place become
  * one, where it would follow each to the end.
  */
-#define PCN_FORGET(x, unknown) asm volatile("%0 += %1\n%0 -= %1" : "+r"(x) : "r"((__u64)(unknown)))
+#define PCN_FORGET(x, unknown) asm volatile("%0 ^= %1\n%0 ^= %1" : "+r"(x) : "r"((__u64)(unknown)))
 
 /* Milliseconds-scale clock of the fast path: jiffies, free of charge (ktime costs 18-31 ns). */
 PCN_INLINE __u64 pcn_now(void)

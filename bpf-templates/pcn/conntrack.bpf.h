@@ -93,7 +93,7 @@ PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, str
  */
 PCN_INLINE void pcn_ct_lookup(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
 {
-    __u64 unknown = packet->ct_slot;
+    __u64 unknown = PCN_READ_ONCE(pcn_ct_settings.seed);
 
     pcn_ct_judge(ctx, packet, ct);
     PCN_FORGET(ct->hash, unknown);

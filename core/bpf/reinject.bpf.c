@@ -91,7 +91,7 @@ int reinject_frame(struct xdp_md *ctx)
 struct flood {
     struct __sk_buff *ctx;
     struct pcn_reinject header;
-    __u32 failed;
+    __u32 failed; /* of any */
 };
 
 /* Into this device's ingress: what is sent out of the other end would come marked as redirected, and not see XDP. */
@@ -114,7 +114,7 @@ static long flood_copy(__u32 port, struct flood *flood)
         header.flags = PCN_REINJECT_XDP;
         if (bpf_skb_store_bytes(flood->ctx, 0, &header, sizeof(header), 0) ||
             bpf_clone_redirect(flood->ctx, flood->ctx->ifindex, BPF_F_INGRESS))
-            flood->failed++;
+            flood->failed = 1;
     }
     return 0;
 }

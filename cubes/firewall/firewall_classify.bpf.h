@@ -166,6 +166,8 @@ PCN_INLINE void firewall_unpair(const struct firewall_cross *cross, struct firew
 #define FIREWALL_EACH(X)                                                                                               \
     X(source)                                                                                                          \
     X(destination)                                                                                                     \
+    FIREWALL_OTHERS(X)
+#define FIREWALL_OTHERS(X)                                                                                             \
     X(protocol)                                                                                                        \
     X(source_port)                                                                                                     \
     X(destination_port)                                                                                                \
@@ -218,40 +220,59 @@ PCN_INLINE __u64 firewall_group(const struct firewall_vectors *vectors, __u32 at
 #define FIREWALL_AND_WORD(field_)                                                                                      \
     if (firewall_settings.field_) {                                                                                    \
         bits &= lbvs_group(FIREWALL_PAGES, query->first, query->field_, narrow);                                       \
+        if (!bits)                                                                                                     \
+            return FIREWALL_NONE;                                                                                      \
         PCN_FORGET(bits, narrow);                                                                                      \
     }
 
-/* A field whose word has all of its bits leaves one group. */
-PCN_INLINE __u32 firewall_find_in(const struct firewall_query *query, __u64 narrow)
+/* The first of a group's rules. narrow: a word that has the group. */
+PCN_INLINE __u32 firewall_first_of(const struct firewall_query *query, __u64 narrow, __u64 bits)
 {
     __u32 rule = (narrow >> LBVS_WORD_GROUP_AT & (LBVS_RULES_MAX / LBVS_GROUP_RULES - 1)) * LBVS_GROUP_RULES;
-    __u64 bits = LBVS_WORD_BITS;
 
-    FIREWALL_EACH(FIREWALL_AND_WORD)
     bits = firewall_from(bits, rule, query->from);
     return bits ? rule + lbvs_lowest(bits) : FIREWALL_NONE;
 }
 
-/* What a pair of addresses leaves behind its first group: another one, or a list. A global function: seldom is there more. */
-__noinline __u32 firewall_find_more(struct firewall_query *query, __u32 more)
+/* A field whose word has all of its bits leaves one group. */
+PCN_INLINE __u32 firewall_find_in(const struct firewall_query *query, __u64 narrow)
+{
+    __u64 bits = LBVS_WORD_BITS;
+
+    FIREWALL_EACH(FIREWALL_AND_WORD)
+    return firewall_first_of(query, narrow, bits);
+}
+
+/* The same of a group that source and destination leave. */
+PCN_INLINE __u32 firewall_find_of_pair(const struct firewall_query *query, __u64 narrow)
+{
+    __u64 bits = narrow & LBVS_WORD_BITS;
+
+    FIREWALL_OTHERS(FIREWALL_AND_WORD)
+    return firewall_first_of(query, narrow, bits);
+}
+
+__noinline __u32 firewall_find_group(const struct firewall_query *query, __u32 word)
+{
+    return query ? firewall_find_of_pair(query, word) : FIREWALL_NONE;
+}
+
+/* What a pair of addresses leaves behind its first group: another one, or a list. Global functions: seldom is there more. */
+__noinline __u32 firewall_find_more(const struct firewall_query *query, __u32 more)
 {
     __u32 at = (more & LBVS_WORD_LINE) * LBVS_LINE_WORDS, rule = FIREWALL_NONE;
 
     if (!query)
         return FIREWALL_NONE;
+    if (more & LBVS_WORD_GROUP)
+        return firewall_find_group(query, more);
 #pragma clang loop unroll(disable)
     for (int i = 0; i < LBVS_LINE_WORDS && rule == FIREWALL_NONE; i++) {
-        __u64 word = more;
+        __u64 word = lbvs_word(FIREWALL_WORDS, query->first, at + i);
 
-        if (!(more & LBVS_WORD_GROUP))
-            word = lbvs_word(FIREWALL_WORDS, query->first, at + i);
-        else if (i)
-            break;
-        PCN_FORGET(word, at);
         if (!word)
             break;
-        query->source = query->destination = word;
-        rule = firewall_find_in(query, word);
+        rule = firewall_find_group(query, word);
         PCN_FORGET(rule, at);
     }
     return rule;
@@ -260,7 +281,7 @@ __noinline __u32 firewall_find_more(struct firewall_query *query, __u32 more)
 #define FIREWALL_LOST (FIREWALL_NONE - 1) /* as a rule: the search went on too often */
 
 /* Blocks and groups that one call of firewall_search() looks at; and calls, so that all can be. */
-#define FIREWALL_SEARCH_STEPS 18
+#define FIREWALL_SEARCH_STEPS 12
 #define FIREWALL_SEARCH_CALLS ((LBVS_BLOCKS_MAX * (1 + LBVS_BLOCK_GROUPS)) / (FIREWALL_SEARCH_STEPS - 1) + 2)
 #define FIREWALL_MORE 0x80000000u /* | rule: no one before it */
 
@@ -348,7 +369,7 @@ PCN_INLINE __u32 firewall_find_paired(const struct firewall_cross *cross, struct
 
     query->source = query->destination = word;
     if (pcn_likely(word & LBVS_WORD_GROUP))
-        rule = firewall_find_in(query, word);
+        rule = firewall_find_of_pair(query, word);
     else if (word)
         rule = firewall_find(query);
     PCN_FORGET(rule, query->row);
