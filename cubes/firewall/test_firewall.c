@@ -376,7 +376,7 @@ static void test_goes_on_to_default(void)
 
 static void test_too_many(void)
 {
-    struct firewall_rule rules[100];
+    struct firewall_rule rules[400];
 
     for (size_t i = 0; i < PCN_ARRAY_SIZE(rules); i++)
         rules[i] = to_80(FIREWALL_LOG, 1);
