@@ -5,6 +5,7 @@
 #include <daemon/daemon.h>
 #include <daemon/privileges.h>
 #include <fcntl.h>
+#include <health/health.h>
 #include <http/http.h>
 #include <libgen.h>
 #include <shadow/helper.h>
@@ -274,6 +275,7 @@ static int daemon_start(struct process *process, struct pcn_error *error)
                        &daemon->shadow);
     if (r < 0)
         return r;
+    pcn_health_open(daemon->loop);
     pcn_service_load_all(daemon);
     r = pcn_loop_every(daemon->loop, 1000, every_second, process);
     if (r < 0)
@@ -288,6 +290,7 @@ static void daemon_stop(struct process *process)
 
     if (process->http)
         pcn_http_stop(process->http);
+    pcn_health_close();
     /* Pins hold programs and maps, devices hold their filters: the packets do not notice. */
     if (process->handover)
         return;

@@ -2,7 +2,8 @@
 /* A libyang context that has the base modules built in. */
 #include "private.h"
 
-extern const char pcn_yang_base[], pcn_yang_standard_base[], pcn_yang_transparent_base[], pcn_yang_flows_base[];
+extern const char pcn_yang_base[], pcn_yang_standard_base[], pcn_yang_transparent_base[], pcn_yang_flows_base[],
+    pcn_yang_health_base[];
 
 static const struct {
     const char *name;
@@ -12,6 +13,7 @@ static const struct {
     {"polycube-standard-base", pcn_yang_standard_base},
     {"polycube-transparent-base", pcn_yang_transparent_base},
     {"polycube-flows-base", pcn_yang_flows_base},
+    {"polycube-health-base", pcn_yang_health_base},
 };
 
 static LY_ERR context_import(const char *name, const char *revision, const char *submodule,
