@@ -100,9 +100,14 @@ int rig_open(void)
     return r < 0 ? r : loop_open();
 }
 
-int rig_close(void)
+static void close_run(void *data)
 {
     pcn_health_close();
+}
+
+int rig_close(void)
+{
+    rig_call(close_run, NULL);
     pcn_loop_stop(rig.loop);
     (void)pthread_join(rig.thread, NULL);
     pcn_health_set_freep(&rig.set);
