@@ -203,6 +203,7 @@ static void lbdsr_freep(struct lbdsr **ptr)
     if (!lbdsr)
         return;
     lbdsr_config_done(lbdsr);
+    lbdsr_health_close(lbdsr);
     lbdsr_tables_close(&lbdsr->tables);
     free(lbdsr);
 }
@@ -217,6 +218,8 @@ static int create(struct pcn_cube *cube, const struct pcn_node *config, struct p
     lbdsr->cube = cube;
     lbdsr->tables.sizes = sizes_of(config);
     r = memory_open(lbdsr);
+    if (r >= 0)
+        r = lbdsr_health_open(lbdsr);
     if (r < 0)
         return r;
     for (int side = 0; side < LBDSR_SIDES; side++)

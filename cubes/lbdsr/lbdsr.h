@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Control path of lbdsr. lbdsr_config.c takes services from the model, lbdsr_maglev.c spreads places over backends,
- * lbdsr_table.c writes what the fast path looks up, lbdsr_slow.c answers packets.
+ * lbdsr_table.c writes what the fast path looks up, lbdsr_health.c takes backends that are down out of it, lbdsr_slow.c
+ * answers packets.
  */
 #pragma once
 #include "lbdsr_maps.h"
 #include <pcn/cube.h>
+#include <pcn/health.h>
 
 /* A backend of one service. */
 struct lbdsr_end {
@@ -15,8 +17,11 @@ struct lbdsr_end {
     bool has_mac;
     uint32_t id; /* in backend/pool */
     uint32_t weight;
-    uint32_t number; /* of struct lbdsr_target; 0: none yet */
-    uint32_t places; /* of the service's table */
+    uint32_t number;           /* of struct lbdsr_target; 0: none yet */
+    uint32_t places;           /* of the service's table */
+    struct pcn_health *health; /* that of the list in force; NULL: it is not checked */
+    bool out;                  /* it is down, and has no places */
+    bool leaves;               /* it was not before */
 };
 
 struct lbdsr_key {
@@ -31,8 +36,11 @@ struct lbdsr_group {
     struct lbdsr_key key;
     uint8_t mode;
     bool affinity;
-    bool gone; /* of a transaction that runs: it is to go */
-    bool pool; /* that of frontend/vip; key.version 0: there is no such address */
+    bool gone;           /* of a transaction that runs: it is to go */
+    bool pool;           /* that of frontend/vip; key.version 0: there is no such address */
+    bool stale;          /* its backends' health is not what its table was made for */
+    uint64_t generation; /* another one for each change of its configuration */
+    struct pcn_health_check *check;
     struct lbdsr_end *ends;
     size_t n_ends;
     uint32_t vip;  /* number; 0: none yet */
@@ -80,6 +88,9 @@ struct lbdsr {
     struct lbdsr_group *services;
     struct lbdsr_group *pending; /* copies, of the transaction that runs */
     bool changing;
+    uint64_t generation;
+    struct pcn_health_set *health;
+    struct lbdsr_job *job;       /* a table that is being computed */
     uint16_t sides[LBDSR_SIDES]; /* port, or LBDSR_NO_PORT */
     /* Errors to clients. */
     uint32_t errors;
@@ -90,8 +101,8 @@ struct lbdsr {
 
 bool lbdsr_is_prime(uint32_t n);
 /*
- * For each of size places (a prime) the index of a backend + 1. The order of ends does not matter. Ends of weight 0 get
- * none; ret_table is NULL if there is no other. Writes .places of each. The caller frees the table. -ENOMEM.
+ * For each of size places (a prime) the index of a backend + 1. The order of ends does not matter. Ends of weight 0, or that
+ * are out, get none; ret_table is NULL if there is no other. Writes .places of each. The caller frees the table. -ENOMEM.
  */
 int lbdsr_maglev(struct lbdsr_end *ends, size_t n, uint32_t size, uint16_t **ret_table);
 
@@ -123,6 +134,24 @@ void lbdsr_config_done(struct lbdsr *lbdsr);
 
 /* A MAC as the model writes it, which let no other text through. */
 void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN]);
+
+/* The transaction's copy of a service, by its keys in the model. NULL: no memory. */
+struct lbdsr_group *lbdsr_config_edit(struct lbdsr *lbdsr, const char *const *keys);
+/* The transaction is off. */
+void lbdsr_config_abandon(struct pcn_cube *cube);
+/* In force; NULL: there is none. */
+struct lbdsr_group *lbdsr_config_find(struct lbdsr *lbdsr, const struct lbdsr_key *key);
+
+/* ---- lbdsr_health.c ---- */
+
+int lbdsr_health_open(struct lbdsr *lbdsr);
+void lbdsr_health_close(struct lbdsr *lbdsr);
+/* Writes .out and .leaves of each end, by what is known now. */
+void lbdsr_health_mark(struct lbdsr_group *service);
+/* A service has taken the place of before, which may be NULL: what is to be checked follows. */
+void lbdsr_health_follow(struct lbdsr *lbdsr, struct lbdsr_group *service, struct lbdsr_group *before);
+/* A service goes. */
+void lbdsr_health_forget(struct lbdsr_group *service);
 
 /* ---- lbdsr_slow.c ---- */
 

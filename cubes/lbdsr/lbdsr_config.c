@@ -45,6 +45,7 @@ static void service_freep(struct lbdsr_group **ptr)
 
     if (!service)
         return;
+    pcn_health_check_unrefp(&service->check);
     free(service->ends);
     free(service->table);
     free(service);
@@ -102,10 +103,12 @@ static struct lbdsr_group *service_edit(struct lbdsr *lbdsr, const struct lbdsr_
     *service = now ? *now : *like;
     service->table = NULL;
     service->ends = NULL;
+    service->stale = false;
+    service->check = pcn_health_check_ref(service->check);
     if (now && now->n_ends) {
         service->ends = malloc(now->n_ends * sizeof(*now->ends));
         if (!service->ends) {
-            free(service);
+            service_freep(&service);
             return NULL;
         }
         memcpy(service->ends, now->ends, now->n_ends * sizeof(*now->ends));
@@ -115,7 +118,21 @@ static struct lbdsr_group *service_edit(struct lbdsr *lbdsr, const struct lbdsr_
     return service;
 }
 
-static void config_abandon(struct pcn_cube *cube)
+struct lbdsr_group *lbdsr_config_edit(struct lbdsr *lbdsr, const char *const *keys)
+{
+    const struct lbdsr_group like = service_like(keys);
+
+    return service_edit(lbdsr, &like);
+}
+
+struct lbdsr_group *lbdsr_config_find(struct lbdsr *lbdsr, const struct lbdsr_key *key)
+{
+    const struct lbdsr_group like = {.key = *key};
+
+    return *service_find(&lbdsr->services, &like);
+}
+
+void lbdsr_config_abandon(struct pcn_cube *cube)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
 
@@ -157,8 +174,11 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
             *found = service->ends[--service->n_ends];
         return 0;
     }
-    if (found)
+    if (found) {
         end->number = found->number;
+        end->health = found->health;
+        end->out = found->out;
+    }
     mac = pcn_node_string(after, "mac");
     end->has_mac = mac;
     if (mac)
@@ -218,7 +238,7 @@ int lbdsr_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *chan
 
 void lbdsr_service_backend_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    config_abandon(cube);
+    lbdsr_config_abandon(cube);
 }
 
 int lbdsr_backend_pool_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -238,7 +258,7 @@ int lbdsr_backend_pool_prepare(struct pcn_cube *cube, struct pcn_change *change,
 
 void lbdsr_backend_pool_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    config_abandon(cube);
+    lbdsr_config_abandon(cube);
 }
 
 /* ---- services ---- */
@@ -279,7 +299,7 @@ int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
 
 void lbdsr_service_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    config_abandon(cube);
+    lbdsr_config_abandon(cube);
 }
 
 /* ---- frontend ---- */
@@ -310,7 +330,7 @@ int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, str
 
 void lbdsr_frontend_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    config_abandon(cube);
+    lbdsr_config_abandon(cube);
 }
 
 /* ---- leaves of the cube ---- */
@@ -350,7 +370,7 @@ int lbdsr_root_prepare(struct pcn_cube *cube, struct pcn_change *change, struct 
 
 void lbdsr_root_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    config_abandon(cube);
+    lbdsr_config_abandon(cube);
 }
 
 /* ---- the transaction as a whole ---- */
@@ -413,6 +433,14 @@ static int service_check(const struct lbdsr_group *service, const struct lbdsr_s
     return r;
 }
 
+static int health_check(const struct lbdsr_group *service, struct pcn_error *error)
+{
+    char path[128];
+
+    service_path(service, path, sizeof(path));
+    return pcn_health_check_validate(service->check, service->key.port, path, error);
+}
+
 /* What a service will be, once the transaction is through. */
 static struct lbdsr_group *service_next(struct lbdsr *lbdsr, struct lbdsr_group *now)
 {
@@ -439,6 +467,8 @@ static int check_all(struct lbdsr *lbdsr, size_t *ret_n_services, size_t *ret_n_
         if (!is_published(list))
             continue;
         r = service_check(list, &lbdsr->next_settings, error);
+        if (r >= 0)
+            r = health_check(list, error);
         if (*service_find(&lbdsr->services, list))
             continue;
         n_services++;
@@ -492,6 +522,7 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
     for (struct lbdsr_group *service = lbdsr->pending; service && r >= 0; service = service->next) {
         free(service->table);
         service->table = NULL;
+        lbdsr_health_mark(service);
         if (is_published(service))
             r = lbdsr_maglev(service->ends, service->n_ends, sizes->table_size, &service->table);
     }
@@ -513,6 +544,7 @@ static void withdraw_all(struct lbdsr *lbdsr)
         for (size_t i = 0; i < next->n_ends; i++)
             next->ends[i].number = 0;
         *place = now->next;
+        lbdsr_health_forget(now);
         service_freep(&now);
     }
 }
@@ -542,6 +574,8 @@ void lbdsr_config_applied(struct pcn_cube *cube)
             lbdsr_tables_publish(&lbdsr->tables, next, now, &lbdsr->settings);
         free(next->table);
         next->table = NULL;
+        next->generation = ++lbdsr->generation;
+        lbdsr_health_follow(lbdsr, next, now);
         next->next = now ? now->next : NULL;
         *place = next;
         service_freep(&now);
@@ -551,6 +585,8 @@ void lbdsr_config_applied(struct pcn_cube *cube)
 
 void lbdsr_config_done(struct lbdsr *lbdsr)
 {
+    for (struct lbdsr_group *service = lbdsr->services; service; service = service->next)
+        lbdsr_health_forget(service);
     list_free(&lbdsr->services);
     list_free(&lbdsr->pending);
 }
@@ -602,6 +638,21 @@ int lbdsr_service_backend_state(struct pcn_cube *cube, const char *const *keys, 
     pcn_emit_uint(emitter, "packets", count.packets);
     pcn_emit_uint(emitter, "bytes", count.bytes);
     pcn_emit_uint(emitter, "places", found->places);
+    return 0;
+}
+
+int lbdsr_service_backend_health_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                       struct pcn_emitter *emitter)
+{
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+    const struct lbdsr_group like = service_like(keys), *service = *service_find(&lbdsr->services, &like);
+    struct lbdsr_end end = {};
+    const struct lbdsr_end *found;
+
+    end.version = address_parse(keys[3], &end.address);
+    found = service ? end_find(service, &end) : NULL;
+    if (found)
+        pcn_health_emit(found->health, emitter);
     return 0;
 }
 

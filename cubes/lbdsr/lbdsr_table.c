@@ -207,6 +207,16 @@ static void backends_leave(struct lbdsr_tables *tables, struct lbdsr_group *befo
             tables->used_backends[service->ends[i].number] = true;
 }
 
+/* Packets go by the new table already: flows of those that are down now are spread anew. */
+static void backends_down(struct lbdsr_tables *tables, struct lbdsr_group *service)
+{
+    for (size_t i = 0; i < service->n_ends; i++) {
+        if (service->ends[i].leaves)
+            __atomic_fetch_add(&tables->backends[service->ends[i].number].epoch, 1, __ATOMIC_RELEASE);
+        service->ends[i].leaves = false;
+    }
+}
+
 /* ---- services ---- */
 
 /* Writes the half that no packet reads. Returns where it begins; 0: nobody takes flows. */
@@ -258,6 +268,7 @@ void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *servi
     }
     key.table = places_write(tables, service, before);
     service->vip = vip_publish(tables, &key);
+    backends_down(tables, service);
     shape_add(tables, &service->key);
     if (before) {
         backends_leave(tables, before, service);

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Backends that are down leave their service's table, and come back. The table is computed on the worker thread, one
+ * service at a time, so that many backends that go at once do not hold up the management thread; it is thrown away if
+ * the service was configured anew meanwhile, which looks at the backends' health itself.
+ */
+#include "lbdsr.h"
+#include "lbdsr_model.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+
+struct lbdsr_job {
+    struct lbdsr *lbdsr;
+    struct lbdsr_key key;
+    uint64_t generation;
+    struct lbdsr_end *ends; /* a copy */
+    size_t n_ends;
+    uint32_t size;
+    uint16_t *table;
+    int r;
+};
+
+/* ---- who is out ---- */
+
+static bool is_down(const struct lbdsr_end *end)
+{
+    return pcn_health_state(end->health) == PCN_HEALTH_DOWN;
+}
+
+/* Whether health is looked at: not if it would leave nobody, unless that is wanted. */
+static bool health_counts(const struct lbdsr_group *service)
+{
+    if (pcn_health_check_is_none(service->check))
+        return false;
+    if (service->check->drop_when_all_down)
+        return true;
+    for (size_t i = 0; i < service->n_ends; i++)
+        if (service->ends[i].weight && !is_down(&service->ends[i]))
+            return true;
+    return false;
+}
+
+static bool is_stale(const struct lbdsr_group *service)
+{
+    bool counts = health_counts(service);
+
+    for (size_t i = 0; i < service->n_ends; i++)
+        if ((counts && is_down(&service->ends[i])) != service->ends[i].out)
+            return true;
+    return false;
+}
+
+static void ends_mark(struct lbdsr_end *ends, size_t n, bool counts)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool out = counts && is_down(&ends[i]);
+
+        ends[i].leaves = out && !ends[i].out;
+        ends[i].out = out;
+    }
+}
+
+void lbdsr_health_mark(struct lbdsr_group *service)
+{
+    ends_mark(service->ends, service->n_ends, health_counts(service));
+}
+
+/* ---- tables ---- */
+
+static void job_freep(struct lbdsr_job **ptr)
+{
+    struct lbdsr_job *job = TAKE_PTR(*ptr);
+
+    if (!job)
+        return;
+    free(job->ends);
+    free(job->table);
+    free(job);
+}
+
+static int job_new(struct lbdsr *lbdsr, const struct lbdsr_group *service, struct lbdsr_job **ret_job)
+{
+    _cleanup_(job_freep) struct lbdsr_job *job = calloc(1, sizeof(*job));
+
+    if (!job)
+        return -ENOMEM;
+    *job = (struct lbdsr_job){.lbdsr = lbdsr,
+                              .key = service->key,
+                              .generation = service->generation,
+                              .n_ends = service->n_ends,
+                              .size = lbdsr->tables.sizes.table_size};
+    job->ends = malloc(service->n_ends * sizeof(*job->ends));
+    if (!job->ends)
+        return -ENOMEM;
+    memcpy(job->ends, service->ends, service->n_ends * sizeof(*job->ends));
+    ends_mark(job->ends, job->n_ends, health_counts(service));
+    *ret_job = TAKE_PTR(job);
+    return 0;
+}
+
+static void job_work(void *data)
+{
+    struct lbdsr_job *job = data;
+
+    job->r = lbdsr_maglev(job->ends, job->n_ends, job->size, &job->table);
+}
+
+static void tables_follow(struct lbdsr *lbdsr);
+
+static void job_done(void *data)
+{
+    _cleanup_(job_freep) struct lbdsr_job *job = data;
+    struct lbdsr *lbdsr = job->lbdsr;
+    struct lbdsr_group *service = lbdsr_config_find(lbdsr, &job->key);
+
+    lbdsr->job = NULL;
+    if (job->r < 0)
+        pcn_cube_log(lbdsr->cube, PCN_LOG_ERR, "a table is not made anew: %s", strerror(-job->r));
+    else if (service && service->generation == job->generation) {
+        free(service->ends);
+        service->ends = TAKE_PTR(job->ends);
+        service->table = TAKE_PTR(job->table);
+        lbdsr_tables_publish(&lbdsr->tables, service, service, &lbdsr->settings);
+        free(service->table);
+        service->table = NULL;
+        /* Somebody may have changed meanwhile. */
+        service->stale = is_stale(service);
+    }
+    tables_follow(lbdsr);
+}
+
+/* The next service whose table is not what it should be. */
+static void tables_follow(struct lbdsr *lbdsr)
+{
+    struct lbdsr_group *service = lbdsr->services;
+    int r;
+
+    if (lbdsr->job)
+        return;
+    while (service && !service->stale)
+        service = service->next;
+    if (!service)
+        return;
+    service->stale = false;
+    r = job_new(lbdsr, service, &lbdsr->job);
+    if (r >= 0)
+        r = pcn_health_set_work(lbdsr->health, job_work, job_done, lbdsr->job);
+    if (r < 0) {
+        job_freep(&lbdsr->job);
+        pcn_cube_log(lbdsr->cube, PCN_LOG_ERR, "a table is not made anew: %s", strerror(-r));
+    }
+}
+
+static void changed(void *data)
+{
+    struct lbdsr *lbdsr = data;
+
+    for (struct lbdsr_group *service = lbdsr->services; service; service = service->next)
+        service->stale = service->stale || is_stale(service);
+    tables_follow(lbdsr);
+}
+
+int lbdsr_health_open(struct lbdsr *lbdsr)
+{
+    const struct pcn_health_calls calls = {.changed = changed, .data = lbdsr};
+
+    return pcn_health_set_new(lbdsr->cube, &calls, &lbdsr->health);
+}
+
+void lbdsr_health_close(struct lbdsr *lbdsr)
+{
+    pcn_health_set_freep(&lbdsr->health);
+    job_freep(&lbdsr->job);
+}
+
+/* ---- what is checked ---- */
+
+static void end_watch(struct lbdsr *lbdsr, const struct lbdsr_group *service, struct lbdsr_end *end)
+{
+    char vip[INET6_ADDRSTRLEN] = "", name[INET6_ADDRSTRLEN + 16], backend[INET6_ADDRSTRLEN] = "";
+    const struct pcn_health_target target = {
+        .version = end->version,
+        .address = end->address,
+        .port = service->key.port,
+        .check = service->check,
+        .service = name,
+        .backend = backend,
+    };
+    int r;
+
+    (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
+    (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, backend, sizeof(backend));
+    (void)snprintf(name, sizeof(name), "%s %u %s", vip, service->key.port,
+                   !service->key.protocol                 ? "ALL"
+                   : service->key.protocol == IPPROTO_TCP ? "TCP"
+                                                          : "UDP");
+    r = pcn_health_add(lbdsr->health, &target, &end->health);
+    if (r < 0)
+        pcn_cube_log(lbdsr->cube, PCN_LOG_ERR, "backend %s of service %s is not checked: %s", backend, name,
+                     strerror(-r));
+}
+
+static void service_watch(struct lbdsr *lbdsr, struct lbdsr_group *service, const struct lbdsr_group *before)
+{
+    bool other = before && !pcn_health_check_is_same(before->check, service->check);
+
+    for (size_t i = 0; i < service->n_ends; i++) {
+        struct lbdsr_end *end = &service->ends[i];
+
+        if (!end->health)
+            end_watch(lbdsr, service, end);
+        else if (other && pcn_health_change(end->health, service->key.port, service->check) < 0)
+            pcn_cube_log(lbdsr->cube, PCN_LOG_ERR, "a backend is still checked as it was: there is no memory");
+        if (end->health)
+            pcn_health_set_mark(end->health, true);
+    }
+}
+
+/* A backend that stays has its target in both. */
+void lbdsr_health_follow(struct lbdsr *lbdsr, struct lbdsr_group *service, struct lbdsr_group *before)
+{
+    if (!pcn_health_check_is_none(service->check))
+        service_watch(lbdsr, service, before);
+    for (size_t i = 0; before && i < before->n_ends; i++)
+        if (before->ends[i].health && !pcn_health_mark(before->ends[i].health))
+            pcn_health_removep(&before->ends[i].health);
+    for (size_t i = 0; i < service->n_ends; i++) {
+        if (pcn_health_check_is_none(service->check))
+            service->ends[i].health = NULL;
+        else if (service->ends[i].health)
+            pcn_health_set_mark(service->ends[i].health, false);
+    }
+    /* The worker may be at what it was before. */
+    service->stale = is_stale(service);
+}
+
+void lbdsr_health_forget(struct lbdsr_group *service)
+{
+    for (size_t i = 0; i < service->n_ends; i++)
+        pcn_health_removep(&service->ends[i].health);
+}
+
+/* ---- handlers ---- */
+
+static int check_prepare(struct pcn_cube *cube, const struct pcn_change *change, const char *unit)
+{
+    struct lbdsr_group *service = lbdsr_config_edit(pcn_cube_state(cube), change->keys);
+
+    if (!service)
+        return -ENOMEM;
+    return pcn_health_check_read(&service->check, unit, change->after);
+}
+
+int lbdsr_service_health_check_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    return check_prepare(cube, change, "health-check");
+}
+
+void lbdsr_service_health_check_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    lbdsr_config_abandon(cube);
+}
+
+int lbdsr_service_health_check_http_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    return check_prepare(cube, change, "http");
+}
+
+void lbdsr_service_health_check_http_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    lbdsr_config_abandon(cube);
+}
+
+int lbdsr_service_health_check_udp_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    return check_prepare(cube, change, "udp");
+}
+
+void lbdsr_service_health_check_udp_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    lbdsr_config_abandon(cube);
+}
+
+int lbdsr_service_health_check_script_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    return check_prepare(cube, change, "script");
+}
+
+void lbdsr_service_health_check_script_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    lbdsr_config_abandon(cube);
+}
+
+int lbdsr_health_events_entries(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                struct pcn_emitter *emitter)
+{
+    const struct lbdsr *lbdsr = pcn_cube_state(cube);
+
+    return pcn_health_emit_events(lbdsr->health, keys, n_keys, emitter);
+}
