@@ -120,6 +120,33 @@ static void test_https(void)
     http_cases(cases, PCN_ARRAY_SIZE(cases));
 }
 
+static void test_https_many(void)
+{
+    const struct pcn_health_check check = {
+        .type = PCN_HEALTH_HTTPS, .interval = 1000, .timeout = 900, .http.path = (char *)"/status/204"};
+    struct pcn_health *targets[100];
+    uint64_t cpu = 0, checks = 0;
+
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(targets); i++) {
+        char address[32];
+
+        (void)snprintf(address, sizeof(address), "127.2.0.%zu", i + 1);
+        targets[i] = rig_add(address, port_of(server.https), &check);
+        PCN_REQUIRE(targets[i] != NULL);
+    }
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(targets); i++)
+        PCN_CHECK(rig_becomes(targets[i], PCN_HEALTH_UP, SOON));
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(targets); i++) {
+        PCN_CHECK_EQ(rig_look(targets[i]).failures, 0);
+        checks += rig_look(targets[i]).checks;
+    }
+    cpu = rig_thread_cpu_us();
+    printf("    %llu us of CPU a check\n", (unsigned long long)(cpu / checks));
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(targets); i++)
+        rig_remove(&targets[i]);
+    PCN_CHECK(PCN_WAIT(SOON, !rig_has_thread()));
+}
+
 static void test_http_nobody(void)
 {
     const struct pcn_health_check plain = {.type = PCN_HEALTH_HTTP}, tls = {.type = PCN_HEALTH_HTTPS};
@@ -396,6 +423,7 @@ static const struct pcn_test tests[] = {
     {"statuses, and ranges of them", test_statuses},
     {"HTTP: the status decides; host, path and method are as configured; no body is waited for", test_http},
     {"HTTPS: any certificate will do, unless it is to be verified", test_https},
+    {"HTTPS: 100 targets, none of which fails", test_https_many},
     {"HTTP: who refuses, is silent or speaks something else is down, and the reason says so", test_http_nobody},
     {"HTTPS: a certificate of the host's authorities, for the host that is named", test_verified},
     {"a script gets address and port, no descriptors and few capabilities; its exit status decides", test_script},
