@@ -396,7 +396,7 @@ static void *engine_run(void *data)
     bool goes_on = true;
 
     (void)pthread_setname_np(pthread_self(), "health");
-    script_confine();
+    engine->confined = script_confine();
     engine->now = engine_clock();
     while (goes_on) {
         wait_for_events(engine);

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 
@@ -165,6 +166,12 @@ static curl_socket_t on_open(void *data, curlsocktype purpose, struct curl_socka
     const char *device = health->check->device;
     int fd = socket(address->family, address->socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address->protocol);
 
+    if (address->family == AF_INET6 && device[0]) {
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address->addr;
+
+        if (IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
+            v6->sin6_scope_id = if_nametoindex(device);
+    }
     if (fd >= 0 && device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) < 0)
         pcn_closep(&fd);
     return fd < 0 ? CURL_SOCKET_BAD : fd;

@@ -141,6 +141,7 @@ struct engine {
     struct echo *echo;
     struct http *http;
     struct waiting waiting; /* scripts */
+    bool confined;
     LIST_HEAD(, process) processes;
     unsigned int n_processes;
 };
@@ -201,8 +202,8 @@ void script_ready(struct engine *engine, struct source *source);
 void script_free(struct engine *engine);
 /* Whether a program may be run: see the leaf script/path. What is wrong with it is in text. -EACCES, -errno. */
 int script_check(const char *path, char text[REASON_MAX]);
-/* Capabilities of the health thread, and of what it starts. */
-void script_confine(void);
+/* Takes capabilities from the health thread, and so from what it starts. False: it has them still. */
+bool script_confine(void);
 
 /* ---- target.c ---- */
 

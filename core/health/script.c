@@ -32,21 +32,22 @@ struct process {
     struct pcn_health *health; /* NULL: it was killed, and nobody asks what became of it */
 };
 
-void script_confine(void)
+bool script_confine(void)
 {
     const cap_value_t raw = CAP_NET_RAW;
     cap_t now = cap_get_proc(), wanted = cap_init();
     cap_flag_value_t has = CAP_CLEAR;
+    bool confined = false;
 
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (now)
         (void)cap_get_flag(now, raw, CAP_PERMITTED, &has);
     /* Of this thread alone: libcap asks the kernel, not the C library. */
     if (wanted && cap_set_flag(wanted, CAP_PERMITTED, 1, &raw, has) == 0 &&
         cap_set_flag(wanted, CAP_EFFECTIVE, 1, &raw, has) == 0)
-        (void)cap_set_proc(wanted);
+        confined = cap_set_proc(wanted) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
     (void)cap_free(now);
     (void)cap_free(wanted);
+    return confined;
 }
 
 /* ---- who may have written it ---- */
@@ -172,6 +173,10 @@ static void script_start(struct engine *engine, struct pcn_health *health)
     char text[REASON_MAX];
     int r;
 
+    if (!engine->confined) {
+        engine_done(engine, health, OUTCOME_NONE, "not checked: capabilities cannot be dropped");
+        return;
+    }
     /* It may be another one than when it was configured. */
     r = script_check(health->check->script, text);
     if (r < 0) {

@@ -119,6 +119,11 @@ int rig_close(void)
     return 0;
 }
 
+struct pcn_netns *rig_beyond(void)
+{
+    return rig.beyond;
+}
+
 /* ---- targets ---- */
 
 static char *copy(const char *text)

@@ -8,6 +8,7 @@
 /* 10.9.0.2 and fd09::2 are there, and say nothing, whatever they are sent. */
 int rig_open(void);
 int rig_close(void);
+struct pcn_netns *rig_beyond(void); /* at the other end of device "out": its "in" */
 /* fn(data) on the management thread; returns once it has. */
 void rig_call(void (*fn)(void *data), void *data);
 

@@ -198,6 +198,54 @@ static void test_icmp(void)
     }
 }
 
+/* More at once than the table of those that run has places at first. */
+static void test_icmp_many(void)
+{
+    const struct pcn_health_check check = {.type = PCN_HEALTH_ICMP, .timeout = 190, .fall = 1};
+    struct pcn_health *targets[400];
+
+    for (unsigned int i = 0; i < PCN_ARRAY_SIZE(targets); i++) {
+        char here[32];
+
+        (void)snprintf(here, sizeof(here), "127.3.0.%u", i / 2 + 1);
+        targets[i] = rig_add(i % 2 ? "10.9.0.2" : here, 0, &check);
+        PCN_REQUIRE(targets[i] != NULL);
+    }
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(targets); i++)
+        PCN_CHECK(rig_becomes(targets[i], i % 2 ? PCN_HEALTH_DOWN : PCN_HEALTH_UP, SOON));
+    PCN_CHECK(PCN_WAIT(SOON, rig_look(targets[0]).checks >= 5));
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(targets); i++) {
+        PCN_CHECK(i % 2 || rig_look(targets[i]).failures == 0);
+        rig_remove(&targets[i]);
+    }
+}
+
+/* By the address that a link has by itself, which says nothing without its device. */
+static void test_link_local(void)
+{
+    struct pcn_health_check check = {.device = "out", .timeout = 150};
+    static const enum pcn_health_type types[] = {PCN_HEALTH_TCP, PCN_HEALTH_ICMP, PCN_HEALTH_HTTP};
+    static struct rig_server server;
+    struct pcn_output output = {};
+
+    PCN_REQUIRE_OK(rig_server_open(&server, 0, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    PCN_REQUIRE(
+        pcn_netns_run(rig_beyond(), &output, "ip -6 -br address show in | grep -o 'fe80::[^/]*' | tr -d '\\n'") == 0);
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(types); i++) {
+        struct pcn_health *there;
+
+        check.type = types[i];
+        there = rig_add(output.text, server.port, &check);
+        PCN_REQUIRE(there != NULL);
+        /* Nobody listens there: but somebody refuses. */
+        PCN_CHECK(rig_becomes(there, types[i] == PCN_HEALTH_ICMP ? PCN_HEALTH_UP : PCN_HEALTH_DOWN, SOON));
+        PCN_CHECK_STR(rig_look(there).reason, types[i] == PCN_HEALTH_ICMP ? "answered" : "Connection refused");
+        rig_remove(&there);
+    }
+    pcn_output_done(&output);
+    rig_server_close(&server);
+}
+
 /* ---- changes ---- */
 
 struct change {
@@ -405,6 +453,8 @@ static const struct pcn_test tests[] = {
     {"a server that dies is down after fall checks, and up again after rise, in time", test_rise_fall},
     {"UDP: an answer, an expected one, silence and refusal", test_udp},
     {"ICMP: echoes of IPv4 and IPv6, by a device, and those that nobody answers", test_icmp},
+    {"ICMP: 400 targets, half of them silent", test_icmp_many},
+    {"link-local addresses, with the device", test_link_local},
     {"a target can be checked in another way; its state stays until results say otherwise", test_change},
     {"the thread begins with the first target and ends with the last one, and leaves nothing open", test_thread},
     {"work is done once at a time, and nothing of it is called when its set is gone", test_work},
