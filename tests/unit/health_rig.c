@@ -103,12 +103,12 @@ int rig_open(void)
 static void close_run(void *data)
 {
     pcn_health_close();
+    pcn_loop_stop(rig.loop);
 }
 
 int rig_close(void)
 {
     rig_call(close_run, NULL);
-    pcn_loop_stop(rig.loop);
     (void)pthread_join(rig.thread, NULL);
     pcn_health_set_freep(&rig.set);
     pcn_loop_freep(&rig.loop);
@@ -251,6 +251,24 @@ bool rig_has_thread(void)
     char path[300];
 
     return thread_find(path);
+}
+
+static void nothing(void *data)
+{
+}
+
+/* What the thread has told the management thread before it ended has been dealt with. */
+bool rig_is_quiet(void)
+{
+    bool quiet = PCN_WAIT(5000, !rig_has_thread());
+
+    rig_call(nothing, NULL);
+    return quiet;
+}
+
+uint32_t rig_server_n(const struct rig_server *server)
+{
+    return __atomic_load_n(&server->n, __ATOMIC_ACQUIRE);
 }
 
 uint64_t rig_thread_cpu_us(void)

@@ -30,6 +30,8 @@ uint32_t rig_n_states(void);
 
 /* Whether the process has a health thread. */
 bool rig_has_thread(void);
+/* Waits until it has none, and all that it had is gone. */
+bool rig_is_quiet(void);
 uint64_t rig_thread_cpu_us(void);
 
 /* ---- servers ---- */
@@ -48,6 +50,7 @@ struct rig_server {
 /* port 0: any. */
 int rig_server_open(struct rig_server *server, uint16_t port, const char *answer);
 void rig_server_close(struct rig_server *server);
+uint32_t rig_server_n(const struct rig_server *server);
 
-/* ICMP echo, answered by nobody: a port that nobody has. */
+/* A port that nobody has. */
 uint16_t rig_free_port(void);

@@ -88,7 +88,7 @@ static void test_rise_fall(void)
     PCN_CHECK(rig_becomes(health, PCN_HEALTH_UP, SOON));
     printf(", up after %u ms of rise x interval = 300\n", (unsigned int)(pcn_test_now_ms() - began));
     PCN_CHECK(pcn_test_now_ms() - began <= 3 * 100 + 50 + 50);
-    PCN_CHECK(server.n >= 3);
+    PCN_CHECK(rig_server_n(&server) >= 3);
     rig_remove(&health);
     rig_server_close(&server);
 }
@@ -276,7 +276,7 @@ static void test_change(void)
     rig_call(change_run, &change);
     PCN_CHECK_EQ(rig_look(change.health).state, PCN_HEALTH_DOWN);
     PCN_CHECK(rig_becomes(change.health, PCN_HEALTH_UP, SOON));
-    PCN_CHECK(server.n >= 2);
+    PCN_CHECK(rig_server_n(&server) >= 2);
     pcn_health_check_unrefp(&change.check);
     change.check = rig_check(&icmp);
     rig_call(change_run, &change);
@@ -292,7 +292,7 @@ static void test_thread(void)
     struct pcn_health *first, *second;
     unsigned int descriptors;
 
-    PCN_CHECK(PCN_WAIT(SOON, !rig_has_thread()));
+    PCN_CHECK(rig_is_quiet());
     descriptors = pcn_open_descriptors(getpid());
     for (int round = 0; round < 3; round++) {
         first = rig_add("10.9.0.2", 80, &check);
@@ -304,7 +304,7 @@ static void test_thread(void)
         rig_remove(&second);
         if (round == 1)
             continue; /* the next thread begins while this one ends */
-        PCN_CHECK(PCN_WAIT(SOON, !rig_has_thread()));
+        PCN_CHECK(rig_is_quiet());
     }
     PCN_CHECK(PCN_WAIT(SOON, pcn_open_descriptors(getpid()) == descriptors));
 }
@@ -410,9 +410,9 @@ static void many(const struct pcn_health_check *check, const char *answer, unsig
         PCN_REQUIRE(targets[i] != NULL);
     }
     PCN_CHECK(PCN_WAIT(2 * check->interval, all_are(targets, PCN_HEALTH_UP)));
-    from = __atomic_load_n(&server.n, __ATOMIC_ACQUIRE);
+    from = rig_server_n(&server);
     cpu = rig_thread_cpu_us();
-    PCN_CHECK(PCN_WAIT(SOON, __atomic_load_n(&server.n, __ATOMIC_ACQUIRE) >= from + 2 * N_MANY));
+    PCN_CHECK(PCN_WAIT(SOON, rig_server_n(&server) >= from + 2 * N_MANY));
     printf("    %llu us of CPU a check, ", (unsigned long long)(rig_thread_cpu_us() - cpu) / (2 * N_MANY));
     printf("%u within 50 ms at most, of 50\n", busiest(&server, from, from + 2 * N_MANY));
     PCN_CHECK(busiest(&server, from, from + 2 * N_MANY) <= 200);
@@ -428,7 +428,7 @@ static void many(const struct pcn_health_check *check, const char *answer, unsig
     PCN_CHECK(all_are(targets, PCN_HEALTH_DOWN));
     for (size_t i = 0; i < N_MANY; i++)
         rig_remove(&targets[i]);
-    PCN_CHECK(PCN_WAIT(SOON, !rig_has_thread()));
+    PCN_CHECK(rig_is_quiet());
 }
 
 static void test_many_tcp(void)

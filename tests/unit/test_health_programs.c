@@ -144,7 +144,7 @@ static void test_https_many(void)
     printf("    %llu us of CPU a check\n", (unsigned long long)(cpu / checks));
     for (size_t i = 0; i < PCN_ARRAY_SIZE(targets); i++)
         rig_remove(&targets[i]);
-    PCN_CHECK(PCN_WAIT(SOON, !rig_has_thread()));
+    PCN_CHECK(rig_is_quiet());
 }
 
 static void test_http_nobody(void)
@@ -320,7 +320,7 @@ static void test_script_group(void)
     rig_remove(&leaves);
     rig_remove(&hangs);
     PCN_CHECK(PCN_WAIT(SOON, sleepers() == 0));
-    PCN_CHECK(PCN_WAIT(SOON, !rig_has_thread()));
+    PCN_CHECK(rig_is_quiet());
 }
 
 /* 40 that take 100 ms each, of which 16 run at once. */
@@ -346,7 +346,7 @@ static void test_script_many(void)
     PCN_CHECK(content("counts")[0] != '\0');
     (void)snprintf(text, sizeof(text), "%s/too-many", pcn_sandbox_directory());
     PCN_CHECK(access(text, F_OK) < 0);
-    PCN_CHECK(PCN_WAIT(SOON, !rig_has_thread()));
+    PCN_CHECK(rig_is_quiet());
 }
 
 /* Who may configure is not thereby free to run anything. */
