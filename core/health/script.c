@@ -4,9 +4,9 @@
  * or it has ended and left something behind.
  *
  * The daemon is root's and stays so, with few capabilities. Who starts a program as root gives it all capabilities
- * again, unless no_new_privs is set: the health thread sets it, and keeps CAP_NET_RAW alone, so that what it starts, and
- * what answers make of its parsers, has no more than that. What it does have is root's files. Therefore a program must
- * be one that nobody but root can have put there or can change.
+ * again, unless no_new_privs is set: the health thread sets it, and keeps CAP_NET_RAW alone, so that what it starts has
+ * no more than that. What it does have is root's files. Therefore a program must be one that nobody but root can have
+ * put there or can change.
  */
 #include "private.h"
 #include <arpa/inet.h>

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #define SOON 3000
+#define SLACK 150 /* ms: the machine has others to serve, too */
 #define N_MANY 1000
 
 /* ---- TCP ---- */
@@ -80,14 +81,14 @@ static void test_rise_fall(void)
     began = pcn_test_now_ms();
     PCN_CHECK(rig_becomes(health, PCN_HEALTH_DOWN, SOON));
     printf("    down after %u ms of fall x interval = 400", (unsigned int)(pcn_test_now_ms() - began));
-    PCN_CHECK(pcn_test_now_ms() - began <= 4 * 100 + 50 + 50);
+    PCN_CHECK(pcn_test_now_ms() - began <= 4 * 100 + 50 + SLACK);
     failures = rig_look(health).failures;
     PCN_CHECK(failures == 4 || failures == 5);
     PCN_REQUIRE_OK(rig_server_open(&server, port, NULL));
     began = pcn_test_now_ms();
     PCN_CHECK(rig_becomes(health, PCN_HEALTH_UP, SOON));
     printf(", up after %u ms of rise x interval = 300\n", (unsigned int)(pcn_test_now_ms() - began));
-    PCN_CHECK(pcn_test_now_ms() - began <= 3 * 100 + 50 + 50);
+    PCN_CHECK(pcn_test_now_ms() - began <= 3 * 100 + 50 + SLACK);
     PCN_CHECK(rig_server_n(&server) >= 3);
     rig_remove(&health);
     rig_server_close(&server);
@@ -392,7 +393,7 @@ static bool all_are(struct pcn_health **targets, enum pcn_health_state state)
     return true;
 }
 
-static void many(const struct pcn_health_check *check, const char *answer, unsigned int slack)
+static void many(const struct pcn_health_check *check, const char *answer)
 {
     static struct pcn_health *targets[N_MANY];
     static struct rig_server server;
@@ -415,7 +416,7 @@ static void many(const struct pcn_health_check *check, const char *answer, unsig
     PCN_CHECK(PCN_WAIT(SOON, rig_server_n(&server) >= from + 2 * N_MANY));
     printf("    %llu us of CPU a check, ", (unsigned long long)(rig_thread_cpu_us() - cpu) / (2 * N_MANY));
     printf("%u within 50 ms at most, of 50\n", busiest(&server, from, from + 2 * N_MANY));
-    PCN_CHECK(busiest(&server, from, from + 2 * N_MANY) <= 200);
+    PCN_CHECK(busiest(&server, from, from + 2 * N_MANY) <= 300);
     states = rig_n_states();
     changed = rig_n_changed();
     rig_server_close(&server);
@@ -423,7 +424,7 @@ static void many(const struct pcn_health_check *check, const char *answer, unsig
     PCN_CHECK(PCN_WAIT(2 * SOON, rig_n_states() >= states + N_MANY));
     printf("    all down after %u ms of fall x interval = %u, ", (unsigned int)(pcn_test_now_ms() - began),
            check->fall * check->interval);
-    PCN_CHECK(pcn_test_now_ms() - began <= check->fall * check->interval + check->timeout + slack);
+    PCN_CHECK(pcn_test_now_ms() - began <= check->fall * check->interval + check->timeout + SLACK);
     printf("told of in %u calls\n", rig_n_changed() - changed);
     PCN_CHECK(all_are(targets, PCN_HEALTH_DOWN));
     for (size_t i = 0; i < N_MANY; i++)
@@ -436,7 +437,7 @@ static void test_many_tcp(void)
     const struct pcn_health_check check = {
         .type = PCN_HEALTH_TCP, .interval = 1000, .timeout = 500, .fall = 2, .rise = 1};
 
-    many(&check, NULL, 100);
+    many(&check, NULL);
 }
 
 static void test_many_http(void)
@@ -444,7 +445,7 @@ static void test_many_http(void)
     const struct pcn_health_check check = {
         .type = PCN_HEALTH_HTTP, .interval = 1000, .timeout = 500, .fall = 2, .rise = 1};
 
-    many(&check, "HTTP/1.1 204 No Content\r\n\r\n", 100);
+    many(&check, "HTTP/1.1 204 No Content\r\n\r\n");
 }
 
 static const struct pcn_test tests[] = {
