@@ -59,8 +59,10 @@ struct pcn_health {
     enum pcn_health_state shown;
     struct timespec changed;
     char reason[REASON_MAX];
-    struct command *removal; /* made before it is needed */
-    bool mark;
+    struct command *removal;         /* made before it is needed */
+    struct pcn_health_check *agreed; /* what the other one's .check is, or will be */
+    uint16_t agreed_port;
+    bool stays;
     bool removed;
 
     /* ---- of both ---- */

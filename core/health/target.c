@@ -157,6 +157,7 @@ static void health_freep(struct pcn_health **ptr)
     if (!health)
         return;
     pcn_health_check_unrefp(&health->check);
+    pcn_health_check_unrefp(&health->agreed);
     label_done(&health->label);
     free(health);
 }
@@ -174,6 +175,8 @@ static int health_new(const struct pcn_health_target *target, struct pcn_health 
     health->address = target->address;
     health->port = target->port;
     health->check = pcn_health_check_ref(target->check);
+    health->agreed = pcn_health_check_ref(target->check);
+    health->agreed_port = target->port;
     health->source = (struct source){SOURCE_TARGET, -1};
     (void)clock_gettime(CLOCK_REALTIME, &health->changed);
     *ret_health = TAKE_PTR(health);
@@ -220,13 +223,16 @@ int pcn_health_change(struct pcn_health *health, uint16_t port, struct pcn_healt
 {
     struct command *command;
 
-    if (!health->engine)
+    if (!health->engine || (port == health->agreed_port && pcn_health_check_is_same(check, health->agreed)))
         return 0;
     command = command_new(COMMAND_CHANGE, health);
     if (!command)
         return -ENOMEM;
     command->port = port;
     command->check = pcn_health_check_ref(check);
+    pcn_health_check_unrefp(&health->agreed);
+    health->agreed = pcn_health_check_ref(check);
+    health->agreed_port = port;
     engine_command(health->engine, command);
     return 0;
 }
@@ -256,16 +262,6 @@ void pcn_health_removep(struct pcn_health **ptr)
 enum pcn_health_state pcn_health_state(const struct pcn_health *health)
 {
     return health ? health->shown : PCN_HEALTH_UP;
-}
-
-void pcn_health_set_mark(struct pcn_health *health, bool mark)
-{
-    health->mark = mark;
-}
-
-bool pcn_health_mark(const struct pcn_health *health)
-{
-    return health->mark;
 }
 
 /* ---- reports ---- */

@@ -17,11 +17,9 @@ struct lbdsr_end {
     bool has_mac;
     uint32_t id; /* in backend/pool */
     uint32_t weight;
-    uint32_t number;           /* of struct lbdsr_target; 0: none yet */
-    uint32_t places;           /* of the service's table */
-    struct pcn_health *health; /* that of the list in force; NULL: it is not checked */
-    bool out;                  /* it is down, and has no places */
-    bool leaves;               /* it was not before */
+    uint32_t number; /* of struct lbdsr_target; 0: none yet */
+    uint32_t places; /* of the service's table */
+    struct pcn_health_end health;
 };
 
 struct lbdsr_key {

@@ -177,13 +177,13 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
     if (found) {
         end->number = found->number;
         end->health = found->health;
-        end->out = found->out;
     }
     mac = pcn_node_string(after, "mac");
     end->has_mac = mac;
     if (mac)
         lbdsr_mac_parse(mac, end->mac);
     end->weight = (uint32_t)pcn_node_uint(after, "weight", 1);
+    end->health.takes = end->weight != 0;
     if (found) {
         *found = *end;
         return 0;
@@ -652,7 +652,7 @@ int lbdsr_service_backend_health_state(struct pcn_cube *cube, const char *const 
     end.version = address_parse(keys[3], &end.address);
     found = service ? end_find(service, &end) : NULL;
     if (found)
-        pcn_health_emit(found->health, emitter);
+        pcn_health_emit(found->health.target, emitter);
     return 0;
 }
 

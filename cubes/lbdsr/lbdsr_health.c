@@ -22,47 +22,19 @@ struct lbdsr_job {
 
 /* ---- who is out ---- */
 
-static bool is_down(const struct lbdsr_end *end)
+static struct pcn_health_ends ends_of(const struct lbdsr_group *service)
 {
-    return pcn_health_state(end->health) == PCN_HEALTH_DOWN;
-}
-
-/* Whether health is looked at: not if it would leave nobody, unless that is wanted. */
-static bool health_counts(const struct lbdsr_group *service)
-{
-    if (pcn_health_check_is_none(service->check))
-        return false;
-    if (service->check->drop_when_all_down)
-        return true;
-    for (size_t i = 0; i < service->n_ends; i++)
-        if (service->ends[i].weight && !is_down(&service->ends[i]))
-            return true;
-    return false;
+    return PCN_HEALTH_ENDS(service->ends, service->n_ends, health);
 }
 
 static bool is_stale(const struct lbdsr_group *service)
 {
-    bool counts = health_counts(service);
-
-    for (size_t i = 0; i < service->n_ends; i++)
-        if ((counts && is_down(&service->ends[i])) != service->ends[i].out)
-            return true;
-    return false;
-}
-
-static void ends_mark(struct lbdsr_end *ends, size_t n, bool counts)
-{
-    for (size_t i = 0; i < n; i++) {
-        bool out = counts && is_down(&ends[i]);
-
-        ends[i].leaves = out && !ends[i].out;
-        ends[i].out = out;
-    }
+    return pcn_health_ends_differ(service->check, ends_of(service));
 }
 
 void lbdsr_health_mark(struct lbdsr_group *service)
 {
-    ends_mark(service->ends, service->n_ends, health_counts(service));
+    pcn_health_ends_mark(service->check, ends_of(service));
 }
 
 /* ---- tables ---- */
@@ -93,7 +65,7 @@ static int job_new(struct lbdsr *lbdsr, const struct lbdsr_group *service, struc
     if (!job->ends)
         return -ENOMEM;
     memcpy(job->ends, service->ends, service->n_ends * sizeof(*job->ends));
-    ends_mark(job->ends, job->n_ends, health_counts(service));
+    pcn_health_ends_mark(service->check, PCN_HEALTH_ENDS(job->ends, job->n_ends, health));
     *ret_job = TAKE_PTR(job);
     return 0;
 }
@@ -175,69 +147,39 @@ void lbdsr_health_close(struct lbdsr *lbdsr)
 
 /* ---- what is checked ---- */
 
-static void end_watch(struct lbdsr *lbdsr, const struct lbdsr_group *service, struct lbdsr_end *end)
+static void describe(const void *data, size_t i, struct pcn_health_target *ret_target)
 {
-    char vip[INET6_ADDRSTRLEN] = "", name[INET6_ADDRSTRLEN + 16], backend[INET6_ADDRSTRLEN] = "";
-    const struct pcn_health_target target = {
-        .version = end->version,
-        .address = end->address,
-        .port = service->key.port,
-        .check = service->check,
-        .service = name,
-        .backend = backend,
-    };
-    int r;
+    const struct lbdsr_group *service = data;
+    const struct lbdsr_end *end = &service->ends[i];
+    char vip[INET6_ADDRSTRLEN] = "";
 
+    ret_target->version = end->version;
+    ret_target->address = end->address;
+    ret_target->port = service->key.port;
     (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
-    (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, backend, sizeof(backend));
-    (void)snprintf(name, sizeof(name), "%s %u %s", vip, service->key.port,
+    (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, ret_target->backend,
+                    sizeof(ret_target->backend));
+    (void)snprintf(ret_target->service, sizeof(ret_target->service), "%s %u %s", vip, service->key.port,
                    !service->key.protocol                 ? "ALL"
                    : service->key.protocol == IPPROTO_TCP ? "TCP"
                                                           : "UDP");
-    r = pcn_health_add(lbdsr->health, &target, &end->health);
-    if (r < 0)
-        pcn_cube_log(lbdsr->cube, PCN_LOG_ERR, "backend %s of service %s is not checked: %s", backend, name,
-                     strerror(-r));
 }
 
-static void service_watch(struct lbdsr *lbdsr, struct lbdsr_group *service, const struct lbdsr_group *before)
-{
-    bool other = before && !pcn_health_check_is_same(before->check, service->check);
-
-    for (size_t i = 0; i < service->n_ends; i++) {
-        struct lbdsr_end *end = &service->ends[i];
-
-        if (!end->health)
-            end_watch(lbdsr, service, end);
-        else if (other && pcn_health_change(end->health, service->key.port, service->check) < 0)
-            pcn_cube_log(lbdsr->cube, PCN_LOG_ERR, "a backend is still checked as it was: there is no memory");
-        if (end->health)
-            pcn_health_set_mark(end->health, true);
-    }
-}
-
-/* A backend that stays has its target in both. */
 void lbdsr_health_follow(struct lbdsr *lbdsr, struct lbdsr_group *service, struct lbdsr_group *before)
 {
-    if (!pcn_health_check_is_none(service->check))
-        service_watch(lbdsr, service, before);
-    for (size_t i = 0; before && i < before->n_ends; i++)
-        if (before->ends[i].health && !pcn_health_mark(before->ends[i].health))
-            pcn_health_removep(&before->ends[i].health);
-    for (size_t i = 0; i < service->n_ends; i++) {
-        if (pcn_health_check_is_none(service->check))
-            service->ends[i].health = NULL;
-        else if (service->ends[i].health)
-            pcn_health_set_mark(service->ends[i].health, false);
-    }
-    /* The worker may be at what it was before. */
+    const struct pcn_health_ends none = {};
+    int r = pcn_health_ends_follow(lbdsr->health, service->check, ends_of(service), before ? ends_of(before) : none,
+                                   describe, service);
+
+    if (r < 0)
+        pcn_cube_log(lbdsr->cube, PCN_LOG_ERR, "not all backends are checked as they should be: %s", strerror(-r));
+    /* What the worker is at may be about what it was before. */
     service->stale = is_stale(service);
 }
 
 void lbdsr_health_forget(struct lbdsr_group *service)
 {
-    for (size_t i = 0; i < service->n_ends; i++)
-        pcn_health_removep(&service->ends[i].health);
+    pcn_health_ends_forget(ends_of(service));
 }
 
 /* ---- handlers ---- */

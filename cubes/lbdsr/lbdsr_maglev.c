@@ -64,7 +64,7 @@ static size_t turns_make(struct lbdsr_end *ends, size_t n, uint32_t size, struct
     *ret_heaviest = 0;
     for (size_t i = 0; i < n; i++) {
         ends[i].places = 0;
-        if (!ends[i].weight || ends[i].out)
+        if (!ends[i].weight || ends[i].health.out)
             continue;
         *ret_heaviest = PCN_MAX(*ret_heaviest, ends[i].weight);
         turns[n_turns++] = (struct turn){

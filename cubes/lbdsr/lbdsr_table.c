@@ -211,9 +211,9 @@ static void backends_leave(struct lbdsr_tables *tables, struct lbdsr_group *befo
 static void backends_down(struct lbdsr_tables *tables, struct lbdsr_group *service)
 {
     for (size_t i = 0; i < service->n_ends; i++) {
-        if (service->ends[i].leaves)
+        if (service->ends[i].health.leaves)
             __atomic_fetch_add(&tables->backends[service->ends[i].number].epoch, 1, __ATOMIC_RELEASE);
-        service->ends[i].leaves = false;
+        service->ends[i].health.leaves = false;
     }
 }
 

@@ -25,10 +25,10 @@ static void test_down(void)
         service_set(rig, VIP, 80, IPPROTO_TCP, LBDSR_L2DSR, ends, N);
         send_all(rig, 1000, SYN, before);
         send_all(rig, 1000, ACK, before);
-        ends[2].out = ends[2].leaves = true;
+        ends[2].health.out = ends[2].health.leaves = true;
         service_set(rig, VIP, 80, IPPROTO_TCP, LBDSR_L2DSR, ends, N);
         PCN_CHECK_EQ(rig->groups[0]->ends[2].places, 0);
-        PCN_CHECK(!rig->groups[0]->ends[2].leaves);
+        PCN_CHECK(!rig->groups[0]->ends[2].health.leaves);
         /* Its share is a tenth; of the other places, few have moved. */
         PCN_CHECK(rig->groups[0]->moved < TABLE_SIZE / 8);
         send_all(rig, 1000, ACK, after);
@@ -52,11 +52,11 @@ static void test_back(void)
         uint32_t before[FLOWS], after[FLOWS], its = 0;
 
         ends_make(ends, 1, N);
-        ends[2].out = true;
+        ends[2].health.out = true;
         service_set(rig, VIP, 80, IPPROTO_TCP, LBDSR_L2DSR, ends, N);
         send_all(rig, 1000, SYN, before);
         send_all(rig, 1000, ACK, before);
-        ends[2].out = false;
+        ends[2].health.out = false;
         service_set(rig, VIP, 80, IPPROTO_TCP, LBDSR_L2DSR, ends, N);
         send_all(rig, 1000, ACK, after);
         PCN_CHECK(memcmp(before, after, sizeof(before)) == 0);
@@ -77,13 +77,13 @@ static void test_same_table(void)
     ends_make(ends, 1, N);
     ends_make(fewer, 2, N - 1);
     PCN_REQUIRE_OK(lbdsr_maglev(ends, N, TABLE_SIZE, &first));
-    ends[0].out = true;
+    ends[0].health.out = true;
     PCN_REQUIRE_OK(lbdsr_maglev(ends, N, TABLE_SIZE, &down));
     PCN_REQUIRE_OK(lbdsr_maglev(fewer, N - 1, TABLE_SIZE, &without));
     for (uint32_t i = 0; i < TABLE_SIZE; i++)
         differ += ends[down[i] - 1].address.v4 != fewer[without[i] - 1].address.v4;
     PCN_CHECK_EQ(differ, 0);
-    ends[0].out = false;
+    ends[0].health.out = false;
     PCN_REQUIRE_OK(lbdsr_maglev(ends, N, TABLE_SIZE, &back));
     PCN_CHECK(memcmp(first, back, TABLE_SIZE * sizeof(*first)) == 0);
 }
@@ -99,7 +99,7 @@ static void test_all_down(void)
         service_set(rig, VIP, 80, IPPROTO_TCP, LBDSR_L2DSR, ends, 2);
         PCN_CHECK(goes_to(rig, &syn) && goes_to(rig, &ack));
         for (int i = 0; i < 2; i++)
-            ends[i].out = ends[i].leaves = true;
+            ends[i].health.out = ends[i].health.leaves = true;
         service_set(rig, VIP, 80, IPPROTO_TCP, LBDSR_L2DSR, ends, 2);
         PCN_CHECK_EQ(give(rig, &ack), LBDSR_DROP_NO_BACKEND);
         PCN_CHECK_EQ(give(rig, &syn), LBDSR_DROP_NO_BACKEND);

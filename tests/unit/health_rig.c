@@ -175,8 +175,9 @@ static void add_run(void *data)
 
 struct pcn_health *rig_add(const char *address, uint16_t port, const struct pcn_health_check *like)
 {
-    struct addition addition = {.target = {.port = port, .service = "service", .backend = address}};
+    struct addition addition = {.target = {.port = port, .service = "service"}};
 
+    (void)snprintf(addition.target.backend, sizeof(addition.target.backend), "%s", address);
     addition.target.check = rig_check(like);
     addition.target.version = strchr(address, ':') ? 6 : 4;
     (void)inet_pton(addition.target.version == 6 ? AF_INET6 : AF_INET, address, &addition.target.address);

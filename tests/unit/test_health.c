@@ -370,6 +370,54 @@ static void test_work(void)
     rig_call(job_end, &job);
 }
 
+/* ---- the backends of a service ---- */
+
+struct backend {
+    uint32_t number;
+    struct pcn_health_end health;
+};
+
+/* As characters: + serves, o out, ! out and was not before. */
+static const char *marked(const struct pcn_health_check *check, struct backend *backends, size_t n)
+{
+    const struct pcn_health_ends ends = PCN_HEALTH_ENDS(backends, n, health);
+    static char text[8];
+
+    pcn_health_ends_mark(check, ends);
+    PCN_CHECK(!pcn_health_ends_differ(check, ends));
+    for (size_t i = 0; i < n; i++)
+        text[i] = backends[i].health.leaves ? '!' : backends[i].health.out ? 'o' : '+';
+    text[n] = '\0';
+    return text;
+}
+
+static void test_ends(void)
+{
+    struct pcn_health_check check = {.type = PCN_HEALTH_TCP}, none = {};
+    struct pcn_health targets[3] = {{.shown = PCN_HEALTH_UP}, {.shown = PCN_HEALTH_DOWN}, {}};
+    struct backend backends[4] = {};
+    const struct pcn_health_ends ends = PCN_HEALTH_ENDS(backends, 4, health);
+
+    for (size_t i = 0; i < 4; i++)
+        backends[i].health = (struct pcn_health_end){.target = i < 3 ? &targets[i] : NULL, .takes = i < 3};
+    PCN_CHECK(!pcn_health_ends_differ(&none, ends));
+    PCN_CHECK(pcn_health_ends_differ(&check, ends));
+    PCN_CHECK_STR(marked(&check, backends, 4), "+!++");
+    PCN_CHECK_STR(marked(&check, backends, 4), "+o++");
+    targets[0].shown = PCN_HEALTH_DOWN;
+    PCN_CHECK(pcn_health_ends_differ(&check, ends));
+    PCN_CHECK_STR(marked(&check, backends, 4), "!o++");
+    /* All that take new flows are down: the fourth does not. */
+    targets[2].shown = PCN_HEALTH_DOWN;
+    PCN_CHECK_STR(marked(&check, backends, 4), "++++");
+    check.drop_when_all_down = true;
+    PCN_CHECK_STR(marked(&check, backends, 4), "!!!+");
+    targets[1].shown = PCN_HEALTH_UP;
+    PCN_CHECK_STR(marked(&check, backends, 4), "o+o+");
+    PCN_CHECK_STR(marked(NULL, backends, 4), "++++");
+    PCN_CHECK_STR(marked(&check, backends, 0), "");
+}
+
 /* ---- many ---- */
 
 /* How many came within any 50 ms. */
@@ -459,6 +507,7 @@ static const struct pcn_test tests[] = {
     {"a target can be checked in another way; its state stays until results say otherwise", test_change},
     {"the thread begins with the first target and ends with the last one, and leaves nothing open", test_thread},
     {"work is done once at a time, and nothing of it is called when its set is gone", test_work},
+    {"who is down is out, unless nobody would be left", test_ends},
     {"1,000 TCP targets: spread over the interval, all down in time", test_many_tcp},
     {"1,000 HTTP targets: spread over the interval, all down in time", test_many_http},
 };

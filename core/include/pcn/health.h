@@ -94,20 +94,17 @@ struct pcn_health_target {
     union pcn_address address;
     uint16_t port;                  /* host order; the check's own goes before it */
     struct pcn_health_check *check; /* a reference is taken; its type is not NONE */
-    const char *service, *backend;  /* their names, for events; copied */
+    char service[80], backend[48];  /* their names, for events */
 };
 
 /* UNKNOWN until the first result. -ENOMEM, -EAGAIN: no thread can be made. */
 PCN_EXPORT int pcn_health_add(struct pcn_health_set *set, const struct pcn_health_target *target,
                               struct pcn_health **ret_health);
-/* It is checked in another way from now on; keeps its state until the results say something else. -ENOMEM. */
+/* Unless it is so already, it is checked in this way now; keeps its state until results say something else. -ENOMEM. */
 PCN_EXPORT int pcn_health_change(struct pcn_health *health, uint16_t port, struct pcn_health_check *check);
 /* Nothing is heard of it any more. *health is NULL then; it may have been. */
 PCN_EXPORT void pcn_health_removep(struct pcn_health **health);
 PCN_EXPORT enum pcn_health_state pcn_health_state(const struct pcn_health *health); /* NULL: UP */
-/* A mark of the caller's: false at first. */
-PCN_EXPORT void pcn_health_set_mark(struct pcn_health *health, bool mark);
-PCN_EXPORT bool pcn_health_mark(const struct pcn_health *health);
 
 /*
  * Work that a change makes necessary and that takes long: work(data) on the daemon's worker thread, then done(data) on
@@ -115,6 +112,40 @@ PCN_EXPORT bool pcn_health_mark(const struct pcn_health *health);
  */
 PCN_EXPORT int pcn_health_set_work(struct pcn_health_set *set, void (*work)(void *data), void (*done)(void *data),
                                    void *data);
+
+/* ---- the backends of a service, together ---- */
+
+/* Of a backend: a member of what the cube has of it, and copied with it. */
+struct pcn_health_end {
+    struct pcn_health *target; /* that of the service in force; NULL: it is not checked */
+    bool takes;                /* the cube writes: it would get new flows (it has a weight) */
+    bool out;                  /* it is to get nothing, for it is down */
+    bool leaves;               /* it is out, and was not before */
+};
+
+/* All of a service, wherever the members are. */
+struct pcn_health_ends {
+    void *first;
+    size_t n, stride;
+};
+#define PCN_HEALTH_ENDS(ends_, n_, member_)                                                                            \
+    ((struct pcn_health_ends){.first = (n_) ? &(ends_)->member_ : NULL, .n = (n_), .stride = sizeof(*(ends_))})
+
+/* Whether others would be out than are, by what is known now. check: that of the service. */
+PCN_EXPORT bool pcn_health_ends_differ(const struct pcn_health_check *check, struct pcn_health_ends ends);
+/* Writes .out and .leaves: who is down is out, unless nobody would be left and that is not wanted. */
+PCN_EXPORT void pcn_health_ends_mark(const struct pcn_health_check *check, struct pcn_health_ends ends);
+/*
+ * A service has taken the place of another one, whose ends those of before are: targets are added, changed and removed.
+ * describe tells of an end what a target has, but for its check. -ENOMEM, -EAGAIN: one was not, of those that had to.
+ */
+PCN_EXPORT int pcn_health_ends_follow(struct pcn_health_set *set, struct pcn_health_check *check,
+                                      struct pcn_health_ends ends, struct pcn_health_ends before,
+                                      void (*describe)(const void *data, size_t i,
+                                                       struct pcn_health_target *ret_target),
+                                      const void *data);
+/* The service goes. */
+PCN_EXPORT void pcn_health_ends_forget(struct pcn_health_ends ends);
 
 /* ---- the groupings of the model ---- */
 
