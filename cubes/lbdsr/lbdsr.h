@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Control path of lbdsr. lbdsr_config.c takes services from the model, lbdsr_maglev.c spreads places over backends,
- * lbdsr_table.c writes what the fast path looks up, lbdsr_health.c takes backends that are down out of it, lbdsr_slow.c
- * answers packets.
+ * lbdsr_table.c writes what the fast path looks up, lbdsr_slow.c answers packets.
  */
 #pragma once
 #include "lbdsr_maps.h"
@@ -34,11 +33,8 @@ struct lbdsr_group {
     struct lbdsr_key key;
     uint8_t mode;
     bool affinity;
-    bool gone;           /* of a transaction that runs: it is to go */
-    bool pool;           /* that of frontend/vip; key.version 0: there is no such address */
-    bool stale;          /* its backends' health is not what its table was made for */
-    uint64_t generation; /* another one for each change of its configuration */
-    struct pcn_health_check *check;
+    bool gone; /* of a transaction that runs: it is to go */
+    bool pool; /* that of frontend/vip; key.version 0: there is no such address */
     struct lbdsr_end *ends;
     size_t n_ends;
     uint32_t vip;  /* number; 0: none yet */
@@ -47,6 +43,10 @@ struct lbdsr_group {
     uint32_t moved;
     uint16_t *table;          /* of a transaction: index of the end + 1 for each place; NULL: nobody takes flows */
     struct lbdsr_count spent; /* of backends that are gone */
+    /* See lbdsr_health.c. */
+    struct pcn_health_check *check;
+    bool stale;          /* its backends' health is not what its table was made for */
+    uint64_t generation; /* another one for each change of its configuration */
 };
 
 /* What the fast path looks up, and who has which part of it. */
@@ -86,21 +86,23 @@ struct lbdsr {
     struct lbdsr_group *services;
     struct lbdsr_group *pending; /* copies, of the transaction that runs */
     bool changing;
-    uint64_t generation;
-    struct pcn_health_set *health;
-    struct lbdsr_job *job;       /* a table that is being computed */
     uint16_t sides[LBDSR_SIDES]; /* port, or LBDSR_NO_PORT */
     /* Errors to clients. */
     uint32_t errors;
     uint64_t errors_at;
+    /* See lbdsr_health.c. */
+    uint64_t generation;
+    struct pcn_health_set *health;
+    struct lbdsr_job *job; /* a table that is being computed */
 };
 
 /* ---- lbdsr_maglev.c ---- */
 
 bool lbdsr_is_prime(uint32_t n);
 /*
- * For each of size places (a prime) the index of a backend + 1. The order of ends does not matter. Ends of weight 0, or that
- * are out, get none; ret_table is NULL if there is no other. Writes .places of each. The caller frees the table. -ENOMEM.
+ * For each of size places (a prime) the index of a backend + 1. The order of ends does not matter. Ends of weight 0 get
+ * none, nor do those that are out; ret_table is NULL if there is no other. Writes .places of each. The caller frees the
+ * table. -ENOMEM.
  */
 int lbdsr_maglev(struct lbdsr_end *ends, size_t n, uint32_t size, uint16_t **ret_table);
 
@@ -137,15 +139,16 @@ void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN]);
 struct lbdsr_group *lbdsr_config_edit(struct lbdsr *lbdsr, const char *const *keys);
 /* The transaction is off. */
 void lbdsr_config_abandon(struct pcn_cube *cube);
-/* In force; NULL: there is none. */
+/* In force, by its key, or its keys in the model. NULL: there is none. */
 struct lbdsr_group *lbdsr_config_find(struct lbdsr *lbdsr, const struct lbdsr_key *key);
+struct lbdsr_group *lbdsr_config_at(struct lbdsr *lbdsr, const char *const *keys);
 
 /* ---- lbdsr_health.c ---- */
 
 int lbdsr_health_open(struct lbdsr *lbdsr);
 void lbdsr_health_close(struct lbdsr *lbdsr);
-/* Writes .out and .leaves of each end, by what is known now. */
-void lbdsr_health_mark(struct lbdsr_group *service);
+/* Whether it can be checked as it is to be; and who of its backends is out, by what is known now. */
+int lbdsr_health_prepare(struct lbdsr_group *service, struct pcn_error *error);
 /* A service has taken the place of before, which may be NULL: what is to be checked follows. */
 void lbdsr_health_follow(struct lbdsr *lbdsr, struct lbdsr_group *service, struct lbdsr_group *before);
 /* A service goes. */

@@ -101,10 +101,9 @@ static struct lbdsr_group *service_edit(struct lbdsr *lbdsr, const struct lbdsr_
     if (!service)
         return NULL;
     *service = now ? *now : *like;
+    service->check = pcn_health_check_ref(service->check);
     service->table = NULL;
     service->ends = NULL;
-    service->stale = false;
-    service->check = pcn_health_check_ref(service->check);
     if (now && now->n_ends) {
         service->ends = malloc(now->n_ends * sizeof(*now->ends));
         if (!service->ends) {
@@ -132,13 +131,25 @@ struct lbdsr_group *lbdsr_config_find(struct lbdsr *lbdsr, const struct lbdsr_ke
     return *service_find(&lbdsr->services, &like);
 }
 
-void lbdsr_config_abandon(struct pcn_cube *cube)
+struct lbdsr_group *lbdsr_config_at(struct lbdsr *lbdsr, const char *const *keys)
+{
+    const struct lbdsr_group like = service_like(keys);
+
+    return *service_find(&lbdsr->services, &like);
+}
+
+static void config_abandon(struct pcn_cube *cube)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
 
     list_free(&lbdsr->pending);
     lbdsr->next_settings = lbdsr->settings;
     lbdsr->changing = false;
+}
+
+void lbdsr_config_abandon(struct pcn_cube *cube)
+{
+    config_abandon(cube);
 }
 
 /* ---- backends of a service ---- */
@@ -238,7 +249,7 @@ int lbdsr_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *chan
 
 void lbdsr_service_backend_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    lbdsr_config_abandon(cube);
+    config_abandon(cube);
 }
 
 int lbdsr_backend_pool_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -258,7 +269,7 @@ int lbdsr_backend_pool_prepare(struct pcn_cube *cube, struct pcn_change *change,
 
 void lbdsr_backend_pool_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    lbdsr_config_abandon(cube);
+    config_abandon(cube);
 }
 
 /* ---- services ---- */
@@ -299,7 +310,7 @@ int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
 
 void lbdsr_service_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    lbdsr_config_abandon(cube);
+    config_abandon(cube);
 }
 
 /* ---- frontend ---- */
@@ -330,7 +341,7 @@ int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, str
 
 void lbdsr_frontend_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    lbdsr_config_abandon(cube);
+    config_abandon(cube);
 }
 
 /* ---- leaves of the cube ---- */
@@ -370,7 +381,7 @@ int lbdsr_root_prepare(struct pcn_cube *cube, struct pcn_change *change, struct 
 
 void lbdsr_root_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
-    lbdsr_config_abandon(cube);
+    config_abandon(cube);
 }
 
 /* ---- the transaction as a whole ---- */
@@ -433,14 +444,6 @@ static int service_check(const struct lbdsr_group *service, const struct lbdsr_s
     return r;
 }
 
-static int health_check(const struct lbdsr_group *service, struct pcn_error *error)
-{
-    char path[128];
-
-    service_path(service, path, sizeof(path));
-    return pcn_health_check_validate(service->check, service->key.port, path, error);
-}
-
 /* What a service will be, once the transaction is through. */
 static struct lbdsr_group *service_next(struct lbdsr *lbdsr, struct lbdsr_group *now)
 {
@@ -467,8 +470,6 @@ static int check_all(struct lbdsr *lbdsr, size_t *ret_n_services, size_t *ret_n_
         if (!is_published(list))
             continue;
         r = service_check(list, &lbdsr->next_settings, error);
-        if (r >= 0)
-            r = health_check(list, error);
         if (*service_find(&lbdsr->services, list))
             continue;
         n_services++;
@@ -522,8 +523,8 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
     for (struct lbdsr_group *service = lbdsr->pending; service && r >= 0; service = service->next) {
         free(service->table);
         service->table = NULL;
-        lbdsr_health_mark(service);
-        if (is_published(service))
+        r = lbdsr_health_prepare(service, error);
+        if (r >= 0 && is_published(service))
             r = lbdsr_maglev(service->ends, service->n_ends, sizes->table_size, &service->table);
     }
     return r;
@@ -638,21 +639,6 @@ int lbdsr_service_backend_state(struct pcn_cube *cube, const char *const *keys, 
     pcn_emit_uint(emitter, "packets", count.packets);
     pcn_emit_uint(emitter, "bytes", count.bytes);
     pcn_emit_uint(emitter, "places", found->places);
-    return 0;
-}
-
-int lbdsr_service_backend_health_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
-                                       struct pcn_emitter *emitter)
-{
-    struct lbdsr *lbdsr = pcn_cube_state(cube);
-    const struct lbdsr_group like = service_like(keys), *service = *service_find(&lbdsr->services, &like);
-    struct lbdsr_end end = {};
-    const struct lbdsr_end *found;
-
-    end.version = address_parse(keys[3], &end.address);
-    found = service ? end_find(service, &end) : NULL;
-    if (found)
-        pcn_health_emit(found->health.target, emitter);
     return 0;
 }
 

@@ -32,9 +32,23 @@ static bool is_stale(const struct lbdsr_group *service)
     return pcn_health_ends_differ(service->check, ends_of(service));
 }
 
-void lbdsr_health_mark(struct lbdsr_group *service)
+static const char *protocol_of(const struct lbdsr_group *service)
 {
+    if (!service->key.protocol)
+        return "ALL";
+    return service->key.protocol == IPPROTO_TCP ? "TCP" : "UDP";
+}
+
+int lbdsr_health_prepare(struct lbdsr_group *service, struct pcn_error *error)
+{
+    char vip[INET6_ADDRSTRLEN] = "", path[128];
+
     pcn_health_ends_mark(service->check, ends_of(service));
+    if (service->gone)
+        return 0;
+    (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
+    (void)snprintf(path, sizeof(path), "service/%s/%u/%s", vip, service->key.port, protocol_of(service));
+    return pcn_health_check_validate(service->check, service->key.port, path, error);
 }
 
 /* ---- tables ---- */
@@ -160,9 +174,7 @@ static void describe(const void *data, size_t i, struct pcn_health_target *ret_t
     (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, ret_target->backend,
                     sizeof(ret_target->backend));
     (void)snprintf(ret_target->service, sizeof(ret_target->service), "%s %u %s", vip, service->key.port,
-                   !service->key.protocol                 ? "ALL"
-                   : service->key.protocol == IPPROTO_TCP ? "TCP"
-                                                          : "UDP");
+                   protocol_of(service));
 }
 
 void lbdsr_health_follow(struct lbdsr *lbdsr, struct lbdsr_group *service, struct lbdsr_group *before)
@@ -231,6 +243,21 @@ int lbdsr_service_health_check_script_prepare(struct pcn_cube *cube, struct pcn_
 void lbdsr_service_health_check_script_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
     lbdsr_config_abandon(cube);
+}
+
+int lbdsr_service_backend_health_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                       struct pcn_emitter *emitter)
+{
+    const struct lbdsr_group *service = lbdsr_config_at(pcn_cube_state(cube), keys);
+    union pcn_address address = {.v6 = {}};
+    int version = inet_pton(AF_INET, keys[3], &address) == 1 ? 4 : 6;
+
+    if (version == 6)
+        (void)inet_pton(AF_INET6, keys[3], &address);
+    for (size_t i = 0; service && i < service->n_ends; i++)
+        if (service->ends[i].version == version && memcmp(&service->ends[i].address, &address, sizeof(address)) == 0)
+            pcn_health_emit(service->ends[i].health.target, emitter);
+    return 0;
 }
 
 int lbdsr_health_events_entries(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
