@@ -26,7 +26,7 @@ PCN_INLINE __u8 pcn_ct_scale(struct pcn_ctx *ctx, const struct pcn_packet *packe
         return 0;
 #pragma clang loop unroll(disable)
     for (int i = 0; i < 20 && offset + 3 <= end; i++) {
-        const __u8 *option = pcn_header_at(ctx, offset, 3);
+        const __u8 *option = pcn_parse_at(ctx, offset, 3);
         __u64 step;
 
         if (!option || option[0] == 0)
