@@ -256,16 +256,18 @@ static void programs_autoload(const struct pcn_object *object, const char *only)
 
 /* An object for one of the flavour's programs, with the maps that are there. */
 static int load_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
-                     enum pcn_flavour flavour, const char *program, struct loads *loads, struct pcn_error *error)
+                     enum pcn_flavour flavour, enum pcn_direction direction, struct loads *loads,
+                     struct pcn_error *error)
 {
+    static const char *const programs[PCN_DIRECTION_MAX] = {"pcn_ingress", "pcn_egress"};
     struct load *load = &loads->items[loads->n++];
     int r;
 
-    *load = (struct load){.flavour = flavour};
+    *load = (struct load){.flavour = flavour, .object.only = (int)direction + 1};
     r = object_open(bpf, instance, spec, flavour, &load->object, error);
     if (r < 0)
         return r;
-    programs_autoload(&load->object, program);
+    programs_autoload(&load->object, programs[direction]);
     return object_reuse(&load->object, &loads->maps[flavour], true);
 }
 
@@ -274,7 +276,6 @@ static int loads_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const 
                       enum pcn_flavour flavour, const struct pcn_object *first, struct loads *loads,
                       struct pcn_error *error)
 {
-    static const char *const programs[PCN_DIRECTION_MAX] = {"pcn_ingress", "pcn_egress"};
     struct pcn_object *maps = &loads->maps[flavour];
     int r;
 
@@ -291,7 +292,7 @@ static int loads_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const 
     r = pcn_object_load(maps, error);
     for (int i = 0; i < PCN_DIRECTION_MAX && r >= 0; i++) {
         if (instance->programs[flavour][i])
-            r = load_open(bpf, instance, spec, flavour, programs[i], loads, error);
+            r = load_open(bpf, instance, spec, flavour, (enum pcn_direction)i, loads, error);
     }
     return r;
 }

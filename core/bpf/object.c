@@ -288,6 +288,11 @@ int pcn_object_resize(struct pcn_object *object, const char *map_name, uint32_t 
     return bpf_map__set_max_entries(map, entries);
 }
 
+enum pcn_direction pcn_object_direction(const struct pcn_object *object)
+{
+    return object->only ? (enum pcn_direction)(object->only - 1) : PCN_DIRECTION_MAX;
+}
+
 int pcn_object_renew(struct pcn_object *object, const char *map_name)
 {
     struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, map_name);

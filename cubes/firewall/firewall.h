@@ -93,10 +93,10 @@ struct firewall {
     struct firewall_chain_state chains[FIREWALL_CHAIN_MAX];
     struct firewall_memory memory;
     struct firewall_counter *counters;
-    uint32_t used, n_pages, n_counters; /* of the programs that reconfigure is to load */
-    bool reloading;                     /* reconfigure is for new programs, not for a twin */
-    bool reloaded;                      /* they wait to be switched to */
-    uint64_t *slots;                    /* bitmap of the counters in use */
+    uint32_t used[FIREWALL_CHAIN_MAX], n_pages, n_counters; /* of the programs that reconfigure is to load */
+    bool reloading;                                         /* reconfigure is for new programs, not for a twin */
+    bool reloaded;                                          /* they wait to be switched to */
+    uint64_t *slots;                                        /* bitmap of the counters in use */
     uint32_t n_slots;
 };
 

@@ -325,7 +325,7 @@ int firewall_plan_write(const struct firewall_plan *plan, enum firewall_directio
     struct firewall_bank *bank = &data->banks[chain][generation & 1];
     int r;
 
-    if (plan->sizes.used & ~memory->used)
+    if (plan->sizes.used & ~memory->used[chain])
         return -EOPNOTSUPP;
     if (plan->sizes.counters > memory->counters)
         return -ENOSPC;

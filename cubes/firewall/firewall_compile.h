@@ -28,8 +28,8 @@ struct firewall_plan_sizes {
 struct firewall_memory {
     union lbvs_page *pages;
     uint32_t n_pages;
-    uint32_t used;     /* what its firewall_settings say: FIREWALL_USES_* */
-    uint32_t counters; /* slots of a CPU */
+    uint32_t used[FIREWALL_CHAIN_MAX]; /* what its programs' firewall_settings say: FIREWALL_USES_* */
+    uint32_t counters;                 /* slots of a CPU */
     struct firewall_data *data;
 };
 

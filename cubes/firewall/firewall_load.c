@@ -49,10 +49,13 @@ int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struc
 {
     const struct firewall *firewall = pcn_cube_state(cube);
     const struct firewall_options *options = &firewall->options;
-    bool tracks = firewall->used & FIREWALL_USES_TRACKING;
+    bool tracks = firewall->used[0] & FIREWALL_USES_TRACKING;
+    enum pcn_direction direction = pcn_object_direction(object);
+    uint32_t used = direction < PCN_DIRECTION_MAX ? firewall->used[direction]
+                                                  : firewall->used[FIREWALL_INGRESS] | firewall->used[FIREWALL_EGRESS];
     int r;
 
-    r = object_size(object, firewall->used, firewall->n_pages, firewall->n_counters);
+    r = object_size(object, used, firewall->n_pages, firewall->n_counters);
     if (r >= 0)
         r = pcn_flows_configure(object, tracks ? options->table_size : 0, tracks && options->counting);
     if (r < 0 || !firewall->reloading)
@@ -65,8 +68,7 @@ int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struc
 static int memory_map(struct firewall *firewall, struct firewall_memory *ret_memory,
                       struct firewall_counter **ret_counters)
 {
-    struct firewall_memory memory = {
-        .used = firewall->used, .n_pages = firewall->n_pages, .counters = firewall->n_counters};
+    struct firewall_memory memory = {.n_pages = firewall->n_pages, .counters = firewall->n_counters};
     void *pages, *data, *counters;
     size_t size;
     int r;
@@ -78,6 +80,7 @@ static int memory_map(struct firewall *firewall, struct firewall_memory *ret_mem
         r = pcn_cube_next_memory(firewall->cube, FIREWALL_COUNTERS, &counters, &size);
     if (r < 0)
         return r;
+    memcpy(memory.used, firewall->used, sizeof(memory.used));
     memory.pages = pages;
     memory.data = data;
     memory.data->accept_established = firewall->options.accept_established;
@@ -366,16 +369,17 @@ static const struct firewall_options *options_soon(const struct firewall *firewa
     return firewall->options_changing ? &firewall->next_options : &firewall->options;
 }
 
-/* used: FIREWALL_USES_* of the rules. Whether what becomes of a packet depends on its connection. */
-static bool firewall_tracks(const struct firewall *firewall, uint32_t used)
+/* Whether what becomes of a packet depends on its connection. */
+static bool firewall_tracks(const struct firewall *firewall)
 {
     const struct firewall_options *options = options_soon(firewall);
-    bool decides = used & FIREWALL_USES_STATE;
+    bool decides = false;
 
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         const struct firewall_rules *rules = chain_soon(&firewall->chains[i]);
 
-        decides = decides || (options->accept_established && (rules->n || rules->fallback != FIREWALL_ACCEPT));
+        decides = decides || firewall_plan_sizes(rules->plan).used & FIREWALL_USES_STATE ||
+                  (options->accept_established && (rules->n || rules->fallback != FIREWALL_ACCEPT));
     }
     return options->conntrack && decides;
 }
@@ -383,25 +387,24 @@ static bool firewall_tracks(const struct firewall *firewall, uint32_t used)
 /* Whether the loaded programs take the plans; or else, what the new ones are to be like. */
 static bool firewall_fits(struct firewall *firewall)
 {
+    const struct firewall_memory *memory = &firewall->memory;
     struct firewall_plan_sizes sizes[FIREWALL_CHAIN_MAX];
-    uint32_t used = 0, counters = 0, room, unwanted;
+    uint32_t tracking = firewall_tracks(firewall) ? FIREWALL_USES_TRACKING : 0, counters = 0, room;
+    /* Connections that another cube tracks are not to be tracked here, too. */
+    uint32_t unwanted = options_soon(firewall)->conntrack ? 0 : FIREWALL_USES_TRACKING;
+    bool same = true;
 
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         sizes[i] = firewall_plan_sizes(chain_soon(&firewall->chains[i])->plan);
-        used |= sizes[i].used;
         counters = PCN_MAX(counters, sizes[i].counters);
+        firewall->used[i] = (memory->used[i] | sizes[i].used | tracking) & ~unwanted;
+        same = same && firewall->used[i] == memory->used[i];
     }
-    if (firewall_tracks(firewall, used))
-        used |= FIREWALL_USES_TRACKING;
     room = firewall_plan_room(sizes[FIREWALL_INGRESS].pages, sizes[FIREWALL_EGRESS].pages);
-    /* Connections that another cube tracks are not to be tracked here, too. */
-    unwanted = options_soon(firewall)->conntrack ? 0 : FIREWALL_USES_TRACKING;
-    if (!(used & ~firewall->memory.used) && !(unwanted & firewall->memory.used) &&
-        counters <= firewall->memory.counters && room <= firewall->memory.n_pages)
+    if (same && counters <= memory->counters && room <= memory->n_pages)
         return true;
-    firewall->used = (firewall->memory.used | used) & ~unwanted;
-    firewall->n_pages = PCN_MAX(firewall->memory.n_pages, room > firewall->memory.n_pages ? room * 2 : 0);
-    firewall->n_counters = PCN_MAX(firewall->memory.counters, counters > firewall->memory.counters ? counters * 2 : 0);
+    firewall->n_pages = PCN_MAX(memory->n_pages, room > memory->n_pages ? room * 2 : 0);
+    firewall->n_counters = PCN_MAX(memory->counters, counters > memory->counters ? counters * 2 : 0);
     return false;
 }
 
@@ -624,7 +627,7 @@ int firewall_dry_run(struct firewall *firewall, enum firewall_direction chain, c
     struct firewall_data *data = firewall->memory.data;
     int r;
 
-    firewall->used = firewall->memory.used;
+    memcpy(firewall->used, firewall->memory.used, sizeof(firewall->used));
     firewall->n_pages = firewall->memory.n_pages;
     firewall->n_counters = firewall->memory.counters;
     data->explained = (struct firewall_explained){};

@@ -53,7 +53,7 @@ static int wall_open(bool xdp, uint32_t used, struct pcn_cube_identity identity,
     r = pcn_fast_open(&spec, &wall->fast);
     if (r < 0)
         return r;
-    wall->memory = (struct firewall_memory){.n_pages = PAGES, .used = used, .counters = COUNTERS};
+    wall->memory = (struct firewall_memory){.n_pages = PAGES, .used = {used, used}, .counters = COUNTERS};
     wall->memory.pages = pcn_fast_memory(&wall->fast, FIREWALL_ARENA, NULL);
     wall->memory.data = pcn_fast_memory(&wall->fast, FIREWALL_DATA, NULL);
     wall->counters = pcn_fast_memory(&wall->fast, FIREWALL_COUNTERS, NULL);

@@ -68,7 +68,7 @@ static int probe_open(bool xdp, uint32_t used, struct probe *ret_probe)
     r = pcn_fast_open(&spec, &ret_probe->fast);
     if (r < 0)
         return r;
-    ret_probe->memory = (struct firewall_memory){.n_pages = PAGES, .used = used, .counters = COUNTERS};
+    ret_probe->memory = (struct firewall_memory){.n_pages = PAGES, .used = {used, used}, .counters = COUNTERS};
     ret_probe->memory.pages = pcn_fast_memory(&ret_probe->fast, FIREWALL_ARENA, NULL);
     ret_probe->memory.data = pcn_fast_memory(&ret_probe->fast, FIREWALL_DATA, NULL);
     ret_probe->counters = pcn_fast_memory(&ret_probe->fast, FIREWALL_COUNTERS, NULL);
@@ -333,7 +333,7 @@ static void test_no_room(void)
     PCN_CHECK_EQ(firewall_plan_sizes(plan).used,
                  FIREWALL_USES_DESTINATION_PORT | FIREWALL_USES_PROTOCOL | FIREWALL_USES_RULES);
     small = probe.memory;
-    small.used = FIREWALL_USES_ALL;
+    small.used[FIREWALL_INGRESS] = FIREWALL_USES_ALL;
     small.n_pages = firewall_plan_sizes(plan).pages - 1;
     PCN_CHECK_EQ(firewall_plan_write(plan, FIREWALL_INGRESS, &small), -ENOSPC);
     PCN_CHECK_EQ(probe_find(&probe, FIREWALL_INGRESS, 0, &udp_packet, &id), 0);

@@ -189,6 +189,11 @@ PCN_EXPORT int pcn_object_resize(struct pcn_object *object, const char *map, uin
  * program must know by a variable of .rodata. -EINVAL: more than declared.
  */
 PCN_EXPORT int pcn_object_trim(struct pcn_object *object, const char *section, size_t size);
+/*
+ * Programs of some size are loaded from an object each, with .rodata of its own: the direction of the one that is loaded
+ * from this object. PCN_DIRECTION_MAX: more than one.
+ */
+PCN_EXPORT enum pcn_direction pcn_object_direction(const struct pcn_object *object);
 /* reconfigure: the map is to be a new one, even if it is as large as before. */
 PCN_EXPORT int pcn_object_renew(struct pcn_object *object, const char *map);
 
