@@ -160,14 +160,32 @@ static int pair_store(struct cross *cross, const union bits *row, const union bi
 
 /* ---- the table ---- */
 
+/* A row of one group: nothing else needs to be looked at. */
+static void cross_group_row(struct cross *cross, uint32_t word, struct pair *pairs)
+{
+    uint32_t group = (word & ~LBVS_WORD_GROUP) >> LBVS_WORD_GROUP_AT;
+    uint16_t bits = (uint16_t)word & (uint16_t)~cross->rest.groups[group];
+
+    for (uint32_t i = 0; i < cross->destinations.index.n; i++) {
+        uint16_t common = bits & cross->columns[i].groups[group];
+
+        pairs[i] = (struct pair){.word = common ? firewall_store_group(group, common) : 0};
+    }
+}
+
 /* Of row `number` all pairs, or those of CROSS_VECTOR. */
 static int cross_row(struct cross *cross, uint32_t number, bool vectors)
 {
     struct pair *pairs = &cross->pairs[(size_t)number * cross->destinations.index.n];
+    uint32_t word = class_word(&cross->sources, number);
     union bits row;
     int r = 0;
 
-    bits_of(cross->store, class_word(&cross->sources, number), &row);
+    if (word & LBVS_WORD_GROUP) {
+        cross_group_row(cross, word, pairs);
+        return 0;
+    }
+    bits_of(cross->store, word, &row);
     for (size_t i = 0; i < PCN_ARRAY_SIZE(row.words); i++)
         row.words[i] &= ~cross->rest.words[i];
     for (uint32_t i = 0; i < cross->destinations.index.n && r >= 0; i++) {
