@@ -13,7 +13,7 @@ struct pcn_object {
     bool twin;                        /* it is to have no map of its own */
     const struct bpf_map *renewed[8]; /* see pcn_object_renew() */
     size_t n_renewed;
-    struct bpf_map *trimmed[8]; /* see pcn_object_trim() */
+    struct bpf_map *trimmed[16]; /* see pcn_object_trim() */
     size_t n_trimmed;
 };
 
