@@ -4,26 +4,758 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+/* ---- places ---- */
+
+static void test_turns(void)
+{
+    struct lbrp_group group = {.algorithm = LBRP_ROUND_ROBIN};
+    struct lbrp_end ends[3];
+    uint32_t counted[3] = {};
+
+    ends_make(ends, 4, 1, 3);
+    ends[0].weight = 10;
+    ends[1].weight = 20;
+    ends[2].weight = 30;
+    group.ends = ends;
+    group.n_ends = 3;
+    PCN_REQUIRE_OK(lbrp_spread(&group, SIZE));
+    PCN_CHECK_EQ(group.n_table, 6);
+    for (uint32_t i = 0; i < group.n_table; i++)
+        counted[group.table[i] - 1]++;
+    PCN_CHECK(counted[0] == 1 && counted[1] == 2 && counted[2] == 3);
+    /* Never one after itself more often than has to be. */
+    for (uint32_t i = 0; i + 2 < group.n_table; i++)
+        PCN_CHECK(group.table[i] != group.table[i + 1] || group.table[i] != group.table[i + 2]);
+    /* More weight than places: shares. */
+    ends[0].weight = 1;
+    ends[1].weight = 65534;
+    ends[2].weight = 65535;
+    PCN_REQUIRE_OK(lbrp_spread(&group, SIZE));
+    PCN_CHECK(group.n_table <= SIZE && group.n_table > SIZE - 4);
+    PCN_CHECK(ends[0].places == 1 && ends[1].places > SIZE / 2 - 4 && ends[2].places > SIZE / 2 - 4);
+    ends[0].down = true;
+    ends[1].weight = 0;
+    PCN_REQUIRE_OK(lbrp_spread(&group, SIZE));
+    PCN_CHECK_EQ(group.n_table, 1);
+    ends[2].down = true;
+    PCN_REQUIRE_OK(lbrp_spread(&group, SIZE));
+    PCN_CHECK_EQ(group.n_table, 0);
+    group.n_ends = 2;
+    ends[0].down = false;
+    ends[1].weight = 1;
+    PCN_CHECK_EQ(lbrp_spread(&group, 1), -ENOSPC);
+    pcn_freep(&group.table);
+}
+
+static void test_many(void)
+{
+    const uint32_t n = 16384;
+    struct lbrp_tables tables = {.sizes = lbrp_sizes_for(n, 1, 251, 1)};
+    struct lbrp_group *groups = calloc(n, sizeof(*groups));
+    struct lbrp_settings settings = {};
+    uint32_t found = 0;
+
+    PCN_REQUIRE(groups != NULL);
+    tables.keys = calloc(tables.sizes.key_mask + 1, sizeof(*tables.keys));
+    tables.names = calloc(tables.sizes.n_names, sizeof(*tables.names));
+    tables.services = calloc(tables.sizes.n_services, sizeof(*tables.services));
+    tables.data = calloc(1, sizeof(*tables.data));
+    tables.places = calloc(tables.sizes.n_places, sizeof(*tables.places));
+    PCN_REQUIRE_OK(lbrp_tables_open(&tables));
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < n; i++) {
+            groups[i] = service_like(VIP, 80, round ? LBRP_ALL : IPPROTO_TCP, LBRP_MAGLEV);
+            groups[i].key.address.v4 = htonl(0xcb000000 + (i + round) * 7);
+            lbrp_tables_publish(&tables, &groups[i], NULL, &settings);
+        }
+        found = 0;
+        for (uint32_t i = 0; i <= tables.sizes.key_mask; i++)
+            for (int way = 0; way < LBRP_KEY_WAYS; way++)
+                found += tables.keys[i].words[way] != 0;
+        PCN_CHECK_EQ(found, (round ? 3 : 2) * n);
+        for (uint32_t i = 0; i < n; i++)
+            lbrp_tables_withdraw(&tables, &groups[i]);
+    }
+    found = 0;
+    for (uint32_t i = 0; i <= tables.sizes.key_mask; i++)
+        for (int way = 0; way < LBRP_KEY_WAYS; way++)
+            found += tables.keys[i].words[way] != 0;
+    PCN_CHECK_EQ(found, 0);
+    lbrp_tables_close(&tables);
+    free(tables.keys);
+    free(tables.names);
+    free(tables.services);
+    free(tables.data);
+    free(tables.places);
+    free(groups);
+}
+
 /* ---- sessions ---- */
+
+static struct lbrp_group *one(struct rig *rig, const char *vip, uint16_t port, uint8_t kind)
+{
+    struct lbrp_end end;
+
+    ends_make(&end, strchr(vip, ':') ? 6 : 4, 1, 1);
+    return service_set(rig, service_like(vip, port, kind, LBRP_MAGLEV), &end, 1);
+}
 
 static void test_tcp(void)
 {
     FOR_BOTH(64)
     {
-        struct lbrp_end end;
-        struct lbrp_group *service;
+        struct lbrp_group *service = one(rig, VIP, 80, IPPROTO_TCP);
+        const struct pcn_frame syn = tcp(C, 1000, VIP, 80, SYN);
 
-        ends_make(&end, 4, 1, 1);
-        service = service_set(rig, service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV), &end, 1);
-        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, tcp(C, 1000, B1, 8080, SYN));
+        becomes(rig, FRONT, syn, BACK, tcp(C, 1000, B1, 8080, SYN));
         becomes(rig, BACK, tcp(B1, 8080, C, 1000, SYN | ACK), FRONT, tcp(VIP, 80, C, 1000, SYN | ACK));
         becomes(rig, FRONT, tcp(C, 1000, VIP, 80, ACK), BACK, tcp(C, 1000, B1, 8080, ACK));
         PCN_CHECK_EQ(tally(rig, service, 0).active, 1);
+        PCN_CHECK_EQ(n_places(rig), 2);
+        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, FIN | ACK), BACK, tcp(C, 1000, B1, 8080, FIN | ACK));
+        becomes(rig, BACK, tcp(B1, 8080, C, 1000, FIN | ACK), FRONT, tcp(VIP, 80, C, 1000, FIN | ACK));
+        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, ACK), BACK, tcp(C, 1000, B1, 8080, ACK));
+        PCN_CHECK_EQ(tally(rig, service, 0).active, 0);
+        PCN_CHECK_EQ(tally(rig, service, 0).sessions, 1);
+        PCN_CHECK_EQ(tally(rig, service, 0).count.packets[0], 4);
+        PCN_CHECK_EQ(tally(rig, service, 0).count.packets[1], 2);
+        PCN_CHECK_EQ(tally(rig, service, 0).count.bytes[0], 4 * syn.length);
+        /* The same ports again, while it is in TIME_WAIT: a new session. */
+        becomes(rig, FRONT, syn, BACK, tcp(C, 1000, B1, 8080, SYN));
+        PCN_CHECK_EQ(tally(rig, service, 0).active, 1);
+        PCN_CHECK_EQ(n_places(rig), 2);
+        /* A RST ends it. */
+        becomes(rig, BACK, tcp(B1, 8080, C, 1000, RST | ACK), FRONT, tcp(VIP, 80, C, 1000, RST | ACK));
+        PCN_CHECK_EQ(tally(rig, service, 0).active, 0);
+    }
+}
+
+static void test_udp(void)
+{
+    FOR_BOTH(64)
+    {
+        struct pcn_frame_spec plain = {.source = C,
+                                       .destination = VIP,
+                                       .protocol = IPPROTO_UDP,
+                                       .source_port = 5000,
+                                       .destination_port = 53,
+                                       .payload_length = 20,
+                                       .faults = PCN_FAULT_NO_UDP_CHECKSUM};
+        struct pcn_frame_spec after = plain;
+
+        after.destination = B1;
+        after.destination_port = 8080;
+        one(rig, VIP, 53, IPPROTO_UDP);
+        becomes(rig, FRONT, udp(C, 5001, VIP, 53), BACK, udp(C, 5001, B1, 8080));
+        becomes(rig, BACK, udp(B1, 8080, C, 5001), FRONT, udp(VIP, 53, C, 5001));
+        becomes(rig, FRONT, pcn_frame_make(&plain), BACK, pcn_frame_make(&after));
+        /* Somebody else's answer is nobody's, and TCP is of no service. */
+        becomes(rig, BACK, udp(B2, 8080, C, 5001), FRONT, udp(B2, 8080, C, 5001));
+        becomes(rig, FRONT, tcp(C, 5001, VIP, 53, SYN), BACK, tcp(C, 5001, VIP, 53, SYN));
+    }
+}
+
+static void test_echo(void)
+{
+    FOR_BOTH(64)
+    {
+        becomes(rig, FRONT, echo(C, VIP, false, 7), BACK, echo(C, VIP, false, 7));
+        one(rig, VIP, 0, IPPROTO_ICMP);
+        one(rig, VIP6, 0, IPPROTO_ICMP);
+        becomes(rig, FRONT, echo(C, VIP, false, 7), BACK, echo(C, B1, false, 7));
+        becomes(rig, BACK, echo(B1, C, true, 7), FRONT, echo(VIP, C, true, 7));
+        becomes(rig, FRONT, echo(C6, VIP6, false, 9), BACK, echo(C6, "fd00::1", false, 9));
+        becomes(rig, BACK, echo("fd00::1", C6, true, 9), FRONT, echo(VIP6, C6, true, 9));
+    }
+}
+
+static void test_v6(void)
+{
+    FOR_BOTH(64)
+    {
+        one(rig, VIP6, 80, IPPROTO_TCP);
+        one(rig, VIP6, 53, IPPROTO_UDP);
+        becomes(rig, FRONT, tcp(C6, 1000, VIP6, 80, SYN), BACK, tcp(C6, 1000, "fd00::1", 8080, SYN));
+        becomes(rig, BACK, tcp("fd00::1", 8080, C6, 1000, SYN | ACK), FRONT, tcp(VIP6, 80, C6, 1000, SYN | ACK));
+        becomes(rig, FRONT, tcp(C6, 1000, VIP6, 80, ACK), BACK, tcp(C6, 1000, "fd00::1", 8080, ACK));
+        becomes(rig, FRONT, udp(C6, 1000, VIP6, 53), BACK, udp(C6, 1000, "fd00::1", 8080));
+        becomes(rig, BACK, udp("fd00::1", 8080, C6, 1000), FRONT, udp(VIP6, 53, C6, 1000));
+    }
+}
+
+static void test_wildcards(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_group *all;
+        struct lbrp_end ends[4];
+
+        ends_make(ends, 4, 1, 4);
+        ends[0].port = 0;
+        all = service_set(rig, service_like(VIP, 0, LBRP_ALL, LBRP_MAGLEV), &ends[0], 1);
+        service_set(rig, service_like(VIP, 0, IPPROTO_TCP, LBRP_MAGLEV), &ends[1], 1);
+        service_set(rig, service_like(VIP, 80, LBRP_ALL, LBRP_MAGLEV), &ends[2], 1);
+        service_set(rig, service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV), &ends[3], 1);
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 1, VIP, 80, SYN)), 4);
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 1, VIP, 81, SYN)), 2);
+        PCN_CHECK_EQ(goes_to(rig, udp(C, 1, VIP, 80)), 3);
+        /* Port 0 of the backend: the client's. */
+        becomes(rig, FRONT, udp(C, 1, VIP, 81), BACK, udp(C, 1, B1, 81));
+        PCN_CHECK_EQ(goes_to(rig, echo(C, VIP, false, 1)), 1);
+        service_withdraw(rig, all);
+        lbrp_tables_take_icmp(&rig->lbrp.tables, rig->groups[2]);
+        PCN_CHECK_EQ(goes_to(rig, echo(C, VIP, false, 2)), 3);
+        becomes(rig, FRONT, udp(C, 2, VIP, 81), BACK, udp(C, 2, VIP, 81));
+        /* A protocol that is neither, or no IP. */
+        PCN_CHECK_EQ(give(rig, FRONT,
+                          &(struct pcn_frame[]){pcn_frame_make(&(struct pcn_frame_spec){
+                              .source = C, .destination = VIP, .protocol = 47, .payload_length = 30})}[0]),
+                     0);
+        PCN_CHECK_EQ(rig->run.port, BACK);
+    }
+}
+
+/* ---- who gets it ---- */
+
+static void test_round_robin(void)
+{
+    FOR_BOTH(256)
+    {
+        struct lbrp_end ends[3];
+        uint32_t counted[4] = {};
+
+        ends_make(ends, 4, 1, 3);
+        ends[2].weight = 2;
+        service_set(rig, service_like(VIP, 80, IPPROTO_TCP, LBRP_ROUND_ROBIN), ends, 3);
+        for (uint16_t i = 0; i < 40; i++)
+            counted[goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, 80, SYN)) & 3]++;
+        PCN_CHECK(counted[1] == 10 && counted[2] == 10 && counted[3] == 20);
+    }
+}
+
+static void test_least(void)
+{
+    FOR_BOTH(256)
+    {
+        struct lbrp_end ends[3];
+        struct lbrp_group *service;
+
+        ends_make(ends, 4, 1, 3);
+        ends[2].weight = 2;
+        service = service_set(rig, service_like(VIP, 80, IPPROTO_TCP, LBRP_LEAST_CONNECTIONS), ends, 3);
+        for (uint16_t i = 0; i < 40; i++)
+            PCN_CHECK(goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, 80, SYN)));
+        PCN_CHECK(tally(rig, service, 0).active == 10 && tally(rig, service, 1).active == 10);
+        PCN_CHECK_EQ(tally(rig, service, 2).active, 20);
+        /* The sessions of one end: the next ones are its. */
+        for (uint16_t i = 0; i < 40; i++)
+            if (goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, 80, SYN)) == 2)
+                PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, 80, RST)), 2);
+        PCN_CHECK_EQ(tally(rig, service, 1).active, 0);
+        for (uint16_t i = 0; i < 9; i++)
+            PCN_CHECK_EQ(goes_to(rig, tcp(C2, (uint16_t)(1000 + i), VIP, 80, SYN)), 2);
+    }
+}
+
+static void test_maglev(void)
+{
+    FOR_BOTH(1024)
+    {
+        struct lbrp_end ends[10];
+        uint32_t before[300], moved = 0;
+
+        ends_make(ends, 4, 1, 10);
+        service_set(rig, service_like(VIP, 80, IPPROTO_UDP, LBRP_MAGLEV), ends, 10);
+        for (uint16_t i = 0; i < 300; i++)
+            before[i] = goes_to(rig, udp(C, i + 1000, VIP, 80));
+        /* As another node does, which has them in another order, and knows no sessions. */
+        memset(rig->lbrp.flows.buckets, 0, rig->lbrp.flows.n_slots / PCN_CT_WAYS * sizeof(struct pcn_ct_bucket));
+        ends[0] = ends[9];
+        ends_make(&ends[9], 4, 1, 1);
+        service_set(rig, service_like(VIP, 80, IPPROTO_UDP, LBRP_MAGLEV), ends, 10);
+        for (uint16_t i = 0; i < 300; i++)
+            PCN_CHECK_EQ(goes_to(rig, udp(C, i + 1000, VIP, 80)), before[i]);
+        /* Sessions stay, new ones stay mostly: backend 1 goes. */
+        memset(rig->lbrp.flows.buckets, 0, rig->lbrp.flows.n_slots / PCN_CT_WAYS * sizeof(struct pcn_ct_bucket));
+        service_set(rig, service_like(VIP, 80, IPPROTO_UDP, LBRP_MAGLEV), ends, 9);
+        for (uint16_t i = 0; i < 300; i++)
+            moved += goes_to(rig, udp(C, i + 1000, VIP, 80)) != before[i] && before[i] != 1;
+        PCN_CHECK(moved < 30);
+    }
+}
+
+static void test_affinity(void)
+{
+    FOR_BOTH(256)
+    {
+        struct lbrp_group like = service_like(VIP, 80, IPPROTO_TCP, LBRP_ROUND_ROBIN);
+        struct lbrp_end ends[4];
+        uint32_t first, other;
+
+        ends_make(ends, 4, 1, 4);
+        like.affinity = 100;
+        service_set(rig, like, ends, 4);
+        first = goes_to(rig, tcp(C, 1000, VIP, 80, SYN));
+        other = goes_to(rig, tcp(C2, 1000, VIP, 80, SYN));
+        PCN_CHECK(first != other);
+        for (uint16_t i = 0; i < 10; i++) {
+            PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(2000 + i), VIP, 80, SYN)), first);
+            PCN_CHECK_EQ(goes_to(rig, tcp(C2, (uint16_t)(2000 + i), VIP, 80, SYN)), other);
+        }
+        PCN_CHECK_EQ(n_places(rig), 2 * 22 + 2);
+        /* Drained, it gets no new sessions, and keeps those that it has. */
+        ends[first - 1].weight = 0;
+        service_set(rig, like, ends, 4);
+        other = goes_to(rig, tcp(C, 3000, VIP, 80, SYN));
+        PCN_CHECK(other != first);
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 3001, VIP, 80, SYN)), other);
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 2000, VIP, 80, SYN)), first);
+    }
+}
+
+/* Time passes: what is in the table gets so much older. */
+static void age(struct rig *rig, uint32_t seconds)
+{
+    for (uint32_t slot = 0; slot < rig->lbrp.flows.n_slots; slot++) {
+        __u64 *word = &rig->lbrp.flows.buckets[slot / PCN_CT_WAYS].words[slot % PCN_CT_WAYS];
+
+        if (*word)
+            *word = (*word >> 32 << 32) | (uint32_t)((uint32_t)*word - seconds * pcn_clock_hz());
+    }
+}
+
+static void test_affinity_ends(void)
+{
+    FOR_BOTH(256)
+    {
+        struct lbrp_group like = service_like(VIP, 80, IPPROTO_TCP, LBRP_ROUND_ROBIN);
+        struct lbrp_end ends[2];
+        uint32_t first;
+
+        ends_make(ends, 4, 1, 2);
+        like.affinity = 50;
+        service_set(rig, like, ends, 2);
+        first = goes_to(rig, tcp(C, 1000, VIP, 80, SYN));
+        age(rig, 40);
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 1001, VIP, 80, SYN)), first);
+        age(rig, 40);
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 1002, VIP, 80, SYN)), first);
+        age(rig, 60);
+        PCN_CHECK(goes_to(rig, tcp(C, 1003, VIP, 80, SYN)) != first);
+    }
+}
+
+/* ---- changes ---- */
+
+static void test_drain(void)
+{
+    FOR_BOTH(256)
+    {
+        struct lbrp_end ends[3];
+        struct lbrp_group like = service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV);
+        uint32_t to[30];
+
+        ends_make(ends, 4, 1, 3);
+        service_set(rig, like, ends, 2);
+        for (uint16_t i = 0; i < 30; i++)
+            to[i] = goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, 80, SYN));
+        /* One comes, one is drained. */
+        ends[0].weight = 0;
+        service_set(rig, like, ends, 3);
+        for (uint16_t i = 0; i < 30; i++)
+            PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, 80, SYN)), to[i]);
+        for (uint16_t i = 0; i < 30; i++)
+            PCN_CHECK(goes_to(rig, tcp(C2, (uint16_t)(1000 + i), VIP, 80, SYN)) != 1);
+        /* One goes: its sessions are over, those of others are not. */
+        service_set(rig, like, &ends[1], 2);
+        for (uint16_t i = 0; i < 30; i++) {
+            const struct pcn_frame ack = tcp(C, (uint16_t)(1000 + i), VIP, 80, SYN);
+
+            if (to[i] == 2)
+                PCN_CHECK_EQ(goes_to(rig, ack), 2);
+            else
+                PCN_CHECK(goes_to(rig, ack) != 1);
+        }
+    }
+}
+
+static void test_reject(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_end end;
+        const struct pcn_frame syn = tcp(C, 1000, VIP, 80, SYN), ack = tcp(C, 1001, VIP, 80, ACK);
+        const struct pcn_frame data = udp(C, 1000, VIP, 53);
+
+        ends_make(&end, 4, 1, 1);
+        service_set(rig, service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV), &end, 0);
+        service_set(rig, service_like(VIP, 53, IPPROTO_UDP, LBRP_ROUND_ROBIN), &end, 0);
+        PCN_CHECK_EQ(give(rig, FRONT, &syn), LBRP_DROP_NO_BACKEND);
+        PCN_REQUIRE(pcn_fast_records(&rig->fast) == 1);
+        PCN_CHECK_EQ(rig->fast.records->record.reason, LBRP_SLOW_REJECT);
+        PCN_CHECK_EQ(rig->fast.records->record.words[0], 20);
+        PCN_CHECK_EQ(rig->fast.records->record.words[1], IPPROTO_TCP);
+        PCN_CHECK_EQ(give(rig, FRONT, &data), LBRP_DROP_NO_BACKEND);
+        PCN_CHECK_EQ(give(rig, FRONT, &ack), LBRP_DROP_NO_SESSION);
+        PCN_REQUIRE(pcn_fast_records(&rig->fast) == 1);
+        PCN_CHECK_EQ(n_places(rig), 0);
+        service_set(rig, service_like(VIP, 53, IPPROTO_UDP, LBRP_LEAST_CONNECTIONS), &end, 1);
+        PCN_CHECK_EQ(goes_to(rig, data), 1);
+    }
+}
+
+static void test_full(void)
+{
+    FOR_BOTH(2)
+    {
+        uint32_t full = 0, n = 0;
+        struct lbrp_group *service = one(rig, VIP, 80, IPPROTO_TCP);
+
+        /* Established ones stay; those that are not answered make room, and are not counted any more. */
+        for (uint16_t i = 0; i < 40; i++) {
+            const struct pcn_frame syn = tcp(C, (uint16_t)(1000 + i), VIP, 80, SYN);
+
+            if (give(rig, FRONT, &syn) == LBRP_DROP_TABLE_FULL)
+                full++;
+        }
+        PCN_CHECK(n_places(rig) <= 16);
+        PCN_CHECK(tally(rig, service, 0).active <= 8);
+        for (uint16_t i = 0; i < 40; i++) {
+            const struct pcn_frame answer = tcp(B1, 8080, C, (uint16_t)(1000 + i), SYN | ACK);
+
+            n += give(rig, BACK, &answer) == 0 && rig->run.packet.source.v4 == inet_addr(VIP);
+        }
+        PCN_CHECK_EQ(n, tally(rig, service, 0).active);
+        PCN_CHECK_EQ(2 * n, n_places(rig));
+        age(rig, 200);
+        for (uint16_t i = 0; i < 4; i++)
+            PCN_CHECK_EQ(goes_to(rig, tcp(C2, (uint16_t)(1000 + i), VIP, 80, SYN)), 1);
+    }
+}
+
+/* ---- sources ---- */
+
+static void test_range(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_data *data = rig->lbrp.tables.data;
+
+        one(rig, VIP, 80, IPPROTO_TCP);
+        data->range = inet_addr("198.51.100.0");
+        data->range_mask = inet_addr("255.255.255.0");
+        data->new_range = inet_addr("172.16.0.0");
+        data->new_mask = inet_addr("255.255.0.0");
+        data->ranged = 1;
+        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, tcp("172.16.100.2", 1000, B1, 8080, SYN));
+        becomes(rig, BACK, tcp(B1, 8080, "172.16.100.2", 1000, SYN | ACK), FRONT, tcp(VIP, 80, C, 1000, SYN | ACK));
+        becomes(rig, FRONT, tcp("10.9.9.9", 1000, VIP, 80, SYN), BACK, tcp("10.9.9.9", 1000, B1, 8080, SYN));
+    }
+}
+
+static uint16_t source_port(const struct rig *rig)
+{
+    uint8_t protocol;
+    const uint8_t *ports = rig->run.frame.bytes + pcn_frame_l4(&rig->run.frame, &protocol);
+
+    return (uint16_t)(ports[0] << 8 | ports[1]);
+}
+
+static void test_pool(void)
+{
+    FOR_BOTH(256)
+    {
+        struct lbrp_group like = service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV);
+        struct lbrp_end end;
+        uint16_t port;
+
+        ends_make(&end, 4, 1, 1);
+        like.snat = true;
+        service_set(rig, like, &end, 1);
+        PCN_CHECK_EQ(give(rig, FRONT, &(struct pcn_frame[]){tcp(C, 5000, VIP, 80, SYN)}[0]), LBRP_DROP_NO_SOURCE);
+        pool_add(rig, POOL);
+        becomes(rig, FRONT, tcp(C, 5001, VIP, 80, SYN), BACK, tcp(POOL, 5001, B1, 8080, SYN));
+        becomes(rig, BACK, tcp(B1, 8080, POOL, 5001, SYN | ACK), FRONT, tcp(VIP, 80, C, 5001, SYN | ACK));
+        /* Another client with this port gets another one. */
+        PCN_CHECK_EQ(goes_to(rig, tcp(C2, 5001, VIP, 80, SYN)), 1);
+        port = source_port(rig);
+        PCN_CHECK(port != 5001 && port >= 1024);
+        PCN_CHECK_FRAME(&rig->run.frame, &(struct pcn_frame[]){tcp(POOL, port, B1, 8080, SYN)}[0]);
+        becomes(rig, BACK, tcp(B1, 8080, POOL, port, SYN | ACK), FRONT, tcp(VIP, 80, C2, 5001, SYN | ACK));
+        becomes(rig, FRONT, tcp(C2, 5001, VIP, 80, ACK), BACK, tcp(POOL, port, B1, 8080, ACK));
+        /* Ports that run out. */
+        rig->lbrp.tables.data->port_first = 20000;
+        rig->lbrp.tables.data->port_last = 20003;
+        for (uint16_t i = 0; i < 4; i++)
+            PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(6000 + i), VIP, 80, SYN)), 1);
+        PCN_CHECK_EQ(give(rig, FRONT, &(struct pcn_frame[]){tcp(C, 6004, VIP, 80, SYN)}[0]), LBRP_DROP_NO_SOURCE);
+        PCN_CHECK_EQ(n_places(rig), 2 * 6);
+    }
+}
+
+static void test_pool_v6(void)
+{
+    FOR_BOTH(256)
+    {
+        struct lbrp_group like = service_like(VIP6, 80, IPPROTO_TCP, LBRP_MAGLEV);
+        struct lbrp_group ping = service_like(VIP6, 0, IPPROTO_ICMP, LBRP_MAGLEV);
+        struct lbrp_end end;
+
+        ends_make(&end, 6, 1, 1);
+        like.snat = ping.snat = true;
+        service_set(rig, like, &end, 1);
+        service_set(rig, ping, &end, 1);
+        pool_add(rig, "fd00::100");
+        becomes(rig, FRONT, tcp(C6, 5001, VIP6, 80, SYN), BACK, tcp("fd00::100", 5001, "fd00::1", 8080, SYN));
+        becomes(rig, BACK, tcp("fd00::1", 8080, "fd00::100", 5001, ACK), FRONT, tcp(VIP6, 80, C6, 5001, ACK));
+        becomes(rig, FRONT, echo(C6, VIP6, false, 5000), BACK, echo("fd00::100", "fd00::1", false, 5000));
+        becomes(rig, BACK, echo("fd00::1", "fd00::100", true, 5000), FRONT, echo(VIP6, C6, true, 5000));
+    }
+}
+
+static void test_two_vips(void)
+{
+    FOR_BOTH(64)
+    {
+        uint16_t port;
+
+        one(rig, VIP, 80, IPPROTO_TCP);
+        one(rig, "203.0.113.2", 80, IPPROTO_TCP);
+        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, tcp(C, 1000, B1, 8080, SYN));
+        /* To the backend it would be the same: it gets another port. */
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 1000, "203.0.113.2", 80, SYN)), 1);
+        port = source_port(rig);
+        PCN_CHECK(port != 1000);
+        becomes(rig, BACK, tcp(B1, 8080, C, port, SYN | ACK), FRONT, tcp("203.0.113.2", 80, C, 1000, SYN | ACK));
+        becomes(rig, BACK, tcp(B1, 8080, C, 1000, SYN | ACK), FRONT, tcp(VIP, 80, C, 1000, SYN | ACK));
+    }
+}
+
+/* ---- errors and fragments ---- */
+
+/* An error of `from` to whom sent the quoted frame. */
+static struct pcn_frame error_about(const char *from, const char *to, const struct pcn_frame *quoted)
+{
+    bool six = strchr(from, ':') != NULL;
+
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = from,
+                                                   .destination = to,
+                                                   .protocol = six ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+                                                   .icmp_type = six ? 1 : 3,
+                                                   .icmp_code = six ? 4 : 3,
+                                                   .payload = quoted->bytes + ETH_HLEN,
+                                                   .payload_length = quoted->length - ETH_HLEN});
+}
+
+static void test_errors(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame out = udp(C, 1000, VIP, 53), in = udp(C, 1000, B1, 8080);
+        const struct pcn_frame answer = udp(B1, 8080, C, 1000), seen = udp(VIP, 53, C, 1000);
+        const struct pcn_frame out6 = udp(C6, 1000, VIP6, 53), in6 = udp(C6, 1000, "fd00::1", 8080);
+        const struct pcn_frame answer6 = udp("fd00::1", 8080, C6, 1000), seen6 = udp(VIP6, 53, C6, 1000);
+
+        one(rig, VIP, 53, IPPROTO_UDP);
+        one(rig, VIP6, 53, IPPROTO_UDP);
+        becomes(rig, FRONT, out, BACK, in);
+        becomes(rig, BACK, error_about(B1, C, &in), FRONT, error_about(VIP, C, &out));
+        becomes(rig, BACK, error_about(R, C, &in), FRONT, error_about(VIP, C, &out));
+        becomes(rig, FRONT, error_about(C, VIP, &seen), BACK, error_about(C, B1, &answer));
+        becomes(rig, FRONT, error_about(R, VIP, &seen), BACK, error_about(R, B1, &answer));
+        becomes(rig, FRONT, out6, BACK, in6);
+        becomes(rig, BACK, error_about("fd00::1", C6, &in6), FRONT, error_about(VIP6, C6, &out6));
+        becomes(rig, FRONT, error_about(C6, VIP6, &seen6), BACK, error_about(C6, "fd00::1", &answer6));
+    }
+}
+
+static void test_errors_pool(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame out = udp(C, 1500, VIP, 53), in = udp(POOL, 1500, B1, 8080);
+        const struct pcn_frame answer = udp(B1, 8080, POOL, 1500), seen = udp(VIP, 53, C, 1500);
+        const struct pcn_frame ping = echo(C, VIP, false, 2000), pinged = echo(POOL, B1, false, 2000);
+        struct lbrp_group like = service_like(VIP, 53, IPPROTO_UDP, LBRP_MAGLEV);
+        struct lbrp_group icmp = service_like(VIP, 0, IPPROTO_ICMP, LBRP_MAGLEV);
+        struct lbrp_end end;
+
+        ends_make(&end, 4, 1, 1);
+        like.snat = icmp.snat = true;
+        service_set(rig, like, &end, 1);
+        service_set(rig, icmp, &end, 1);
+        pool_add(rig, POOL);
+        becomes(rig, FRONT, out, BACK, in);
+        becomes(rig, BACK, error_about(B1, POOL, &in), FRONT, error_about(VIP, C, &out));
+        becomes(rig, FRONT, error_about(R, VIP, &seen), BACK, error_about(POOL, B1, &answer));
+        becomes(rig, FRONT, ping, BACK, pinged);
+        becomes(rig, BACK, error_about(R, POOL, &pinged), FRONT, error_about(VIP, C, &ping));
+    }
+}
+
+static struct pcn_frame fragment(const char *source, const char *destination, uint16_t port, uint16_t offset)
+{
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
+                                                   .destination = destination,
+                                                   .protocol = IPPROTO_UDP,
+                                                   .source_port = 1000,
+                                                   .destination_port = port,
+                                                   .payload_length = 64,
+                                                   .id = 77,
+                                                   .more_fragments = offset == 0,
+                                                   .fragment_offset = offset});
+}
+
+static void test_fragments(void)
+{
+    FOR_BOTH(64)
+    {
+        struct pcn_frame first = fragment(C, VIP, 53, 0), later = fragment(C, VIP, 53, 72);
+
+        one(rig, VIP, 53, IPPROTO_UDP);
+        PCN_CHECK_EQ(give(rig, FRONT, &later), LBRP_DROP_FRAGMENT);
+        PCN_CHECK_EQ(give(rig, FRONT, &first), 0);
+        PCN_CHECK_EQ(rig->run.packet.destination.v4, inet_addr(B1));
+        becomes(rig, FRONT, later, BACK, fragment(C, B1, 8080, 72));
+        /* Of no VIP: on. */
+        becomes(rig, FRONT, fragment(C, B2, 53, 72), BACK, fragment(C, B2, 53, 72));
+    }
+}
+
+/* ---- addresses of ours ---- */
+
+static void test_macs(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_group like = service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV);
+        struct pcn_frame expected, request = pcn_frame_arp_request(CLIENT_MAC, C, VIP);
+        struct lbrp_end end;
+
+        ends_make(&end, 4, 1, 1);
+        service_set(rig, like, &end, 1);
+        becomes(rig, FRONT, request, BACK, request);
+        end.has_mac = true;
+        pcn_parse_mac("02:00:00:00:00:b1", end.mac);
+        service_set(rig, like, &end, 1);
+        becomes(rig, FRONT, request, FRONT, pcn_frame_arp_reply(OUR_MAC, VIP, CLIENT_MAC, C));
+        /* Somebody else's. */
+        becomes(rig, FRONT, pcn_frame_arp_request(CLIENT_MAC, C, B2), BACK, pcn_frame_arp_request(CLIENT_MAC, C, B2));
+        expected = tcp(C, 1000, B1, 8080, SYN);
+        pcn_frame_set_macs(&expected, "02:00:00:00:00:b1", CLIENT_MAC);
+        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, expected);
+        /* What comes back to our MAC goes to the client's. */
+        expected = tcp(B1, 8080, C, 1000, SYN | ACK);
+        pcn_frame_set_macs(&expected, OUR_MAC, "02:00:00:00:00:b1");
+        PCN_CHECK_EQ(give(rig, BACK, &expected), 0);
+        PCN_CHECK_EQ(memcmp(rig->run.frame.bytes, "\x02\0\0\0\0\x01", 6), 0);
+        /* An echo to our MAC, for which there is no service. */
+        expected = echo(C, VIP, false, 3);
+        pcn_frame_set_macs(&expected, OUR_MAC, CLIENT_MAC);
+        request = echo(VIP, C, true, 3);
+        pcn_frame_set_macs(&request, CLIENT_MAC, OUR_MAC);
+        becomes(rig, FRONT, expected, FRONT, request);
+        /* Nothing of it, once the service is gone. */
+        service_withdraw(rig, rig->groups[0]);
+        request = pcn_frame_arp_request(CLIENT_MAC, C, VIP);
+        becomes(rig, FRONT, request, BACK, request);
+    }
+}
+
+static void test_solicited(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_group like = service_like(VIP6, 80, IPPROTO_TCP, LBRP_MAGLEV);
+        const struct pcn_frame solicit = pcn_frame_nd_solicit(CLIENT_MAC, C6, VIP6);
+        const struct pcn_frame other = pcn_frame_nd_solicit(CLIENT_MAC, C6, "fd00::100");
+        struct lbrp_end end;
+
+        ends_make(&end, 6, 1, 1);
+        end.has_mac = true;
+        service_set(rig, like, &end, 1);
+        pool_add(rig, "fd00::100");
+        PCN_CHECK_EQ(give(rig, FRONT, &solicit), ~0u);
+        PCN_REQUIRE(pcn_fast_records(&rig->fast) == 1);
+        PCN_CHECK_EQ(rig->fast.records->record.reason, LBRP_SLOW_SOLICITED);
+        becomes(rig, BACK, solicit, FRONT, solicit);
+        becomes(rig, FRONT, other, BACK, other);
+        PCN_CHECK_EQ(give(rig, BACK, &other), ~0u);
+        PCN_CHECK_EQ(pcn_fast_records(&rig->fast), 1);
+    }
+}
+
+static void test_multi(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_data *data = rig->lbrp.tables.data;
+        const struct pcn_frame request = pcn_frame_arp_request("02:00:00:00:00:b1", B1, C2);
+        union pcn_address address = {.v6 = {}};
+
+        one(rig, VIP, 80, IPPROTO_TCP);
+        data->multi = 1;
+        data->front = LBRP_NO_PORT;
+        address.v4 = inet_addr(C);
+        lbrp_tables_set(&rig->lbrp.tables, &address, 4, LBRP_PORT, FRONT + 1);
+        address.v4 = inet_addr(C2);
+        lbrp_tables_set(&rig->lbrp.tables, &address, 4, LBRP_PORT, FRONT2 + 1);
+        becomes(rig, FRONT2, tcp(C2, 1000, VIP, 80, SYN), BACK, tcp(C2, 1000, B1, 8080, SYN));
+        becomes(rig, BACK, tcp(B1, 8080, C2, 1000, ACK), FRONT2, tcp(VIP, 80, C2, 1000, ACK));
+        becomes(rig, BACK, udp(B1, 9, C2, 9), FRONT2, udp(B1, 9, C2, 9));
+        becomes(rig, BACK, udp(B1, 9, C, 9), FRONT, udp(B1, 9, C, 9));
+        becomes(rig, BACK, request, FRONT2, request);
+    }
+}
+
+static void test_bad(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame cut = pcn_frame_make(&(struct pcn_frame_spec){.source = C,
+                                                                             .destination = VIP,
+                                                                             .protocol = IPPROTO_TCP,
+                                                                             .destination_port = 80,
+                                                                             .faults = PCN_FAULT_TCP_OFFSET});
+        const struct pcn_frame back = tcp(VIP, 80, C, 1000, ACK);
+
+        one(rig, VIP, 80, IPPROTO_TCP);
+        PCN_CHECK_EQ(give(rig, FRONT, &cut), PCN_DROP_MALFORMED);
+        /* From the wrong side of its session. */
+        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, tcp(C, 1000, B1, 8080, SYN));
+        PCN_CHECK_EQ(give(rig, FRONT, &back), LBRP_DROP_INVALID);
+        rig->lbrp.tables.data->back = LBRP_NO_PORT;
+        PCN_CHECK_EQ(give(rig, FRONT, &cut), LBRP_DROP_NO_OTHER_PORT);
     }
 }
 
 static const struct pcn_test tests[] = {
-    {"TCP: both directions", test_tcp},
+    {"turns: each backend has those of its weight", test_turns},
+    {"16,384 services have their names, and leave them", test_many},
+    {"TCP: both directions, from SYN to the last ACK", test_tcp},
+    {"UDP: with a checksum, and without", test_udp},
+    {"ICMP and ICMPv6 echo", test_echo},
+    {"IPv6", test_v6},
+    {"the service of the port, of ALL, of all ports", test_wildcards},
+    {"round robin: in turns, by weight", test_round_robin},
+    {"least connections: who has the fewest for its weight", test_least},
+    {"Maglev: nodes agree, and few sessions move", test_maglev},
+    {"affinity: a client has one backend, until that is drained", test_affinity},
+    {"affinity ends when the client was silent for so long", test_affinity_ends},
+    {"drain, add, remove: sessions of others stay", test_drain},
+    {"without a backend, or a session, the client is told", test_reject},
+    {"a full table", test_full},
+    {"sources of a network, host by host", test_range},
+    {"sources of the pool: no port twice", test_pool},
+    {"sources of the pool: IPv6, and echo", test_pool_v6},
+    {"one client port, two VIPs, one backend", test_two_vips},
+    {"ICMP errors, both ways, IPv4 and IPv6", test_errors},
+    {"ICMP errors where the client is not seen", test_errors_pool},
+    {"later fragments follow the first one", test_fragments},
+    {"ARP, echo and MAC addresses", test_macs},
+    {"neighbour solicitations", test_solicited},
+    {"MULTI: each client has its port", test_multi},
+    {"what contradicts itself is dropped", test_bad},
 };
 
 int main(int argc, char **argv)
