@@ -96,61 +96,91 @@ PCN_INLINE bool lbrp_is_stale(const struct lbrp_session *session, const struct l
     return !backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT) || ct->next == PCN_CT_REOPEN;
 }
 
-PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool reply)
+/* Of a session, by now: counted, changed, and sent on. */
+PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot, __u32 ports,
+                                      bool reply)
 {
-    __u32 slot = ct->slot, ports = 0, bad, cpu = bpf_get_smp_processor_id();
+    __u32 cpu = bpf_get_smp_processor_id(), bad;
     const struct lbrp_session *session = lbrp_session_at(slot);
     __u32 number = session->state & 0xffff;
     const struct lbrp_target *backend = lbrp_backend_at(number);
-    __u64 word;
 
-    if (pcn_unlikely(session->check != (__u16)ct->hash || ct->direction != reply))
+    if (pcn_unlikely(!backend))
         return pcn_drop(packet, LBRP_DROP_INVALID);
-    if (pcn_unlikely(lbrp_is_stale(session, backend, ct))) {
-        lbrp_over(slot);
-        return PCN_VERDICT_MAX;
-    }
-    if (pcn_likely(ct->next)) {
-        word = pcn_ct_update(packet, ct);
-        if (pcn_unlikely(word))
-            lbrp_follow(slot, word, reply);
-    }
     lbrp_count(ctx, cpu, number, reply);
     if (pcn_unlikely(PCN_READ_ONCE(pcn_ct_settings.counting))) {
         /* In the client's place, where it is shown. */
-        if (reply)
-            ct->slot = session->partner;
-        pcn_ct_count_traffic(ctx, ct);
+        const struct pcn_ct ct = {.slot = reply ? session->partner : slot, .direction = reply};
+
+        pcn_ct_count_traffic(ctx, &ct);
     }
     if (pcn_unlikely(packet->fragment == PCN_FRAGMENT_FIRST)) {
         packet->ct_state = PCN_CT_ESTABLISHED;
         pcn_ct_fragment_keep(ctx, packet);
     }
-    pcn_ct_event_of(packet, &ports);
     bad = lbrp_rewrite(ctx, packet, slot, session, ports, reply);
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
     return lbrp_leave(ctx, packet, session, backend, reply);
 }
 
+/* PCN_VERDICT_MAX: the session is over, and the packet of none. */
+PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool reply)
+{
+    const struct lbrp_session *session = lbrp_session_at(ct->slot);
+    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
+    __u32 ports = 0;
+    __u64 word;
+
+    if (pcn_unlikely(session->check != (__u16)ct->hash || ct->direction != reply))
+        return pcn_drop(packet, LBRP_DROP_INVALID);
+    if (pcn_unlikely(lbrp_is_stale(session, backend, ct))) {
+        lbrp_over(ct->slot);
+        return PCN_VERDICT_MAX;
+    }
+    if (pcn_likely(ct->next)) {
+        word = pcn_ct_update(packet, ct);
+        if (pcn_unlikely(word))
+            lbrp_follow(ct->slot, word, reply);
+    }
+    pcn_ct_event_of(packet, &ports);
+    return lbrp_send(ctx, packet, ct->slot, ports, reply);
+}
+
+/* The first packet, from a client. */
+__noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    __u32 ports = 0;
+
+    pcn_ct_event_of(packet, &ports);
+    return lbrp_send(ctx, packet, slot, ports, false);
+}
+
 /* A fragment behind the first one, or an ICMP error, of the session of packet->ct_slot. */
-PCN_INLINE enum pcn_verdict lbrp_attached(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
+PCN_INLINE enum pcn_verdict lbrp_attach(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
 {
     __u32 slot = packet->ct_slot, cpu = bpf_get_smp_processor_id(), bad;
     const struct lbrp_session *session = lbrp_session_at(slot);
-    __u32 number = session->state & 0xffff;
-    const struct lbrp_target *backend = lbrp_backend_at(number);
+    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
 
     if (!backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT))
         return pcn_drop(packet, LBRP_DROP_NO_SESSION);
-    lbrp_count(ctx, cpu, number, reply);
     if (packet->fragment == PCN_FRAGMENT_LATER)
-        bad = lbrp_rewrite(ctx, packet, slot, session, 0, reply);
-    else
-        bad = lbrp_error(ctx, slot, reply);
+        return lbrp_send(ctx, packet, slot, 0, reply);
+    lbrp_count(ctx, cpu, session->state & 0xffff, reply);
+    bad = lbrp_error(ctx, slot, reply);
     if (bad)
         return pcn_drop(packet, bad);
     return lbrp_leave(ctx, packet, session, backend, reply);
+}
+
+__noinline __u32 lbrp_attached(struct pcn_ctx *ctx, bool reply)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+
+    /* The verifier does not know how large an argument is. */
+    return reply ? lbrp_attach(ctx, packet, true) : lbrp_attach(ctx, packet, false);
 }
 
 /* ---- others ---- */
@@ -192,7 +222,7 @@ PCN_INLINE void lbrp_prepare(struct pcn_ctx *ctx, const struct pcn_packet *packe
         lbrp_put_mac(new->mac, ethernet->h_source);
 }
 
-/* What was not found by its tuple. PCN_VERDICT_MAX: now it is of a session. */
+/* What was not found by its tuple. */
 PCN_INLINE enum pcn_verdict lbrp_unknown(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool reply)
 {
     struct lbrp_new *new = &lbrp_news[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)];
@@ -200,7 +230,7 @@ PCN_INLINE enum pcn_verdict lbrp_unknown(struct pcn_ctx *ctx, struct pcn_packet 
 
     if ((packet->ct_state == PCN_CT_RELATED || packet->fragment == PCN_FRAGMENT_LATER) &&
         packet->ct_slot != PCN_CT_NO_SLOT)
-        return lbrp_attached(ctx, packet, reply);
+        return lbrp_attached(ctx, reply);
     if (packet->fragment == PCN_FRAGMENT_LATER && !reply &&
         lbrp_find_address(&packet->destination, LBRP_ADDRESS, packet->ip_version))
         return pcn_drop(packet, LBRP_DROP_FRAGMENT);
@@ -215,33 +245,26 @@ PCN_INLINE enum pcn_verdict lbrp_unknown(struct pcn_ctx *ctx, struct pcn_packet 
         return lbrp_refuse(ctx, packet, slot & 0xffff);
     if (PCN_READ_ONCE(pcn_ct_settings.events))
         (void)pcn_ct_tell(ctx, slot);
-    packet->ct_slot = ct->slot = slot;
-    ct->next = PCN_CT_FREE;
-    ct->direction = 0;
-    return PCN_VERDICT_MAX;
+    packet->ct_slot = slot;
+    return lbrp_first(ctx, slot);
 }
 
 PCN_INLINE enum pcn_verdict lbrp_balance(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
 {
-    enum pcn_verdict verdict = PCN_VERDICT_MAX;
+    enum pcn_verdict verdict;
     struct pcn_ct ct;
     __u32 ports;
 
     packet->zone = reply ? LBRP_SERVER : LBRP_CLIENT;
     pcn_ct_lookup(ctx, packet, &ct);
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < 3 && verdict == PCN_VERDICT_MAX; i++) {
-        if (pcn_likely(ct.word || (i && ct.slot != PCN_CT_NO_SLOT))) {
-            verdict = lbrp_known(ctx, packet, &ct, reply);
-            if (pcn_likely(verdict != PCN_VERDICT_MAX))
-                break;
-            ct.word = 0;
-            ct.slot = packet->ct_slot = PCN_CT_NO_SLOT;
-            ct.next = pcn_ct_step(PCN_CT_FREE, 0, pcn_ct_event_of(packet, &ports));
-        }
-        verdict = lbrp_unknown(ctx, packet, &ct, reply);
+    if (pcn_likely(ct.word)) {
+        verdict = lbrp_known(ctx, packet, &ct, reply);
+        if (pcn_likely(verdict != PCN_VERDICT_MAX))
+            return verdict;
+        packet->ct_slot = PCN_CT_NO_SLOT;
+        ct.next = pcn_ct_step(PCN_CT_FREE, 0, pcn_ct_event_of(packet, &ports));
     }
-    return verdict;
+    return lbrp_unknown(ctx, packet, &ct, reply);
 }
 
 PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
@@ -269,7 +292,8 @@ PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet 
 
     if (pcn_unlikely(back == LBRP_NO_PORT || (front == LBRP_NO_PORT && !PCN_READ_ONCE(lbrp_data.multi))))
         return pcn_drop(packet, LBRP_DROP_NO_OTHER_PORT);
-    return lbrp_handle(ctx, packet, packet->port == back);
+    /* Each direction its own code: the way of most packets has no branches on it. */
+    return packet->port == back ? lbrp_handle(ctx, packet, true) : lbrp_handle(ctx, packet, false);
 }
 
 PCN_STANDARD_CUBE(lbrp_ingress, pcn_pass);
