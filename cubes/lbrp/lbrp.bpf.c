@@ -97,17 +97,14 @@ PCN_INLINE bool lbrp_is_stale(const struct lbrp_session *session, const struct l
 }
 
 /* Of a session, by now: counted, changed, and sent on. */
-PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot, __u32 ports,
-                                      bool reply)
+PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot,
+                                      const struct lbrp_session *session, const struct lbrp_target *backend, bool reply)
 {
-    __u32 cpu = bpf_get_smp_processor_id(), bad;
-    const struct lbrp_session *session = lbrp_session_at(slot);
-    __u32 number = session->state & 0xffff;
-    const struct lbrp_target *backend = lbrp_backend_at(number);
+    __u32 cpu = bpf_get_smp_processor_id(), ports = 0, bad;
 
-    if (pcn_unlikely(!backend))
-        return pcn_drop(packet, LBRP_DROP_INVALID);
-    lbrp_count(ctx, cpu, number, reply);
+    if (pcn_likely(packet->fragment != PCN_FRAGMENT_LATER))
+        pcn_ct_event_of(packet, &ports);
+    lbrp_count(ctx, cpu, session->state & 0xffff, reply);
     if (pcn_unlikely(PCN_READ_ONCE(pcn_ct_settings.counting))) {
         /* In the client's place, where it is shown. */
         const struct pcn_ct ct = {.slot = reply ? session->partner : slot, .direction = reply};
@@ -129,7 +126,6 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
 {
     const struct lbrp_session *session = lbrp_session_at(ct->slot);
     const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
-    __u32 ports = 0;
     __u64 word;
 
     if (pcn_unlikely(session->check != (__u16)ct->hash || ct->direction != reply))
@@ -143,18 +139,19 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
         if (pcn_unlikely(word))
             lbrp_follow(ct->slot, word, reply);
     }
-    pcn_ct_event_of(packet, &ports);
-    return lbrp_send(ctx, packet, ct->slot, ports, reply);
+    return lbrp_send(ctx, packet, ct->slot, session, backend, reply);
 }
 
 /* The first packet, from a client. */
 __noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    __u32 ports = 0;
+    const struct lbrp_session *session = lbrp_session_at(slot);
+    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
 
-    pcn_ct_event_of(packet, &ports);
-    return lbrp_send(ctx, packet, slot, ports, false);
+    if (!backend)
+        return pcn_drop(packet, LBRP_DROP_INVALID);
+    return lbrp_send(ctx, packet, slot, session, backend, false);
 }
 
 /* A fragment behind the first one, or an ICMP error, of the session of packet->ct_slot. */
@@ -167,7 +164,7 @@ PCN_INLINE enum pcn_verdict lbrp_attach(struct pcn_ctx *ctx, struct pcn_packet *
     if (!backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT))
         return pcn_drop(packet, LBRP_DROP_NO_SESSION);
     if (packet->fragment == PCN_FRAGMENT_LATER)
-        return lbrp_send(ctx, packet, slot, 0, reply);
+        return lbrp_send(ctx, packet, slot, session, backend, reply);
     lbrp_count(ctx, cpu, session->state & 0xffff, reply);
     bad = lbrp_error(ctx, slot, reply);
     if (bad)

@@ -12,7 +12,17 @@
 /* Sources that are tried, after the first one. */
 #define LBRP_ATTEMPTS 256u
 
-/* Makes new->other the session's: its slot, LBRP_TAKEN, or PCN_CT_NO_SLOT. */
+/* new->other is what it is to be: its places begin to come from memory. */
+PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
+{
+    __u32 mask = pcn_ct_masks.bucket;
+
+    new->other_hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
+    (void)PCN_READ_ONCE(pcn_ct_bucket_at(pcn_ct_bucket_of(new->other_hash, 0, mask))->words[0]);
+    (void)PCN_READ_ONCE(pcn_ct_bucket_at(pcn_ct_bucket_of(new->other_hash, 1, mask))->words[0]);
+}
+
+/* Makes new->other, which is ready, the session's: its slot, LBRP_TAKEN, or PCN_CT_NO_SLOT. */
 __noinline __u32 lbrp_take(const struct lbrp_new *new)
 {
     __u64 hash;
@@ -20,7 +30,7 @@ __noinline __u32 lbrp_take(const struct lbrp_new *new)
 
     if (!new)
         return PCN_CT_NO_SLOT;
-    hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
+    hash = new->other_hash;
     if (pcn_ct_taken(&new->other, hash, PCN_CT_NO_SLOT))
         return LBRP_TAKEN;
     slot = lbrp_claim(hash);
@@ -78,6 +88,7 @@ __noinline __u32 lbrp_take_source(struct lbrp_new *new, bool pooled)
 
         if (!lbrp_source(new, pooled, attempt))
             break;
+        lbrp_other_ready(new);
         slot = lbrp_take(new);
         if (slot == PCN_CT_NO_SLOT)
             return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
@@ -87,18 +98,25 @@ __noinline __u32 lbrp_take_source(struct lbrp_new *new, bool pooled)
     return LBRP_REFUSE(LBRP_DROP_NO_SOURCE);
 }
 
+/* By src-ip-rewrite. */
+PCN_INLINE void lbrp_source_range(struct lbrp_new *new)
+{
+    __u32 source = new->own.words[0];
+
+    if ((new->own.words[4] >> PCN_CT_VERSION_SHIFT & 0xff) != 4 ||
+        (source & PCN_READ_ONCE(lbrp_data.range_mask)) != PCN_READ_ONCE(lbrp_data.range))
+        return;
+    new->other.words[0] = PCN_READ_ONCE(lbrp_data.new_range) | (source & ~PCN_READ_ONCE(lbrp_data.new_mask));
+    new->state |= LBRP_WHOLE;
+}
+
 /* The tuple as the backend is to have it: its slot, or LBRP_REFUSE(). */
 PCN_INLINE __u32 lbrp_server_place(struct lbrp_new *new, const struct lbrp_vip *service)
 {
-    __u32 slot, source = new->own.words[0];
+    __u32 slot;
 
     if (pcn_unlikely(service->snat))
         return lbrp_take_source(new, true);
-    if (pcn_unlikely(PCN_READ_ONCE(lbrp_data.ranged)) && (new->own.words[4] >> PCN_CT_VERSION_SHIFT & 0xff) == 4 &&
-        (source & PCN_READ_ONCE(lbrp_data.range_mask)) == PCN_READ_ONCE(lbrp_data.range)) {
-        new->other.words[0] = PCN_READ_ONCE(lbrp_data.new_range) | (source & ~PCN_READ_ONCE(lbrp_data.new_mask));
-        new->state |= LBRP_WHOLE;
-    }
     slot = lbrp_take(new);
     if (pcn_likely(slot < LBRP_SLOTS))
         return slot;
@@ -114,6 +132,9 @@ PCN_INLINE __u32 lbrp_establish(struct lbrp_new *new, const struct lbrp_vip *ser
     struct lbrp_load *load = lbrp_load_at(new->state & 0xffff);
     __u32 partner;
 
+    if (pcn_unlikely(PCN_READ_ONCE(lbrp_data.ranged)))
+        lbrp_source_range(new);
+    lbrp_other_ready(new);
     new->slot = lbrp_claim(new->hash);
     if (new->slot == PCN_CT_NO_SLOT)
         return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);

@@ -8,7 +8,8 @@
 struct lbrp_new {
     struct pcn_ct_key own; /* of the packet: of the client */
     struct pcn_ct_key other;
-    __u64 hash;  /* of own */
+    __u64 hash; /* of own */
+    __u64 other_hash;
     __u32 slot;  /* of own: claimed */
     __u32 flow;  /* enum pcn_ct_flow */
     __u32 state; /* of struct lbrp_session */
