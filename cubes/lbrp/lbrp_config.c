@@ -60,19 +60,28 @@ static void list_free(struct lbrp_list *list)
         }
 }
 
-/* All services of a list, one after the other; service may be freed meanwhile. */
-#define FOR_EACH(service_, list_)                                                                                      \
-    for (size_t bucket_ = 0; bucket_ < LBRP_LISTS; bucket_++)                                                          \
-        for (struct lbrp_group *service_ = (list_)->buckets[bucket_], *next_ = service_ ? service_->next : NULL;       \
-             service_; service_ = next_, next_ = service_ ? service_->next : NULL)
+static size_t bucket_of(const struct lbrp_key *key)
+{
+    uint64_t words[2];
+
+    memcpy(words, &key->address, sizeof(words));
+    return lbrp_name_hash(words[0], words[1], key->port, key->kind, key->version) % LBRP_LISTS;
+}
+
+/* The one after it; NULL: the first. */
+static struct lbrp_group *list_next(const struct lbrp_list *list, const struct lbrp_group *service)
+{
+    struct lbrp_group *next = service ? service->next : NULL;
+
+    for (size_t i = service ? bucket_of(&service->key) + 1 : 0; !next && i < LBRP_LISTS; i++)
+        next = list->buckets[i];
+    return next;
+}
 
 static struct lbrp_group **service_place(struct lbrp_list *list, const struct lbrp_key *key)
 {
-    uint64_t words[2];
-    struct lbrp_group **place;
+    struct lbrp_group **place = &list->buckets[bucket_of(key)];
 
-    memcpy(words, &key->address, sizeof(words));
-    place = &list->buckets[lbrp_name_hash(words[0], words[1], key->port, key->kind, key->version) % LBRP_LISTS];
     while (*place && memcmp(&(*place)->key, key, sizeof(*key)) != 0)
         place = &(*place)->next;
     return place;
@@ -443,8 +452,8 @@ static int check_all(struct lbrp *lbrp, uint32_t *ret_n_services, uint32_t *ret_
     bool all = memcmp(&lbrp->settings, &lbrp->next_settings, sizeof(lbrp->settings)) != 0;
     int r = 0;
 
-    FOR_EACH(service, &lbrp->pending)
-    {
+    for (struct lbrp_group *service = list_next(&lbrp->pending, NULL); service;
+         service = list_next(&lbrp->pending, service)) {
         const struct lbrp_group *now = lbrp_service_find(&lbrp->services, &service->key);
 
         if (now) {
@@ -458,11 +467,10 @@ static int check_all(struct lbrp *lbrp, uint32_t *ret_n_services, uint32_t *ret_
         if (r >= 0)
             r = service_check(service, &lbrp->next_settings, error);
     }
-    if (all) {
-        FOR_EACH(service, &lbrp->services)
+    for (struct lbrp_group *service = all ? list_next(&lbrp->services, NULL) : NULL; service;
+         service = list_next(&lbrp->services, service))
         if (r >= 0 && !lbrp_service_find(&lbrp->pending, &service->key))
             r = service_check(service, &lbrp->next_settings, error);
-    }
     *ret_n_services = n_services;
     *ret_n_backends = n_backends;
     return r;
@@ -502,8 +510,8 @@ int lbrp_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
                              "there is room for %u backends: create the cube with more max-backends",
                              sizes->n_backends - 1);
-    FOR_EACH(service, &lbrp->pending)
-    if (r >= 0)
+    for (struct lbrp_group *service = list_next(&lbrp->pending, NULL); service && r >= 0;
+         service = list_next(&lbrp->pending, service))
         r = spread(lbrp, service, error);
     return r;
 }
@@ -538,17 +546,18 @@ static void icmp_take_over(struct lbrp *lbrp, const struct lbrp_group *gone)
 {
     if (!gone->icmp)
         return;
-    FOR_EACH(service, &lbrp->services)
-    if (memcmp(&service->key.address, &gone->key.address, sizeof(gone->key.address)) == 0 &&
-        service->key.version == gone->key.version)
-        lbrp_tables_take_icmp(&lbrp->tables, service);
+    for (struct lbrp_group *service = list_next(&lbrp->services, NULL); service;
+         service = list_next(&lbrp->services, service))
+        if (memcmp(&service->key.address, &gone->key.address, sizeof(gone->key.address)) == 0 &&
+            service->key.version == gone->key.version)
+            lbrp_tables_take_icmp(&lbrp->tables, service);
 }
 
 /* What goes leaves first: it makes room. */
 static void withdraw_all(struct lbrp *lbrp)
 {
-    FOR_EACH(change, &lbrp->pending)
-    {
+    for (struct lbrp_group *change = list_next(&lbrp->pending, NULL); change;
+         change = list_next(&lbrp->pending, change)) {
         struct lbrp_group **place = service_place(&lbrp->services, &change->key), *now = *place;
 
         if (!change->gone || !now)
@@ -589,11 +598,12 @@ void lbrp_config_applied(struct pcn_cube *cube)
     if (memcmp(&lbrp->settings, &lbrp->next_settings, sizeof(lbrp->settings)) != 0) {
         settings_write(lbrp);
         lbrp->settings = lbrp->next_settings;
-        FOR_EACH(service, &lbrp->services)
-        lbrp_tables_refresh(&lbrp->tables, service, &lbrp->settings);
+        for (struct lbrp_group *service = list_next(&lbrp->services, NULL); service;
+             service = list_next(&lbrp->services, service))
+            lbrp_tables_refresh(&lbrp->tables, service, &lbrp->settings);
     }
-    FOR_EACH(change, &lbrp->pending)
-    {
+    for (struct lbrp_group *change = list_next(&lbrp->pending, NULL), *next; change; change = next) {
+        next = list_next(&lbrp->pending, change);
         if (change->gone)
             service_freep(&change);
         else

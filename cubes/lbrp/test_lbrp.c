@@ -92,14 +92,6 @@ static void test_many(void)
 
 /* ---- sessions ---- */
 
-static struct lbrp_group *one(struct rig *rig, const char *vip, uint16_t port, uint8_t kind)
-{
-    struct lbrp_end end;
-
-    ends_make(&end, strchr(vip, ':') ? 6 : 4, 1, 1);
-    return service_set(rig, service_like(vip, port, kind, LBRP_MAGLEV), &end, 1);
-}
-
 static void test_tcp(void)
 {
     FOR_BOTH(64)
@@ -313,17 +305,6 @@ static void test_affinity(void)
     }
 }
 
-/* Time passes: what is in the table gets so much older. */
-static void age(struct rig *rig, uint32_t seconds)
-{
-    for (uint32_t slot = 0; slot < rig->lbrp.flows.n_slots; slot++) {
-        __u64 *word = &rig->lbrp.flows.buckets[slot / PCN_CT_WAYS].words[slot % PCN_CT_WAYS];
-
-        if (*word)
-            *word = (*word >> 32 << 32) | (uint32_t)((uint32_t)*word - seconds * pcn_clock_hz());
-    }
-}
-
 static void test_affinity_ends(void)
 {
     FOR_BOTH(256)
@@ -453,14 +434,6 @@ static void test_range(void)
     }
 }
 
-static uint16_t source_port(const struct rig *rig)
-{
-    uint8_t protocol;
-    const uint8_t *ports = rig->run.frame.bytes + pcn_frame_l4(&rig->run.frame, &protocol);
-
-    return (uint16_t)(ports[0] << 8 | ports[1]);
-}
-
 static void test_pool(void)
 {
     FOR_BOTH(256)
@@ -533,20 +506,6 @@ static void test_two_vips(void)
 
 /* ---- errors and fragments ---- */
 
-/* An error of `from` to whom sent the quoted frame. */
-static struct pcn_frame error_about(const char *from, const char *to, const struct pcn_frame *quoted)
-{
-    bool six = strchr(from, ':') != NULL;
-
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = from,
-                                                   .destination = to,
-                                                   .protocol = six ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
-                                                   .icmp_type = six ? 1 : 3,
-                                                   .icmp_code = six ? 4 : 3,
-                                                   .payload = quoted->bytes + ETH_HLEN,
-                                                   .payload_length = quoted->length - ETH_HLEN});
-}
-
 static void test_errors(void)
 {
     FOR_BOTH(64)
@@ -591,19 +550,6 @@ static void test_errors_pool(void)
         becomes(rig, FRONT, ping, BACK, pinged);
         becomes(rig, BACK, error_about(R, POOL, &pinged), FRONT, error_about(VIP, C, &ping));
     }
-}
-
-static struct pcn_frame fragment(const char *source, const char *destination, uint16_t port, uint16_t offset)
-{
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
-                                                   .destination = destination,
-                                                   .protocol = IPPROTO_UDP,
-                                                   .source_port = 1000,
-                                                   .destination_port = port,
-                                                   .payload_length = 64,
-                                                   .id = 77,
-                                                   .more_fragments = offset == 0,
-                                                   .fragment_offset = offset});
 }
 
 static void test_fragments(void)

@@ -150,6 +150,14 @@ struct lbrp_group *service_set(struct rig *rig, struct lbrp_group like, const st
     return group;
 }
 
+struct lbrp_group *one(struct rig *rig, const char *vip, uint16_t port, uint8_t kind)
+{
+    struct lbrp_end end;
+
+    ends_make(&end, strchr(vip, ':') ? 6 : 4, 1, 1);
+    return service_set(rig, service_like(vip, port, kind, LBRP_MAGLEV), &end, 1);
+}
+
 void service_withdraw(struct rig *rig, struct lbrp_group *service)
 {
     lbrp_tables_withdraw(&rig->lbrp.tables, service);
@@ -177,6 +185,16 @@ struct lbrp_tally tally(const struct rig *rig, const struct lbrp_group *service,
 uint32_t n_places(struct rig *rig)
 {
     return pcn_flows_sweep(&rig->lbrp.flows, 0, rig->lbrp.flows.n_slots, pcn_clock_jiffies());
+}
+
+void age(struct rig *rig, uint32_t seconds)
+{
+    for (uint32_t slot = 0; slot < rig->lbrp.flows.n_slots; slot++) {
+        __u64 *word = &rig->lbrp.flows.buckets[slot / PCN_CT_WAYS].words[slot % PCN_CT_WAYS];
+
+        if (*word)
+            *word = (*word >> 32 << 32) | (uint32_t)((uint32_t)*word - seconds * pcn_clock_hz());
+    }
 }
 
 /* ---- packets ---- */
@@ -235,4 +253,38 @@ struct pcn_frame echo(const char *source, const char *destination, bool reply, u
                                                    .icmp_type = six ? (reply ? 129 : 128) : (reply ? 0 : 8),
                                                    .icmp_id = id,
                                                    .payload_length = 16});
+}
+
+struct pcn_frame error_about(const char *from, const char *to, const struct pcn_frame *quoted)
+{
+    bool six = strchr(from, ':') != NULL;
+
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = from,
+                                                   .destination = to,
+                                                   .protocol = six ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+                                                   .icmp_type = six ? 1 : 3,
+                                                   .icmp_code = six ? 4 : 3,
+                                                   .payload = quoted->bytes + ETH_HLEN,
+                                                   .payload_length = quoted->length - ETH_HLEN});
+}
+
+struct pcn_frame fragment(const char *source, const char *destination, uint16_t port, uint16_t offset)
+{
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
+                                                   .destination = destination,
+                                                   .protocol = IPPROTO_UDP,
+                                                   .source_port = 1000,
+                                                   .destination_port = port,
+                                                   .payload_length = 64,
+                                                   .id = 77,
+                                                   .more_fragments = offset == 0,
+                                                   .fragment_offset = offset});
+}
+
+uint16_t source_port(const struct rig *rig)
+{
+    uint8_t protocol;
+    const uint8_t *ports = rig->run.frame.bytes + pcn_frame_l4(&rig->run.frame, &protocol);
+
+    return (uint16_t)(ports[0] << 8 | ports[1]);
 }

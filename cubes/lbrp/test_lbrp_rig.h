@@ -41,6 +41,8 @@ void ends_make(struct lbrp_end *ends, uint8_t version, uint32_t first, uint32_t 
 struct lbrp_group service_like(const char *vip, uint16_t port, uint8_t kind, uint8_t algorithm);
 /* Brings it into force, or what it is now. The ends are copied. */
 struct lbrp_group *service_set(struct rig *rig, struct lbrp_group like, const struct lbrp_end *ends, size_t n);
+/* A service with backend 1 alone. */
+struct lbrp_group *one(struct rig *rig, const char *vip, uint16_t port, uint8_t kind);
 void service_withdraw(struct rig *rig, struct lbrp_group *service);
 void pool_add(struct rig *rig, const char *address);
 /* The reason why it is dropped; 0: it is not. */
@@ -55,6 +57,14 @@ struct pcn_frame udp(const char *source, uint16_t source_port, const char *desti
 struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id);
 struct lbrp_tally tally(const struct rig *rig, const struct lbrp_group *service, size_t end);
 uint32_t n_places(struct rig *rig);
+/* Time passes: what is in the table gets so much older. */
+void age(struct rig *rig, uint32_t seconds);
+/* An error of `from` to whom sent the quoted frame. */
+struct pcn_frame error_about(const char *from, const char *to, const struct pcn_frame *quoted);
+/* UDP from port 1000; at offset 0 the first one. */
+struct pcn_frame fragment(const char *source, const char *destination, uint16_t port, uint16_t offset);
+/* Source port of what came out. */
+uint16_t source_port(const struct rig *rig);
 
 #define FOR_BOTH(n_buckets_)                                                                                           \
     for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \
