@@ -140,6 +140,9 @@ void lbrp_tables_close(struct lbrp_tables *tables);
 /* Brings a service into force; before: what it was, or NULL. There is room: the caller has looked. */
 void lbrp_tables_publish(struct lbrp_tables *tables, struct lbrp_group *service, struct lbrp_group *before,
                          const struct lbrp_settings *settings);
+/* See lbrp_backend_set_up(). -ENOMEM. */
+int lbrp_tables_set_up(struct lbrp_tables *tables, struct lbrp_group *service, struct lbrp_end *end, bool up,
+                       const struct lbrp_settings *settings);
 /* The settings have changed, the service has not. */
 void lbrp_tables_refresh(struct lbrp_tables *tables, struct lbrp_group *service, const struct lbrp_settings *settings);
 void lbrp_tables_withdraw(struct lbrp_tables *tables, struct lbrp_group *service);

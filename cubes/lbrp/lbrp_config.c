@@ -617,21 +617,8 @@ int lbrp_backend_set_up(struct lbrp *lbrp, const struct lbrp_key *key, const uni
 {
     struct lbrp_group *service = *service_place(&lbrp->services, key);
     struct lbrp_end *end = service ? (struct lbrp_end *)lbrp_end_find(service, backend) : NULL;
-    int r;
 
-    if (!end)
-        return -ENOENT;
-    if (end->down == !up)
-        return 0;
-    end->down = !up;
-    r = lbrp_spread(service, lbrp->tables.sizes.size);
-    if (r < 0) {
-        end->down = up;
-        return r;
-    }
-    lbrp_tables_publish(&lbrp->tables, service, service, &lbrp->settings);
-    pcn_freep(&service->table);
-    return 0;
+    return end ? lbrp_tables_set_up(&lbrp->tables, service, end, up, &lbrp->settings) : -ENOENT;
 }
 
 void lbrp_config_done(struct lbrp *lbrp)

@@ -360,6 +360,82 @@ static void test_drain(void)
     }
 }
 
+static void test_out_of_service(void)
+{
+    FOR_BOTH(256)
+    {
+        struct lbrp_end ends[2];
+        struct lbrp_group *service;
+        uint32_t first;
+
+        ends_make(ends, 4, 1, 2);
+        service = service_set(rig, service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV), ends, 2);
+        first = goes_to(rig, tcp(C, 1000, VIP, 80, SYN));
+        PCN_REQUIRE(first == 1 || first == 2);
+        PCN_CHECK_OK(
+            lbrp_tables_set_up(&rig->lbrp.tables, service, &service->ends[first - 1], false, &rig->lbrp.settings));
+        for (uint16_t i = 0; i < 20; i++)
+            PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(2000 + i), VIP, 80, SYN)), 3 - first);
+        /* Its session goes on. */
+        becomes(rig, BACK, tcp(first == 1 ? B1 : B2, 8080, C, 1000, SYN | ACK), FRONT,
+                tcp(VIP, 80, C, 1000, SYN | ACK));
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 1000, VIP, 80, ACK)), first);
+        PCN_CHECK_OK(
+            lbrp_tables_set_up(&rig->lbrp.tables, service, &service->ends[2 - first], false, &rig->lbrp.settings));
+        PCN_CHECK_EQ(give(rig, FRONT, &(struct pcn_frame[]){tcp(C, 3000, VIP, 80, SYN)}[0]), LBRP_DROP_NO_BACKEND);
+        PCN_CHECK_OK(
+            lbrp_tables_set_up(&rig->lbrp.tables, service, &service->ends[first - 1], true, &rig->lbrp.settings));
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 3000, VIP, 80, SYN)), first);
+    }
+}
+
+static void test_flood(void)
+{
+    FOR_BOTH(8)
+    {
+        struct lbrp_group *service = one(rig, VIP, 80, IPPROTO_TCP);
+
+        for (uint16_t i = 0; i < 8; i++) {
+            PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, 80, SYN)), 1);
+            becomes(rig, BACK, tcp(B1, 8080, C, (uint16_t)(1000 + i), SYN | ACK), FRONT,
+                    tcp(VIP, 80, C, (uint16_t)(1000 + i), SYN | ACK));
+            PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, 80, ACK)), 1);
+        }
+        for (uint16_t i = 0; i < 1000; i++)
+            (void)give(rig, FRONT, &(struct pcn_frame[]){tcp(C2, (uint16_t)(1000 + i), VIP, 80, SYN)}[0]);
+        for (uint16_t i = 0; i < 8; i++) {
+            PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, 80, ACK)), 1);
+            becomes(rig, BACK, tcp(B1, 8080, C, (uint16_t)(1000 + i), ACK), FRONT,
+                    tcp(VIP, 80, C, (uint16_t)(1000 + i), ACK));
+        }
+        PCN_CHECK_EQ(2 * tally(rig, service, 0).active, n_places(rig));
+    }
+}
+
+static void test_counting(void)
+{
+    FOR_BOTH(8)
+    {
+        uint64_t packets[2] = {};
+
+        one(rig, VIP, 80, IPPROTO_TCP);
+        rig->lbrp.flows.settings->counting = 1;
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 1000, VIP, 80, SYN)), 1);
+        for (int i = 0; i < 3; i++)
+            becomes(rig, BACK, tcp(B1, 8080, C, 1000, SYN | ACK), FRONT, tcp(VIP, 80, C, 1000, SYN | ACK));
+        for (uint32_t slot = 0; slot < rig->lbrp.flows.n_slots; slot++) {
+            struct pcn_flow flow;
+
+            if (!pcn_flows_get(&rig->lbrp.flows, slot, pcn_clock_jiffies(), &flow) ||
+                flow.key.words[4] >> PCN_CT_ZONE_SHIFT != LBRP_CLIENT)
+                continue;
+            packets[0] += rig->lbrp.flows.traffic[slot].packets[0];
+            packets[1] += rig->lbrp.flows.traffic[slot].packets[1];
+        }
+        PCN_CHECK(packets[0] == 1 && packets[1] == 3);
+    }
+}
+
 static void test_reject(void)
 {
     FOR_BOTH(64)
@@ -392,7 +468,7 @@ static void test_full(void)
         uint32_t full = 0, n = 0;
         struct lbrp_group *service = one(rig, VIP, 80, IPPROTO_TCP);
 
-        /* Established ones stay; those that are not answered make room, and are not counted any more. */
+        /* Those that are not answered make room, and are not counted any more. */
         for (uint16_t i = 0; i < 40; i++) {
             const struct pcn_frame syn = tcp(C, (uint16_t)(1000 + i), VIP, 80, SYN);
 
@@ -504,177 +580,6 @@ static void test_two_vips(void)
     }
 }
 
-/* ---- errors and fragments ---- */
-
-static void test_errors(void)
-{
-    FOR_BOTH(64)
-    {
-        const struct pcn_frame out = udp(C, 1000, VIP, 53), in = udp(C, 1000, B1, 8080);
-        const struct pcn_frame answer = udp(B1, 8080, C, 1000), seen = udp(VIP, 53, C, 1000);
-        const struct pcn_frame out6 = udp(C6, 1000, VIP6, 53), in6 = udp(C6, 1000, "fd00::1", 8080);
-        const struct pcn_frame answer6 = udp("fd00::1", 8080, C6, 1000), seen6 = udp(VIP6, 53, C6, 1000);
-
-        one(rig, VIP, 53, IPPROTO_UDP);
-        one(rig, VIP6, 53, IPPROTO_UDP);
-        becomes(rig, FRONT, out, BACK, in);
-        becomes(rig, BACK, error_about(B1, C, &in), FRONT, error_about(VIP, C, &out));
-        becomes(rig, BACK, error_about(R, C, &in), FRONT, error_about(VIP, C, &out));
-        becomes(rig, FRONT, error_about(C, VIP, &seen), BACK, error_about(C, B1, &answer));
-        becomes(rig, FRONT, error_about(R, VIP, &seen), BACK, error_about(R, B1, &answer));
-        becomes(rig, FRONT, out6, BACK, in6);
-        becomes(rig, BACK, error_about("fd00::1", C6, &in6), FRONT, error_about(VIP6, C6, &out6));
-        becomes(rig, FRONT, error_about(C6, VIP6, &seen6), BACK, error_about(C6, "fd00::1", &answer6));
-    }
-}
-
-static void test_errors_pool(void)
-{
-    FOR_BOTH(64)
-    {
-        const struct pcn_frame out = udp(C, 1500, VIP, 53), in = udp(POOL, 1500, B1, 8080);
-        const struct pcn_frame answer = udp(B1, 8080, POOL, 1500), seen = udp(VIP, 53, C, 1500);
-        const struct pcn_frame ping = echo(C, VIP, false, 2000), pinged = echo(POOL, B1, false, 2000);
-        struct lbrp_group like = service_like(VIP, 53, IPPROTO_UDP, LBRP_MAGLEV);
-        struct lbrp_group icmp = service_like(VIP, 0, IPPROTO_ICMP, LBRP_MAGLEV);
-        struct lbrp_end end;
-
-        ends_make(&end, 4, 1, 1);
-        like.snat = icmp.snat = true;
-        service_set(rig, like, &end, 1);
-        service_set(rig, icmp, &end, 1);
-        pool_add(rig, POOL);
-        becomes(rig, FRONT, out, BACK, in);
-        becomes(rig, BACK, error_about(B1, POOL, &in), FRONT, error_about(VIP, C, &out));
-        becomes(rig, FRONT, error_about(R, VIP, &seen), BACK, error_about(POOL, B1, &answer));
-        becomes(rig, FRONT, ping, BACK, pinged);
-        becomes(rig, BACK, error_about(R, POOL, &pinged), FRONT, error_about(VIP, C, &ping));
-    }
-}
-
-static void test_fragments(void)
-{
-    FOR_BOTH(64)
-    {
-        struct pcn_frame first = fragment(C, VIP, 53, 0), later = fragment(C, VIP, 53, 72);
-
-        one(rig, VIP, 53, IPPROTO_UDP);
-        PCN_CHECK_EQ(give(rig, FRONT, &later), LBRP_DROP_FRAGMENT);
-        PCN_CHECK_EQ(give(rig, FRONT, &first), 0);
-        PCN_CHECK_EQ(rig->run.packet.destination.v4, inet_addr(B1));
-        becomes(rig, FRONT, later, BACK, fragment(C, B1, 8080, 72));
-        /* Of no VIP: on. */
-        becomes(rig, FRONT, fragment(C, B2, 53, 72), BACK, fragment(C, B2, 53, 72));
-    }
-}
-
-/* ---- addresses of ours ---- */
-
-static void test_macs(void)
-{
-    FOR_BOTH(64)
-    {
-        struct lbrp_group like = service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV);
-        struct pcn_frame expected, request = pcn_frame_arp_request(CLIENT_MAC, C, VIP);
-        struct lbrp_end end;
-
-        ends_make(&end, 4, 1, 1);
-        service_set(rig, like, &end, 1);
-        becomes(rig, FRONT, request, BACK, request);
-        end.has_mac = true;
-        pcn_parse_mac("02:00:00:00:00:b1", end.mac);
-        service_set(rig, like, &end, 1);
-        becomes(rig, FRONT, request, FRONT, pcn_frame_arp_reply(OUR_MAC, VIP, CLIENT_MAC, C));
-        /* Somebody else's. */
-        becomes(rig, FRONT, pcn_frame_arp_request(CLIENT_MAC, C, B2), BACK, pcn_frame_arp_request(CLIENT_MAC, C, B2));
-        expected = tcp(C, 1000, B1, 8080, SYN);
-        pcn_frame_set_macs(&expected, "02:00:00:00:00:b1", CLIENT_MAC);
-        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, expected);
-        /* What comes back to our MAC goes to the client's. */
-        expected = tcp(B1, 8080, C, 1000, SYN | ACK);
-        pcn_frame_set_macs(&expected, OUR_MAC, "02:00:00:00:00:b1");
-        PCN_CHECK_EQ(give(rig, BACK, &expected), 0);
-        PCN_CHECK_EQ(memcmp(rig->run.frame.bytes, "\x02\0\0\0\0\x01", 6), 0);
-        /* An echo to our MAC, for which there is no service. */
-        expected = echo(C, VIP, false, 3);
-        pcn_frame_set_macs(&expected, OUR_MAC, CLIENT_MAC);
-        request = echo(VIP, C, true, 3);
-        pcn_frame_set_macs(&request, CLIENT_MAC, OUR_MAC);
-        becomes(rig, FRONT, expected, FRONT, request);
-        /* Nothing of it, once the service is gone. */
-        service_withdraw(rig, rig->groups[0]);
-        request = pcn_frame_arp_request(CLIENT_MAC, C, VIP);
-        becomes(rig, FRONT, request, BACK, request);
-    }
-}
-
-static void test_solicited(void)
-{
-    FOR_BOTH(64)
-    {
-        struct lbrp_group like = service_like(VIP6, 80, IPPROTO_TCP, LBRP_MAGLEV);
-        const struct pcn_frame solicit = pcn_frame_nd_solicit(CLIENT_MAC, C6, VIP6);
-        const struct pcn_frame other = pcn_frame_nd_solicit(CLIENT_MAC, C6, "fd00::100");
-        struct lbrp_end end;
-
-        ends_make(&end, 6, 1, 1);
-        end.has_mac = true;
-        service_set(rig, like, &end, 1);
-        pool_add(rig, "fd00::100");
-        PCN_CHECK_EQ(give(rig, FRONT, &solicit), ~0u);
-        PCN_REQUIRE(pcn_fast_records(&rig->fast) == 1);
-        PCN_CHECK_EQ(rig->fast.records->record.reason, LBRP_SLOW_SOLICITED);
-        becomes(rig, BACK, solicit, FRONT, solicit);
-        becomes(rig, FRONT, other, BACK, other);
-        PCN_CHECK_EQ(give(rig, BACK, &other), ~0u);
-        PCN_CHECK_EQ(pcn_fast_records(&rig->fast), 1);
-    }
-}
-
-static void test_multi(void)
-{
-    FOR_BOTH(64)
-    {
-        struct lbrp_data *data = rig->lbrp.tables.data;
-        const struct pcn_frame request = pcn_frame_arp_request("02:00:00:00:00:b1", B1, C2);
-        union pcn_address address = {.v6 = {}};
-
-        one(rig, VIP, 80, IPPROTO_TCP);
-        data->multi = 1;
-        data->front = LBRP_NO_PORT;
-        address.v4 = inet_addr(C);
-        lbrp_tables_set(&rig->lbrp.tables, &address, 4, LBRP_PORT, FRONT + 1);
-        address.v4 = inet_addr(C2);
-        lbrp_tables_set(&rig->lbrp.tables, &address, 4, LBRP_PORT, FRONT2 + 1);
-        becomes(rig, FRONT2, tcp(C2, 1000, VIP, 80, SYN), BACK, tcp(C2, 1000, B1, 8080, SYN));
-        becomes(rig, BACK, tcp(B1, 8080, C2, 1000, ACK), FRONT2, tcp(VIP, 80, C2, 1000, ACK));
-        becomes(rig, BACK, udp(B1, 9, C2, 9), FRONT2, udp(B1, 9, C2, 9));
-        becomes(rig, BACK, udp(B1, 9, C, 9), FRONT, udp(B1, 9, C, 9));
-        becomes(rig, BACK, request, FRONT2, request);
-    }
-}
-
-static void test_bad(void)
-{
-    FOR_BOTH(64)
-    {
-        const struct pcn_frame cut = pcn_frame_make(&(struct pcn_frame_spec){.source = C,
-                                                                             .destination = VIP,
-                                                                             .protocol = IPPROTO_TCP,
-                                                                             .destination_port = 80,
-                                                                             .faults = PCN_FAULT_TCP_OFFSET});
-        const struct pcn_frame back = tcp(VIP, 80, C, 1000, ACK);
-
-        one(rig, VIP, 80, IPPROTO_TCP);
-        PCN_CHECK_EQ(give(rig, FRONT, &cut), PCN_DROP_MALFORMED);
-        /* From the wrong side of its session. */
-        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, tcp(C, 1000, B1, 8080, SYN));
-        PCN_CHECK_EQ(give(rig, FRONT, &back), LBRP_DROP_INVALID);
-        rig->lbrp.tables.data->back = LBRP_NO_PORT;
-        PCN_CHECK_EQ(give(rig, FRONT, &cut), LBRP_DROP_NO_OTHER_PORT);
-    }
-}
-
 static const struct pcn_test tests[] = {
     {"turns: each backend has those of its weight", test_turns},
     {"16,384 services have their names, and leave them", test_many},
@@ -690,7 +595,10 @@ static const struct pcn_test tests[] = {
     {"affinity ends when the client was silent for so long", test_affinity_ends},
     {"drain, add, remove: sessions of others stay", test_drain},
     {"without a backend, or a session, the client is told", test_reject},
+    {"out of service: the others have its share", test_out_of_service},
     {"a full table", test_full},
+    {"a flood of SYNs pushes no established session out", test_flood},
+    {"packets of a session are counted where it is shown", test_counting},
     {"sources of a network, host by host", test_range},
     {"sources of the pool: no port twice", test_pool},
     {"sources of the pool: IPv6, and echo", test_pool_v6},

@@ -69,3 +69,13 @@ uint16_t source_port(const struct rig *rig);
 #define FOR_BOTH(n_buckets_)                                                                                           \
     for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \
         for (_cleanup_(rig_freep) struct rig *rig = rig_new(xdp_, n_buckets_); rig; rig_freep(&rig))
+
+/* ---- test_lbrp_rare.c ---- */
+
+void test_errors(void);
+void test_errors_pool(void);
+void test_fragments(void);
+void test_macs(void);
+void test_solicited(void);
+void test_multi(void);
+void test_bad(void);
