@@ -29,6 +29,7 @@ PCN_INLINE enum pcn_verdict lbrp_leave(struct pcn_ctx *ctx, struct pcn_packet *p
                                        bool reply)
 {
     struct ethhdr *ethernet;
+    __u32 front;
 
     if (!reply) {
         if (pcn_unlikely(backend->flags & LBRP_HAS_MAC)) {
@@ -45,7 +46,10 @@ PCN_INLINE enum pcn_verdict lbrp_leave(struct pcn_ctx *ctx, struct pcn_packet *p
             return pcn_drop(packet, PCN_DROP_MALFORMED);
         lbrp_put_mac(ethernet->h_dest, session->mac);
     }
-    return pcn_redirect(packet, session->frontend & (PCN_PORTS_MAX - 1));
+    front = PCN_READ_ONCE(lbrp_data.front);
+    if (pcn_unlikely(front == LBRP_NO_PORT))
+        front = session->frontend;
+    return pcn_redirect(packet, front & (PCN_PORTS_MAX - 1));
 }
 
 /* ---- packets of a session ---- */

@@ -16,7 +16,7 @@ static const struct pcn_reason reasons[] = {
 };
 _Static_assert(PCN_ARRAY_SIZE(reasons) == LBRP_DROP_REASONS - PCN_DROP_KIND_FIRST, "all have a label");
 
-#define SERVICES 512u /* defaults of the model */
+#define SERVICES 256u /* defaults of the model */
 #define BACKENDS 4096u
 #define SIZE 4093u
 

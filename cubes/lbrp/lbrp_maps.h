@@ -138,7 +138,7 @@ struct lbrp_session {
     __u32 to;       /* IPv4, if not WHOLE: the address of the side that changes */
     __u32 state;    /* number of the backend | its epoch << 16 | enum lbrp_flag */
     __u16 port;     /* network order: new port of the side that changes */
-    __u16 frontend; /* port the client is behind */
+    __u16 frontend; /* MULTI: port the client is behind */
     __u16 check;    /* of the hash of the place's own key: another flow may have the place meanwhile */
     __u8 mac[6];    /* of who sent the first packet */
 };
