@@ -9,7 +9,7 @@ static const struct pcn_reason reasons[] = {
     {"no-other-port", "there is not a port of each type"},
     {"no-backend", "the service has no backend that takes new sessions; the client is told so"},
     {"no-session", "it is for a service, of no session, and opens none; the client is told so"},
-    {"table-full", "it opens a session, and there is no room: see when-full"},
+    {"table-full", "it opens a session, and there is no room"},
     {"no-source", "it opens a session, and every source that was tried is in use with this backend"},
     {"invalid", "it comes from the wrong side of its session, or that has just ended"},
     {"fragment", "it is a fragment for a VIP, and the first one of its packet was not seen"},

@@ -292,6 +292,9 @@ int lbrp_root_validate(struct pcn_cube *cube, struct pcn_change *change, struct 
     if (change->after && pcn_node_bool(change->after, "window-check", false))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "window-check",
                              "lbrp does not check windows: a conntrack cube or a firewall in front of it does");
+    if (change->after && pcn_streq(pcn_node_string(change->after, "when-full"), "pass"))
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "when-full",
+                             "when-full is drop here: what opens no session has no backend to pass to");
     r = check_mac(change->after, "mac", "mac", error);
     return r < 0 ? r : check_mac(change->after, "gateway-mac", "gateway-mac", error);
 }
