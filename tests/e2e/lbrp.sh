@@ -231,6 +231,17 @@ expect "its server listens" eventually prints ':8080 ' in_host b3 ss -Hltn
 expect_output "serves one" '^b3 ::ffff:10\.1\.0\.3 ' in_host d curl -sSf --max-time 3 http://10.1.0.100/
 expect_output "and the other" '^b3 ::ffff:10\.1\.0\.4 ' in_host e curl -sSf --max-time 3 http://10.1.0.100/
 expect "what is for no service finds its port" in_host b3 ping -q -c 1 -W 2 10.1.0.4
+# hear HOST: until somebody asks for 10.1.0.99.
+hear() {
+    in_host "$1" timeout 5 python3 -c "
+import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)); print('hears', flush=True)
+while s.recv(99)[38:42] != bytes((10, 1, 0, 99)): pass
+print('heard', flush=True)" >"$lab_dir/heard.$1" &
+}
+for host in d e; do hear $host; expect "a host listens" eventually grep -q hears "$lab_dir/heard.$host"; done
+in_host b3 ping -q -c 1 -W 1 10.1.0.99 >/dev/null || true
+for host in d e; do expect "what is for nobody that is known goes to all" eventually grep -q heard "$lab_dir/heard.$host"; done
 
 kill "${servers[@]}"
 finish
