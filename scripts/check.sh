@@ -37,7 +37,7 @@ while read -r file; do
 done < <(sources)
 
 # ---- layers: a layer of core/ includes only layers before it ----
-layers=(base bpf net chain slowpath shadow model flows health daemon)
+layers=(base bpf net chain slowpath shadow model flows health balance daemon)
 after=()
 for ((i = ${#layers[@]} - 1; i >= 0; i--)); do
     layer=${layers[i]}
@@ -52,7 +52,7 @@ done
 
 # ---- cubes: include/pcn, their own folder, what is generated for them, the templates, the C library and the kernel ----
 # <net/...> is the C library's.
-inner=$(printf '%s|' base bpf chain slowpath shadow model flows health daemon http api polycubectl codegen cubes)
+inner=$(printf '%s|' base bpf chain slowpath shadow model flows health balance daemon http api polycubectl codegen cubes)
 while read -r line; do
     fault "$line: a cube includes <pcn/...>, its own folder and system headers"
 done < <(grep -nE "#include [<\"](${inner%|})/|#include [<\"]net/net.h|#include \"(\.\./)|#include <(libyang|microhttpd|jansson|bpf/libbpf|bpf/bpf\.h)" \

@@ -14,7 +14,7 @@ struct pcn_object {
     int only;                         /* enum pcn_direction + 1 of the program that is loaded from it; 0: all are */
     const struct bpf_map *renewed[8]; /* see pcn_object_renew() */
     size_t n_renewed;
-    struct bpf_map *trimmed[8]; /* see pcn_object_trim() */
+    struct bpf_map *trimmed[16]; /* see pcn_object_trim() */
     size_t n_trimmed;
 };
 

@@ -129,7 +129,7 @@ void flow_emit(struct pcn_emitter *emitter, const struct pcn_flow *flow)
     pcn_emit_string(emitter, "state", name ?: "");
 }
 
-static void emit_session(struct pcn_emitter *emitter, const struct pcn_flows *flows, const struct pcn_flow *flow,
+static void emit_session(struct pcn_emitter *emitter, struct pcn_flows *flows, const struct pcn_flow *flow,
                          uint64_t now)
 {
     pcn_emit_entry(emitter);
@@ -143,6 +143,8 @@ static void emit_session(struct pcn_emitter *emitter, const struct pcn_flows *fl
         pcn_emit_uint(emitter, "reply-packets", traffic->packets[1]);
         pcn_emit_uint(emitter, "reply-bytes", traffic->bytes[1]);
     }
+    if (flows->emit)
+        flows->emit(flows, flow, emitter);
     pcn_emit_end(emitter);
 }
 

@@ -26,7 +26,8 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
     struct pcn_flows flows = {.events = ret_flows->events,
                               .n_events = ret_flows->n_events,
                               .places = ret_flows->places,
-                              .removed = ret_flows->removed};
+                              .removed = ret_flows->removed,
+                              .emit = ret_flows->emit};
     size_t traffic_size = 0, size;
     void *traffic, *statistics;
     int r;

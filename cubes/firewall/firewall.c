@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "firewall.h"
 #include "firewall_embed.h"
-#include "firewall_reject.h"
+#include <pcn/answer.h>
 
 static const struct pcn_reason reasons[] = {
     {"table-full", "it opens a flow, and there is no room: see when-full"},
@@ -24,7 +24,7 @@ static void firewall_packet_in(struct pcn_cube *cube, const struct pcn_packet_in
 {
     struct firewall *firewall = pcn_cube_state(cube);
     enum pcn_direction back = packet->record.direction == PCN_INGRESS ? PCN_EGRESS : PCN_INGRESS;
-    uint8_t answer[FIREWALL_REJECT_MAX];
+    uint8_t answer[PCN_ANSWER_MAX];
     size_t size;
 
     if (pcn_flows_packet_in(&firewall->flows, packet))
@@ -33,8 +33,8 @@ static void firewall_packet_in(struct pcn_cube *cube, const struct pcn_packet_in
         firewall_log_note(firewall, packet);
         return;
     }
-    size = firewall_reject(packet->frame, packet->record.captured, packet->record.words[0],
-                           (uint8_t)packet->record.words[1], answer);
+    size = pcn_answer_reject(packet->frame, packet->record.captured, packet->record.words[0],
+                             (uint8_t)packet->record.words[1], answer);
     if (size)
         (void)pcn_cube_send(cube, 0, back, answer, size);
 }

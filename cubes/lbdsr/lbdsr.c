@@ -2,6 +2,7 @@
 #include "lbdsr.h"
 #include "lbdsr_embed.h"
 #include "lbdsr_model.h"
+#include <pcn/maglev.h>
 
 static const struct pcn_reason reasons[] = {
     {"no-other-port", "there is not one port of each type"},
@@ -159,7 +160,7 @@ static int configure(struct pcn_object *object, const struct pcn_node *config, s
     };
     int r;
 
-    if (!lbdsr_is_prime((uint32_t)table_size))
+    if (!pcn_maglev_is_prime((uint32_t)table_size))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "table-size",
                              "%u is not a prime: of a table of another size, backends could not reach all places",
                              (uint32_t)table_size);

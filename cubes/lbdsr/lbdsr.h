@@ -98,7 +98,6 @@ struct lbdsr {
 
 /* ---- lbdsr_maglev.c ---- */
 
-bool lbdsr_is_prime(uint32_t n);
 /*
  * For each of size places (a prime) the index of a backend + 1. The order of ends does not matter. Ends of weight 0 get
  * none, nor do those that are out; ret_table is NULL if there is no other. Writes .places of each. The caller frees the

@@ -1,120 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Maglev (Eisenbud et al., NSDI 2016, section 3.4): each backend has a permutation of the places, made of its name
- * alone; in turns they take the next one that is free. With weights, a backend of the largest weight has a turn in each
- * round, the others as often as their weight is to that one. Where each begins in its count follows from its name too:
- * else all light ones would have their first turn at once, and late.
- */
+/* A service's places, spread over its backends by Maglev. */
 #include "lbdsr.h"
-
-struct turn {
-    uint32_t end; /* index */
-    uint32_t weight;
-    uint32_t credit;
-    uint32_t place; /* the next one of its permutation */
-    uint32_t skip;
-};
-
-bool lbdsr_is_prime(uint32_t n)
-{
-    if (n < 2 || (n % 2 == 0 && n != 2))
-        return false;
-    for (uint32_t i = 3; (uint64_t)i * i <= n; i += 2)
-        if (n % i == 0)
-            return false;
-    return true;
-}
-
-/* A backend's name: its address, or its MAC. */
-static uint64_t end_name(const struct lbdsr_end *end, uint64_t seed)
-{
-    uint64_t words[2] = {};
-
-    if (end->version)
-        memcpy(words, &end->address, sizeof(words));
-    else
-        memcpy(words, end->mac, sizeof(end->mac));
-    return lbdsr_mix(words[0], words[1] ^ end->version, seed);
-}
-
-static int end_compare(const struct lbdsr_end *a, const struct lbdsr_end *b)
-{
-    int differ;
-
-    if (a->version != b->version)
-        return a->version < b->version ? -1 : 1;
-    differ = a->version ? memcmp(&a->address, &b->address, sizeof(a->address)) : memcmp(a->mac, b->mac, ETH_ALEN);
-    if (differ)
-        return differ;
-    return a->id == b->id ? 0 : a->id < b->id ? -1 : 1;
-}
-
-static int turn_compare(const void *a, const void *b, void *data)
-{
-    const struct lbdsr_end *ends = data;
-    const struct turn *left = a, *right = b;
-
-    return end_compare(&ends[left->end], &ends[right->end]);
-}
-
-static size_t turns_make(struct lbdsr_end *ends, size_t n, uint32_t size, struct turn *turns, uint32_t *ret_heaviest)
-{
-    size_t n_turns = 0;
-
-    *ret_heaviest = 0;
-    for (size_t i = 0; i < n; i++) {
-        ends[i].places = 0;
-        if (!ends[i].weight || ends[i].health.out)
-            continue;
-        *ret_heaviest = PCN_MAX(*ret_heaviest, ends[i].weight);
-        turns[n_turns++] = (struct turn){
-            .end = (uint32_t)i,
-            .weight = ends[i].weight,
-            .place = (uint32_t)(end_name(&ends[i], 0x6d61676c) % size),
-            .skip = (uint32_t)(end_name(&ends[i], 0x6576) % (size - 1)) + 1,
-        };
-    }
-    for (size_t i = 0; i < n_turns; i++)
-        turns[i].credit = (uint32_t)(end_name(&ends[turns[i].end], 0x63726564) % *ret_heaviest);
-    qsort_r(turns, n_turns, sizeof(*turns), turn_compare, ends);
-    return n_turns;
-}
-
-static void turn_take(struct turn *turn, uint16_t *table, uint32_t size)
-{
-    while (table[turn->place]) {
-        turn->place += turn->skip;
-        if (turn->place >= size)
-            turn->place -= size;
-    }
-    table[turn->place] = (uint16_t)(turn->end + 1);
-}
+#include <pcn/maglev.h>
 
 int lbdsr_maglev(struct lbdsr_end *ends, size_t n, uint32_t size, uint16_t **ret_table)
 {
-    _cleanup_free_ struct turn *turns = calloc(n + 1, sizeof(*turns));
-    _cleanup_free_ uint16_t *table = calloc(size, sizeof(*table));
-    uint32_t heaviest, left = size;
-    size_t n_turns;
+    _cleanup_free_ struct pcn_maglev_end *spread = calloc(n + 1, sizeof(*spread));
+    int r;
 
-    if (!turns || !table)
+    if (!spread)
         return -ENOMEM;
-    n_turns = turns_make(ends, n, size, turns, &heaviest);
-    if (!n_turns) {
-        *ret_table = NULL;
-        return 0;
+    for (size_t i = 0; i < n; i++) {
+        spread[i].kind = ends[i].version;
+        spread[i].id = ends[i].id;
+        spread[i].weight = ends[i].health.out ? 0 : ends[i].weight;
+        if (ends[i].version)
+            memcpy(spread[i].name, &ends[i].address, sizeof(spread[i].name));
+        else
+            memcpy(spread[i].name, ends[i].mac, sizeof(ends[i].mac));
     }
-    while (left) {
-        for (size_t i = 0; i < n_turns && left; i++) {
-            turns[i].credit += turns[i].weight;
-            if (turns[i].credit < heaviest)
-                continue;
-            turns[i].credit -= heaviest;
-            turn_take(&turns[i], table, size);
-            ends[turns[i].end].places++;
-            left--;
-        }
-    }
-    *ret_table = TAKE_PTR(table);
+    r = pcn_maglev_make(spread, n, size, ret_table);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++)
+        ends[i].places = spread[i].places;
     return 0;
 }

@@ -2,6 +2,7 @@
 /* Maglev tables; the fast path at TC and at XDP. What is expected is a frame of its own, with checksums computed anew. */
 #include "test_lbdsr_rig.h"
 #include <arpa/inet.h>
+#include <pcn/maglev.h>
 #include <stdio.h>
 
 /* ---- Maglev ---- */
@@ -90,8 +91,9 @@ static void test_maglev_none(void)
     struct lbdsr_end end;
     _cleanup_free_ uint16_t *table = NULL;
 
-    PCN_CHECK(lbdsr_is_prime(65537) && lbdsr_is_prime(251) && lbdsr_is_prime(16381) && lbdsr_is_prime(655373));
-    PCN_CHECK(!lbdsr_is_prime(65536) && !lbdsr_is_prime(1) && !lbdsr_is_prime(253));
+    PCN_CHECK(pcn_maglev_is_prime(65537) && pcn_maglev_is_prime(251) && pcn_maglev_is_prime(16381) &&
+              pcn_maglev_is_prime(655373));
+    PCN_CHECK(!pcn_maglev_is_prime(65536) && !pcn_maglev_is_prime(1) && !pcn_maglev_is_prime(253));
     PCN_CHECK_OK(lbdsr_maglev(&end, 0, TABLE_SIZE, &table));
     PCN_CHECK(!table);
     ends_make(&end, 1, 1);

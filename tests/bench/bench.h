@@ -56,6 +56,7 @@ int bench_routes(void);
 int bench_kernel(void);
 int bench_firewall(void);
 int bench_conntrack(void);
+int bench_lbrp(void);
 int bench_nat(void);
 int bench_control(void);
 int bench_rest(void);

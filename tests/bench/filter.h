@@ -26,6 +26,8 @@ struct filter_device {
     int program;
 };
 
+/* The program of device d<line>. */
+int filter_hold(struct pcn_testd *daemon, enum bench_way way, int line, struct filter_device *ret_device);
 /* The device's program alone: its packets go to the stack. */
 int filter_idle(struct pcn_testd *daemon, struct bench_lab *lab, enum bench_way way, struct filter_device *ret_device);
 /* Takes the cube, of any service, to a device of its own. */

@@ -28,6 +28,8 @@ struct pcn_flows {
     uint32_t places; /* that a flow takes, where it is entered under more than one key; 0: one */
     /* A flow was taken away here: who entered it under other keys too takes those away. NULL: nobody did. */
     void (*removed)(struct pcn_flows *flows, const struct pcn_flow *flow);
+    /* Appends what a kind's model adds to an entry of session-table; NULL: nothing. */
+    void (*emit)(struct pcn_flows *flows, const struct pcn_flow *flow, struct pcn_emitter *emitter);
 };
 #define PCN_FLOW_EVENTS 1024
 

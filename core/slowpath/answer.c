@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a sender is told of a packet that was rejected. */
-#include "firewall_reject.h"
+/* What a sender is told of a packet that was rejected, and who asks for an address. */
 #include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
+#include <pcn/answer.h>
 #include <string.h>
 
 #define QUOTE4_MAX (576 - 28)  /* RFC 1812 4.3.2.3: the error is no longer than 576 bytes */
@@ -158,8 +158,8 @@ static size_t ip_length(const uint8_t *l3, bool six)
     return length;
 }
 
-size_t firewall_reject(const uint8_t *frame, size_t size, size_t header, uint8_t protocol,
-                       uint8_t ret_frame[FIREWALL_REJECT_MAX])
+size_t pcn_answer_reject(const uint8_t *frame, size_t size, size_t header, uint8_t protocol,
+                         uint8_t ret_frame[PCN_ANSWER_MAX])
 {
     size_t l3_offset = find_ip(frame, size), least, length;
     bool six, tcp = protocol == IPPROTO_TCP;
@@ -191,4 +191,58 @@ size_t firewall_reject(const uint8_t *frame, size_t size, size_t header, uint8_t
     else
         finish4(&quote, l3, length, tcp ? IPPROTO_TCP : IPPROTO_ICMP);
     return l3_offset + least + length;
+}
+
+/* ---- neighbour discovery ---- */
+
+struct advertisement {
+    struct ip6_hdr ip;
+    struct nd_neighbor_advert advert;
+    struct nd_opt_hdr option;
+    uint8_t mac[ETH_ALEN];
+};
+_Static_assert(sizeof(struct advertisement) == 72, "as on the wire");
+
+static struct advertisement advertisement_of(const struct in6_addr *to, const struct in6_addr *target,
+                                             const uint8_t mac[ETH_ALEN])
+{
+    const uint16_t length = sizeof(struct advertisement) - sizeof(struct ip6_hdr);
+    struct advertisement answer = {.ip = {.ip6_src = *target, .ip6_dst = *to}};
+
+    answer.ip.ip6_flow = htonl(6u << 28);
+    answer.ip.ip6_plen = htons(length);
+    answer.ip.ip6_nxt = IPPROTO_ICMPV6;
+    answer.ip.ip6_hlim = 255;
+    answer.advert.nd_na_type = ND_NEIGHBOR_ADVERT;
+    answer.advert.nd_na_flags_reserved = ND_NA_FLAG_SOLICITED | ND_NA_FLAG_OVERRIDE;
+    answer.advert.nd_na_target = *target;
+    answer.option = (struct nd_opt_hdr){.nd_opt_type = ND_OPT_TARGET_LINKADDR, .nd_opt_len = 1};
+    memcpy(answer.mac, mac, ETH_ALEN);
+    answer.advert.nd_na_cksum =
+        sum_finish(sum_of(&answer.advert, length, sum_of(&answer.ip.ip6_src, 32, IPPROTO_ICMPV6 + length)));
+    return answer;
+}
+
+size_t pcn_answer_solicitation(const uint8_t *frame, size_t size, const uint8_t mac[ETH_ALEN],
+                               uint8_t ret_frame[PCN_ANSWER_MAX])
+{
+    size_t l3 = find_ip(frame, size);
+    struct nd_neighbor_solicit solicit;
+    struct advertisement answer;
+    struct ip6_hdr ip;
+
+    if (!l3 || l3 + sizeof(ip) + sizeof(solicit) > size)
+        return 0;
+    memcpy(&ip, frame + l3, sizeof(ip));
+    memcpy(&solicit, frame + l3 + sizeof(ip), sizeof(solicit));
+    /* Asked from nowhere, it is about whether the address is taken: an answer would say so, and to all. */
+    if (ip.ip6_hlim != 255 || ip.ip6_nxt != IPPROTO_ICMPV6 || solicit.nd_ns_type != ND_NEIGHBOR_SOLICIT ||
+        IN6_IS_ADDR_UNSPECIFIED(&ip.ip6_src))
+        return 0;
+    answer = advertisement_of(&ip.ip6_src, &solicit.nd_ns_target, mac);
+    memcpy(ret_frame, frame, l3);
+    memcpy(ret_frame, frame + ETH_ALEN, ETH_ALEN);
+    memcpy(ret_frame + ETH_ALEN, mac, ETH_ALEN);
+    memcpy(ret_frame + l3, &answer, sizeof(answer));
+    return l3 + sizeof(answer);
 }

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Fast path of lbrp: what clients send to a service gets a backend, what backends answer comes from the service. */
+#include "lbrp_open.bpf.h"
+#include "lbrp_rare.bpf.h"
+
+/* ---- where it goes ---- */
+
+/* To the other side, as nothing is known of it. */
+PCN_INLINE enum pcn_verdict lbrp_pass(struct pcn_packet *packet, bool reply)
+{
+    if (!reply)
+        return pcn_redirect(packet, PCN_READ_ONCE(lbrp_data.back) & (PCN_PORTS_MAX - 1));
+    /* Of many ports the clients are behind: out of all. */
+    if (PCN_READ_ONCE(lbrp_data.multi))
+        return pcn_flood(packet);
+    return pcn_redirect(packet, PCN_READ_ONCE(lbrp_data.front) & (PCN_PORTS_MAX - 1));
+}
+
+PCN_INLINE void lbrp_put_mac(__u8 *to, const __u8 *from)
+{
+    *(__u16 *)to = *(const __u16 *)from;
+    *(__u16 *)(to + 2) = *(const __u16 *)(from + 2);
+    *(__u16 *)(to + 4) = *(const __u16 *)(from + 4);
+}
+
+/* A packet of a session leaves: to its backend, or to the client. */
+PCN_INLINE enum pcn_verdict lbrp_leave(struct pcn_ctx *ctx, struct pcn_packet *packet,
+                                       const struct lbrp_session *session, const struct lbrp_target *backend,
+                                       bool reply)
+{
+    struct ethhdr *ethernet;
+    __u32 front;
+
+    if (!reply) {
+        if (pcn_unlikely(backend->flags & LBRP_HAS_MAC)) {
+            ethernet = pcn_header(ctx, sizeof(*ethernet));
+            if (!ethernet)
+                return pcn_drop(packet, PCN_DROP_MALFORMED);
+            lbrp_put_mac(ethernet->h_dest, backend->mac);
+        }
+        return pcn_redirect(packet, PCN_READ_ONCE(lbrp_data.back) & (PCN_PORTS_MAX - 1));
+    }
+    if (pcn_unlikely(backend->flags & LBRP_HAS_MAC || session->state & LBRP_WHOLE) && lbrp_to_us(ctx)) {
+        ethernet = pcn_header(ctx, sizeof(*ethernet));
+        if (!ethernet)
+            return pcn_drop(packet, PCN_DROP_MALFORMED);
+        lbrp_put_mac(ethernet->h_dest, session->mac);
+    }
+    front = PCN_READ_ONCE(lbrp_data.front);
+    if (pcn_unlikely(front == LBRP_NO_PORT))
+        front = session->frontend;
+    return pcn_redirect(packet, front & (PCN_PORTS_MAX - 1));
+}
+
+/* ---- packets of a session ---- */
+
+/* Both sides of a packet get what the other place has. 0, or the reason to drop it. */
+__noinline __u32 lbrp_rewrite_whole(struct pcn_ctx *ctx, __u32 slot, __u32 ports, bool reply)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    struct pcn_change source = {.from_port = ports}, destination = {.from_port = ports >> 16};
+    const struct pcn_ct_key *there;
+
+    if (!pcn_ct_pair_is(slot))
+        return LBRP_DROP_INVALID;
+    there = &pcn_ct_entry_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)))->key;
+    lbrp_key_side(there, reply, &source);
+    lbrp_key_side(there, !reply, &destination);
+    source.from = packet->source;
+    destination.from = packet->destination;
+    if (packet->fragment == PCN_FRAGMENT_LATER)
+        source.to_port = destination.to_port = 0;
+    if (packet->ip_version == 6)
+        return pcn_rewrite(ctx, packet, &source, &destination, 6) ? 0 : PCN_DROP_MALFORMED;
+    return pcn_rewrite(ctx, packet, &source, &destination, 4) ? 0 : PCN_DROP_MALFORMED;
+}
+
+PCN_INLINE __u32 lbrp_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot,
+                              const struct lbrp_session *session, __u32 ports, bool reply)
+{
+    struct pcn_change change;
+
+    if (pcn_unlikely(packet->ip_version == 6 || session->state & LBRP_WHOLE))
+        return lbrp_rewrite_whole(ctx, slot, ports, reply);
+    change = (struct pcn_change){
+        .from.v4 = reply ? packet->source.v4 : packet->destination.v4,
+        .to.v4 = session->to,
+        .from_port = reply ? ports : ports >> 16,
+        .to_port = session->port,
+    };
+    if (packet->fragment == PCN_FRAGMENT_LATER)
+        change.to_port = change.from_port;
+    return pcn_rewrite(ctx, packet, reply ? &change : NULL, reply ? NULL : &change, 4) ? 0 : PCN_DROP_MALFORMED;
+}
+
+/* Whether a session that was found is not the packet's: its backend is gone, or it is over and the client begins anew. */
+PCN_INLINE bool lbrp_is_stale(const struct lbrp_session *session, const struct lbrp_target *backend,
+                              const struct pcn_ct *ct)
+{
+    return !backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT) || ct->next == PCN_CT_REOPEN;
+}
+
+/* Of a session, by now: counted, changed, and sent on. */
+PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot,
+                                      const struct lbrp_session *session, const struct lbrp_target *backend, bool reply)
+{
+    __u32 cpu = bpf_get_smp_processor_id(), ports = 0, bad;
+
+    if (pcn_likely(packet->fragment != PCN_FRAGMENT_LATER))
+        pcn_ct_event_of(packet, &ports);
+    lbrp_count(ctx, cpu, session->state & 0xffff, reply);
+    if (pcn_unlikely(PCN_READ_ONCE(pcn_ct_settings.counting))) {
+        /* In the client's place, where it is shown. */
+        const struct pcn_ct ct = {.slot = reply ? session->partner : slot, .direction = reply};
+
+        pcn_ct_count_traffic(ctx, &ct);
+    }
+    if (pcn_unlikely(packet->fragment == PCN_FRAGMENT_FIRST)) {
+        packet->ct_state = PCN_CT_ESTABLISHED;
+        pcn_ct_fragment_keep(ctx, packet);
+    }
+    bad = lbrp_rewrite(ctx, packet, slot, session, ports, reply);
+    if (pcn_unlikely(bad))
+        return pcn_drop(packet, bad);
+    return lbrp_leave(ctx, packet, session, backend, reply);
+}
+
+/* PCN_VERDICT_MAX: the session is over, and the packet of none. */
+PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool reply)
+{
+    const struct lbrp_session *session = lbrp_session_at(ct->slot);
+    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
+    __u64 word;
+
+    if (pcn_unlikely(session->check != (__u16)ct->hash || ct->direction != reply))
+        return pcn_drop(packet, LBRP_DROP_INVALID);
+    if (pcn_unlikely(lbrp_is_stale(session, backend, ct))) {
+        lbrp_over(ct->slot);
+        return PCN_VERDICT_MAX;
+    }
+    if (pcn_likely(ct->next)) {
+        word = pcn_ct_update(packet, ct);
+        if (pcn_unlikely(word))
+            lbrp_follow(ct->slot, word, reply);
+    }
+    return lbrp_send(ctx, packet, ct->slot, session, backend, reply);
+}
+
+/* The first packet, from a client. */
+__noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    const struct lbrp_session *session = lbrp_session_at(slot);
+    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
+
+    if (!backend)
+        return pcn_drop(packet, LBRP_DROP_INVALID);
+    return lbrp_send(ctx, packet, slot, session, backend, false);
+}
+
+/* A fragment behind the first one, or an ICMP error, of the session of packet->ct_slot. */
+PCN_INLINE enum pcn_verdict lbrp_attach(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
+{
+    __u32 slot = packet->ct_slot, cpu = bpf_get_smp_processor_id(), bad;
+    const struct lbrp_session *session = lbrp_session_at(slot);
+    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
+
+    if (!backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT))
+        return pcn_drop(packet, LBRP_DROP_NO_SESSION);
+    if (packet->fragment == PCN_FRAGMENT_LATER)
+        return lbrp_send(ctx, packet, slot, session, backend, reply);
+    lbrp_count(ctx, cpu, session->state & 0xffff, reply);
+    bad = lbrp_error(ctx, slot, reply);
+    if (bad)
+        return pcn_drop(packet, bad);
+    return lbrp_leave(ctx, packet, session, backend, reply);
+}
+
+__noinline __u32 lbrp_attached(struct pcn_ctx *ctx, bool reply)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+
+    /* The verifier does not know how large an argument is. */
+    return reply ? lbrp_attach(ctx, packet, true) : lbrp_attach(ctx, packet, false);
+}
+
+/* ---- others ---- */
+
+/* By what was said in lbrp_rare.bpf.h. */
+PCN_INLINE enum pcn_verdict lbrp_do(struct pcn_packet *packet, __u32 said, bool reply)
+{
+    if (said == LBRP_ANSWERED) {
+        pcn_packet_invalidate(packet);
+        return PCN_REPLY;
+    }
+    if (said == LBRP_SOLICITED)
+        return pcn_slow_path(packet, LBRP_SLOW_SOLICITED, 0, 0, 0);
+    if (said >= LBRP_TO_PORT)
+        return pcn_redirect(packet, said & (PCN_PORTS_MAX - 1));
+    return lbrp_pass(packet, reply);
+}
+
+/* Dropped, and the client is told so, where it can be. */
+PCN_INLINE enum pcn_verdict lbrp_refuse(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 reason)
+{
+    if (reason == LBRP_DROP_NO_BACKEND || reason == LBRP_DROP_NO_SESSION) {
+        packet->direction = PCN_INGRESS;
+        (void)pcn_slow_path(packet, LBRP_SLOW_REJECT, packet->l4_offset - packet->l3_offset, packet->l4_protocol, 0);
+        (void)pcn_copy_to_user(ctx);
+    }
+    return pcn_drop(packet, reason);
+}
+
+PCN_INLINE void lbrp_prepare(struct pcn_ctx *ctx, const struct pcn_packet *packet, const struct pcn_ct *ct,
+                             struct lbrp_new *new)
+{
+    const struct ethhdr *ethernet = pcn_header(ctx, sizeof(*ethernet));
+
+    new->hash = ct->hash;
+    new->flow = ct->next;
+    new->frontend = packet->port;
+    if (ethernet)
+        lbrp_put_mac(new->mac, ethernet->h_source);
+}
+
+/* What was not found by its tuple. */
+PCN_INLINE enum pcn_verdict lbrp_unknown(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool reply)
+{
+    struct lbrp_new *new = &lbrp_news[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)];
+    __u32 slot;
+
+    if ((packet->ct_state == PCN_CT_RELATED || packet->fragment == PCN_FRAGMENT_LATER) &&
+        packet->ct_slot != PCN_CT_NO_SLOT)
+        return lbrp_attached(ctx, reply);
+    if (packet->fragment == PCN_FRAGMENT_LATER && !reply &&
+        lbrp_find_address(&packet->destination, LBRP_ADDRESS, packet->ip_version))
+        return pcn_drop(packet, LBRP_DROP_FRAGMENT);
+    /* Neither echo nor error, or of no session; or the backends' own. */
+    if (reply || packet->fragment == PCN_FRAGMENT_LATER || (lbrp_is_icmp(packet) && !ct->next))
+        return lbrp_do(packet, lbrp_other(ctx, reply), reply);
+    lbrp_prepare(ctx, packet, ct, new);
+    slot = lbrp_open(packet, new);
+    if (slot == LBRP_PASS)
+        return lbrp_do(packet, lbrp_is_icmp(packet) ? lbrp_other(ctx, false) : LBRP_NOT_OURS, false);
+    if (pcn_unlikely(slot >= LBRP_SLOTS))
+        return lbrp_refuse(ctx, packet, slot & 0xffff);
+    if (PCN_READ_ONCE(pcn_ct_settings.events))
+        (void)pcn_ct_tell(ctx, slot);
+    packet->ct_slot = slot;
+    return lbrp_first(ctx, slot);
+}
+
+PCN_INLINE enum pcn_verdict lbrp_balance(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
+{
+    enum pcn_verdict verdict;
+    struct pcn_ct ct;
+    __u32 ports;
+
+    packet->zone = reply ? LBRP_SERVER : LBRP_CLIENT;
+    pcn_ct_lookup(ctx, packet, &ct);
+    if (pcn_likely(ct.word)) {
+        verdict = lbrp_known(ctx, packet, &ct, reply);
+        if (pcn_likely(verdict != PCN_VERDICT_MAX))
+            return verdict;
+        packet->ct_slot = PCN_CT_NO_SLOT;
+        ct.next = pcn_ct_step(PCN_CT_FREE, 0, pcn_ct_event_of(packet, &ports));
+    }
+    return lbrp_unknown(ctx, packet, &ct, reply);
+}
+
+PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
+{
+    __u16 bad = pcn_packet_parse(ctx, packet), zone = packet->zone;
+    __u8 state = packet->ct_state;
+    __u32 place = packet->ct_slot;
+    enum pcn_verdict verdict;
+
+    if (pcn_unlikely(bad))
+        return pcn_drop(packet, bad);
+    if (pcn_unlikely(!packet->ip_version))
+        return lbrp_do(packet, packet->ethertype == bpf_htons(ETH_P_ARP) ? lbrp_arp(ctx, reply) : LBRP_NOT_OURS, reply);
+    verdict = lbrp_balance(ctx, packet, reply);
+    /* A label that another cube gave is not ours to change. */
+    packet->zone = zone;
+    packet->ct_state = state;
+    packet->ct_slot = place;
+    return verdict;
+}
+
+PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)
+{
+    __u16 front = PCN_READ_ONCE(lbrp_data.front), back = PCN_READ_ONCE(lbrp_data.back);
+
+    if (pcn_unlikely(back == LBRP_NO_PORT || (front == LBRP_NO_PORT && !PCN_READ_ONCE(lbrp_data.multi))))
+        return pcn_drop(packet, LBRP_DROP_NO_OTHER_PORT);
+    /* Each direction its own code: the way of most packets has no branches on it. */
+    return packet->port == back ? lbrp_handle(ctx, packet, true) : lbrp_handle(ctx, packet, false);
+}
+
+PCN_STANDARD_CUBE(lbrp_ingress, pcn_pass);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Which backend a new session gets: by the service's algorithm, or because the client has one. */
+#pragma once
+#include "lbrp_session.bpf.h"
+
+/* By a hash without a seed, so that nodes with the same services agree; of the client alone where it is to stay. */
+PCN_INLINE __u32 lbrp_by_maglev(const struct lbrp_vip *service, const struct pcn_ct_key *key, __u32 first, __u32 n)
+{
+    __u64 hash;
+
+    if (service->affinity)
+        hash = lbrp_mix(key->words[0], key->words[1], 3);
+    else
+        hash = pcn_ct_hash(key, 3);
+    return lbrp_place_at((__u64)first + lbrp_place(hash, n));
+}
+
+/* active / weight < best_active / best_weight; what takes no sessions is worse than all. */
+PCN_INLINE bool lbrp_is_better(__u64 active, __u64 weight, __u64 best_active, __u64 best_weight)
+{
+    return active * best_weight < best_active * weight;
+}
+
+/* The least, for its weight; of equal ones the first, from another one on each time. Global: it is verified once. */
+__noinline __u32 lbrp_by_load(__u32 first, __u32 n, __u32 turn)
+{
+    __u64 best_active = ~0u, best_weight = 0, at;
+    __u32 best = 0;
+
+    if (!n)
+        return 0;
+    at = turn % n;
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < LBRP_COMPARED; i++) {
+        __u64 active = ~0u, weight = 0, number;
+
+        if (i >= n)
+            break;
+        number = lbrp_place_at(first + at);
+        PCN_FORGET(number, turn);
+        if (number < lbrp_sizes.n_backends) {
+            PCN_OPAQUE(number);
+            active = PCN_READ_ONCE(lbrp_loads[number].active);
+            weight = PCN_READ_ONCE(lbrp_backends[number].weight);
+        }
+        at = at + 1 < n ? at + 1 : 0;
+        if (weight && (!best || lbrp_is_better(active, weight, best_active, best_weight))) {
+            best = number;
+            best_active = active;
+            best_weight = weight;
+        }
+        PCN_FORGET(at, turn);
+        PCN_FORGET(best, turn);
+        PCN_FORGET(best_active, turn);
+        PCN_FORGET(best_weight, turn);
+    }
+    return best;
+}
+
+/* ---- affinity ---- */
+
+PCN_INLINE void lbrp_affinity_key(const struct pcn_ct_key *own, __u32 number, struct pcn_ct_key *ret_key)
+{
+    *ret_key = (struct pcn_ct_key){{own->words[0], own->words[1], number, 0,
+                                    pcn_ct_tuple(0, 0, own->words[4] >> PCN_CT_VERSION_SHIFT & 0xff, LBRP_AFFINITY)}};
+}
+
+/* The backend that a client has; 0: none that takes sessions. What is kept lives on. */
+__noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 timeout)
+{
+    const struct lbrp_session *kept;
+    const struct lbrp_target *backend;
+    struct pcn_ct_key key;
+    __u64 *place, word;
+    __u32 slot, state;
+
+    if (!new)
+        return 0;
+    lbrp_affinity_key(&new->own, number, &key);
+    slot = pcn_ct_slot_of(&key);
+    if (slot == PCN_CT_NO_SLOT)
+        return 0;
+    kept = lbrp_session_at(slot);
+    state = PCN_READ_ONCE(kept->state);
+    backend = lbrp_backend_at(state & 0xffff);
+    if (!backend || backend->epoch != (__u8)(state >> LBRP_EPOCH_SHIFT) || backend->service != number ||
+        !(backend->flags & LBRP_TAKES)) {
+        pcn_ct_pair_end(slot);
+        return 0;
+    }
+    place = pcn_ct_word_at(slot);
+    word = PCN_READ_ONCE(*place);
+    if (word && !(word & PCN_CT_BUSY))
+        (void)__sync_val_compare_and_swap(place, word, (word >> 32 << 32) | (__u32)((__u32)pcn_now() + timeout));
+    return state & 0xffff;
+}
+
+/* Without room it is not kept. It does not make room for sessions: its state is none that is turned out. */
+__noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __u32 timeout)
+{
+    struct lbrp_session *kept;
+    struct pcn_ct_key key;
+    __u64 hash;
+    __u32 slot;
+
+    if (!new)
+        return 0;
+    lbrp_affinity_key(&new->own, number, &key);
+    hash = pcn_ct_hash(&key, pcn_ct_settings.seed);
+    slot = lbrp_claim(hash);
+    if (slot == PCN_CT_NO_SLOT)
+        return 0;
+    kept = lbrp_session_at(slot);
+    __builtin_memcpy(&pcn_ct_entry_at(slot)->key, &key, sizeof(key));
+    kept->state = new->state & ~(__u32)LBRP_LIVE;
+    kept->check = hash;
+    /* It has no other place. */
+    kept->partner = slot;
+    (void)__sync_lock_test_and_set(pcn_ct_word_at(slot),
+                                   pcn_ct_word(hash, PCN_CT_UDP_REPLIED, (__u32)pcn_now() + timeout));
+    return 0;
+}
+
+/* ---- all of it ---- */
+
+PCN_INLINE __u32 lbrp_choose(struct lbrp_vip *service, const struct lbrp_new *new)
+{
+    __u64 places = PCN_READ_ONCE(service->places);
+    __u32 first = places, n = places >> 32;
+
+    if (pcn_unlikely(!n))
+        return 0;
+    if (pcn_likely(service->algorithm == LBRP_MAGLEV))
+        return lbrp_by_maglev(service, &new->own, first, n);
+    if (service->algorithm == LBRP_ROUND_ROBIN)
+        return lbrp_place_at((__u64)first + __sync_fetch_and_add(&service->turn, 1) % n);
+    return lbrp_by_load(first, n, __sync_fetch_and_add(&service->turn, 1));
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* The first packet of a session. */
+#pragma once
+#include "lbrp_choose.bpf.h"
+
+/* In place of a slot: it is for no service; or the reason why it is dropped. */
+#define LBRP_PASS 0xffff0000u
+#define LBRP_REFUSE(reason_) (0xfffe0000u | (reason_))
+#define LBRP_TAKEN 0xfffffffdu /* somebody has this tuple */
+#define LBRP_SLOTS 0x80000000u /* what is below is a slot */
+
+/* Sources that are tried, after the first one. */
+#define LBRP_ATTEMPTS 256u
+
+/* new->other is what it is to be: its places begin to come from memory. */
+PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
+{
+    __u32 mask = pcn_ct_masks.bucket;
+
+    new->other_hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
+    (void)PCN_READ_ONCE(pcn_ct_bucket_at(pcn_ct_bucket_of(new->other_hash, 0, mask))->words[0]);
+    (void)PCN_READ_ONCE(pcn_ct_bucket_at(pcn_ct_bucket_of(new->other_hash, 1, mask))->words[0]);
+}
+
+/* Makes new->other, which is ready, the session's: its slot, LBRP_TAKEN, or PCN_CT_NO_SLOT. */
+__noinline __u32 lbrp_take(const struct lbrp_new *new)
+{
+    __u64 hash;
+    __u32 slot;
+
+    if (!new)
+        return PCN_CT_NO_SLOT;
+    hash = new->other_hash;
+    if (pcn_ct_taken(&new->other, hash, PCN_CT_NO_SLOT))
+        return LBRP_TAKEN;
+    slot = lbrp_claim(hash);
+    if (slot == PCN_CT_NO_SLOT)
+        return slot;
+    lbrp_publish(slot, new->slot, new, false, hash);
+    /* Two CPUs that have chosen one source look once more: one of them sees the other's. */
+    if (new->state & LBRP_WHOLE &&pcn_ct_taken(&new->other, hash, slot)) {
+        pcn_ct_pair_release(slot);
+        return LBRP_TAKEN;
+    }
+    return slot;
+}
+
+/* A source other than the client's own: of the pool, or its address with another port. */
+PCN_INLINE bool lbrp_source(struct lbrp_new *new, bool pooled, __u32 attempt)
+{
+    __u64 seed = new->hash >> 8, version = new->other.words[4] >> PCN_CT_VERSION_SHIFT & 0xff;
+    __u32 family = version == 6, n = PCN_READ_ONCE(lbrp_data.n_pool[family]), first, last, port;
+
+    first = PCN_READ_ONCE(lbrp_data.port_first);
+    last = PCN_READ_ONCE(lbrp_data.port_last);
+    if (pooled) {
+        __u32 index;
+        const union pcn_address *address;
+
+        if (!n || n > LBRP_POOL_MAX)
+            return false;
+        index = ((__u32)seed + attempt) % n & (LBRP_POOL_MAX - 1);
+        PCN_OPAQUE(index);
+        address = &lbrp_data.pool[family][index & (LBRP_POOL_MAX - 1)];
+        new->other.words[0] = *(const __u64 *)&address->v6[0];
+        new->other.words[1] = *(const __u64 *)&address->v6[2];
+    } else {
+        first = 1024;
+        last = 0xffff;
+    }
+    port = bpf_ntohs((__u16) new->own.words[4]);
+    /* Its own port first, at each address. */
+    if (attempt >= (pooled ? n : 1) || port < first || port > last)
+        port = first + (__u32)((seed >> 16 & 0xffff) + attempt * ((seed >> 32 & 0x7fff) | 1)) % (last - first + 1);
+    new->other.words[4] = (new->other.words[4] & ~0xffffull) | bpf_htons(port);
+    return true;
+}
+
+/* One after the other. */
+__noinline __u32 lbrp_take_source(struct lbrp_new *new, bool pooled)
+{
+    if (!new)
+        return LBRP_REFUSE(LBRP_DROP_INVALID);
+    new->state |= LBRP_WHOLE;
+#pragma clang loop unroll(disable)
+    for (__u32 attempt = 0; attempt < LBRP_ATTEMPTS; attempt++) {
+        __u32 slot;
+
+        if (!lbrp_source(new, pooled, attempt))
+            break;
+        lbrp_other_ready(new);
+        slot = lbrp_take(new);
+        if (slot == PCN_CT_NO_SLOT)
+            return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
+        if (slot != LBRP_TAKEN)
+            return slot;
+    }
+    return LBRP_REFUSE(LBRP_DROP_NO_SOURCE);
+}
+
+/* By src-ip-rewrite. */
+PCN_INLINE void lbrp_source_range(struct lbrp_new *new)
+{
+    __u32 source = new->own.words[0];
+
+    if ((new->own.words[4] >> PCN_CT_VERSION_SHIFT & 0xff) != 4 ||
+        (source & PCN_READ_ONCE(lbrp_data.range_mask)) != PCN_READ_ONCE(lbrp_data.range))
+        return;
+    new->other.words[0] = PCN_READ_ONCE(lbrp_data.new_range) | (source & ~PCN_READ_ONCE(lbrp_data.new_mask));
+    new->state |= LBRP_WHOLE;
+}
+
+/* The tuple as the backend is to have it: its slot, or LBRP_REFUSE(). */
+PCN_INLINE __u32 lbrp_server_place(struct lbrp_new *new, const struct lbrp_vip *service)
+{
+    __u32 slot;
+
+    if (pcn_unlikely(service->snat))
+        return lbrp_take_source(new, true);
+    slot = lbrp_take(new);
+    if (pcn_likely(slot < LBRP_SLOTS))
+        return slot;
+    if (slot == PCN_CT_NO_SLOT)
+        return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
+    /* It has this port in another session with the same backend, by another VIP. */
+    return lbrp_take_source(new, false);
+}
+
+/* new: own, other and state are as they are to be, but for the source. The slot of own, or LBRP_REFUSE(). */
+PCN_INLINE __u32 lbrp_establish(struct lbrp_new *new, const struct lbrp_vip *service)
+{
+    struct lbrp_load *load = lbrp_load_at(new->state & 0xffff);
+    __u32 partner;
+
+    if (pcn_unlikely(PCN_READ_ONCE(lbrp_data.ranged)))
+        lbrp_source_range(new);
+    lbrp_other_ready(new);
+    new->slot = lbrp_claim(new->hash);
+    if (new->slot == PCN_CT_NO_SLOT)
+        return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
+    partner = lbrp_server_place(new, service);
+    if (pcn_unlikely(partner >= LBRP_SLOTS)) {
+        pcn_ct_pair_release(new->slot);
+        return partner;
+    }
+    lbrp_publish(new->slot, partner, new, true, new->hash);
+    if (load) {
+        __sync_fetch_and_add(&load->active, 1);
+        __sync_fetch_and_add(&load->sessions, 1);
+    }
+    PCN_CT_COUNT(created);
+    return new->slot;
+}
+
+PCN_INLINE bool lbrp_is_icmp(const struct pcn_packet *packet)
+{
+    return packet->l4_protocol == IPPROTO_ICMP || packet->l4_protocol == IPPROTO_ICMPV6;
+}
+
+/*
+ * What no session has, from a client: the slot of a new one, LBRP_PASS or LBRP_REFUSE(). flow: 0, it opens none. Of new
+ * .hash, .flow, .frontend and .mac are set.
+ */
+__noinline __u32 lbrp_open(const struct pcn_packet *packet, struct lbrp_new *new)
+{
+    const struct lbrp_target *backend;
+    struct lbrp_vip *service;
+    __u32 ports = 0, number, end = 0;
+
+    if (!packet || !new)
+        return LBRP_PASS;
+    pcn_ct_event_of(packet, &ports);
+    pcn_ct_key_of(packet, ports, &new->own);
+    number = lbrp_service_of(&new->own);
+    service = lbrp_service_at(number);
+    if (!service)
+        return LBRP_PASS;
+    if (pcn_unlikely(!new->flow))
+        return LBRP_REFUSE(LBRP_DROP_NO_SESSION);
+    if (pcn_unlikely(service->affinity))
+        end = lbrp_affine(new, number, service->affinity);
+    number = end ? 0 : number;
+    if (pcn_likely(!end))
+        end = lbrp_choose(service, new);
+    backend = lbrp_backend_at(end);
+    if (pcn_unlikely(!backend))
+        return LBRP_REFUSE(LBRP_DROP_NO_BACKEND);
+    new->state = end | (__u32)backend->epoch << LBRP_EPOCH_SHIFT | LBRP_LIVE | LBRP_MACS;
+    new->other = new->own;
+    new->other.words[2] = *(const __u64 *)&backend->address.v6[0];
+    new->other.words[3] = *(const __u64 *)&backend->address.v6[2];
+    new->other.words[4] ^= (__u64)(LBRP_CLIENT ^ LBRP_SERVER) << PCN_CT_ZONE_SHIFT;
+    if (backend->port && !lbrp_is_icmp(packet))
+        new->other.words[4] = (new->other.words[4] & ~0xffff0000ull) | (__u64)backend->port
+                                                                           << PCN_CT_DESTINATION_PORT_SHIFT;
+    end = lbrp_establish(new, service);
+    if (pcn_unlikely(service->affinity) && number && end < LBRP_SLOTS)
+        lbrp_affinity_keep(new, number, service->affinity);
+    return end;
+}

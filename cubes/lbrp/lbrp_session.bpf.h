@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Sessions: two places of the table of flows each, see lbrp_maps.h. */
+#pragma once
+#include "lbrp_tables.bpf.h"
+#include <pcn/conntrack_pair.bpf.h>
+
+/* A session that is being made: one at a time on a CPU. Too large for the stack. */
+struct lbrp_new {
+    struct pcn_ct_key own; /* of the packet: of the client */
+    struct pcn_ct_key other;
+    __u64 hash; /* of own */
+    __u64 other_hash;
+    __u32 slot;  /* of own: claimed */
+    __u32 flow;  /* enum pcn_ct_flow */
+    __u32 state; /* of struct lbrp_session */
+    __u16 frontend;
+    __u8 mac[6];
+};
+
+struct lbrp_new lbrp_news[PCN_CPUS_MAX] SEC(".data.lbrpnew") = {};
+
+PCN_INLINE struct lbrp_session *lbrp_session_at(__u64 slot)
+{
+    return (struct lbrp_session *)pcn_ct_entry_at(slot)->own;
+}
+
+/* A session is over: its backend has one less. Once, whoever finds out first. */
+PCN_INLINE void lbrp_forget(__u32 slot)
+{
+    __u32 *state = &lbrp_session_at(slot)->state, was = PCN_READ_ONCE(*state);
+    const struct lbrp_target *backend;
+    struct lbrp_load *load;
+
+    if (!(was & LBRP_LIVE))
+        return;
+    was = __sync_fetch_and_and(state, ~(__u32)LBRP_LIVE);
+    backend = lbrp_backend_at(was & 0xffff);
+    load = lbrp_load_at(was & 0xffff);
+    if (was & LBRP_LIVE && backend && load && backend->epoch == (__u8)(was >> LBRP_EPOCH_SHIFT))
+        __sync_fetch_and_add(&load->active, -1);
+}
+
+/* A place for a key: busy, and not filled in. Its slot, or PCN_CT_NO_SLOT. */
+__noinline __u32 lbrp_claim(__u64 hash)
+{
+    __u32 now = pcn_now(), slot = PCN_CT_AGAIN;
+    enum pcn_ct_how how = PCN_CT_HOW_FULL;
+
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 4 && slot == PCN_CT_AGAIN; attempt++)
+        slot = pcn_ct_claim(hash, now, &how);
+    if (slot == PCN_CT_AGAIN || slot == PCN_CT_NO_SLOT) {
+        PCN_CT_COUNT(full);
+        return PCN_CT_NO_SLOT;
+    }
+    if (how == PCN_CT_HOW_FREE)
+        return slot;
+    if (how == PCN_CT_HOW_EXPIRED)
+        PCN_CT_COUNT(reused);
+    else
+        PCN_CT_COUNT(early_dropped);
+    lbrp_forget(slot);
+    /* Who was turned out, or has expired here, may not stay in its other place. */
+    if (pcn_ct_pair_is(slot)) {
+        __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
+
+        pcn_ct_pair_end(partner);
+        lbrp_forget(partner);
+    }
+    return slot;
+}
+
+/* Both places of a session. */
+__noinline __u32 lbrp_over(__u32 slot)
+{
+    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
+
+    lbrp_forget(slot);
+    if (pcn_ct_pair_is(slot)) {
+        pcn_ct_pair_end(partner);
+        lbrp_forget(partner);
+    }
+    pcn_ct_pair_end(slot);
+    return 0;
+}
+
+/* client: packets that are found here are the client's, and get a new destination; else the backend's, a new source. */
+PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *new, bool client, __u64 hash)
+{
+    struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+    struct lbrp_session *session = lbrp_session_at(slot);
+    const struct pcn_ct_key *key = client ? &new->own : &new->other, *to = client ? &new->other : &new->own;
+    __u64 *place = pcn_ct_word_at(slot);
+    __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]);
+
+    __builtin_memcpy(&entry->key, key, sizeof(*key));
+    if (pcn_ct_masks.traffic)
+        __builtin_memset(pcn_ct_traffic_at(slot), 0, sizeof(struct pcn_ct_traffic));
+    session->partner = partner;
+    session->to = to->words[2];
+    session->port = to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT;
+    session->state = client ? new->state : new->state & ~(__u32)LBRP_LIVE;
+    session->frontend = new->frontend;
+    session->check = hash;
+    __builtin_memcpy(session->mac, new->mac, sizeof(session->mac));
+    /* Orders what was written before the word. */
+    (void)__sync_lock_test_and_set(place, pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));
+}
+
+/* The other place gets the state and the expiry that this one has now. */
+__noinline __u32 lbrp_follow(__u32 slot, __u64 word, bool reply)
+{
+    __u32 flow = pcn_ct_flow_of(word);
+
+    if (!pcn_ct_pair_follow(slot, word))
+        lbrp_forget(slot);
+    if (flow == PCN_CT_TCP_TIME_WAIT || flow == PCN_CT_TCP_CLOSED)
+        lbrp_forget(reply ? PCN_READ_ONCE(*pcn_ct_partner_at(slot)) : slot);
+    return 0;
+}

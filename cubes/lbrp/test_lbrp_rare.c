@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packets that are none of a session by their own headers, and addresses of ours. */
+#include "test_lbrp_rig.h"
+#include <arpa/inet.h>
+
+/* ---- errors and fragments ---- */
+
+void test_errors(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame out = udp(C, 1000, VIP, 53), in = udp(C, 1000, B1, 8080);
+        const struct pcn_frame answer = udp(B1, 8080, C, 1000), seen = udp(VIP, 53, C, 1000);
+        const struct pcn_frame out6 = udp(C6, 1000, VIP6, 53), in6 = udp(C6, 1000, "fd00::1", 8080);
+        const struct pcn_frame answer6 = udp("fd00::1", 8080, C6, 1000), seen6 = udp(VIP6, 53, C6, 1000);
+
+        one(rig, VIP, 53, IPPROTO_UDP);
+        one(rig, VIP6, 53, IPPROTO_UDP);
+        becomes(rig, FRONT, out, BACK, in);
+        becomes(rig, BACK, error_about(B1, C, &in), FRONT, error_about(VIP, C, &out));
+        becomes(rig, BACK, error_about(R, C, &in), FRONT, error_about(VIP, C, &out));
+        becomes(rig, FRONT, error_about(C, VIP, &seen), BACK, error_about(C, B1, &answer));
+        becomes(rig, FRONT, error_about(R, VIP, &seen), BACK, error_about(R, B1, &answer));
+        becomes(rig, FRONT, out6, BACK, in6);
+        becomes(rig, BACK, error_about("fd00::1", C6, &in6), FRONT, error_about(VIP6, C6, &out6));
+        becomes(rig, FRONT, error_about(C6, VIP6, &seen6), BACK, error_about(C6, "fd00::1", &answer6));
+    }
+}
+
+void test_errors_pool(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame out = udp(C, 1500, VIP, 53), in = udp(POOL, 1500, B1, 8080);
+        const struct pcn_frame answer = udp(B1, 8080, POOL, 1500), seen = udp(VIP, 53, C, 1500);
+        const struct pcn_frame ping = echo(C, VIP, false, 2000), pinged = echo(POOL, B1, false, 2000);
+        struct lbrp_group like = service_like(VIP, 53, IPPROTO_UDP, LBRP_MAGLEV);
+        struct lbrp_group icmp = service_like(VIP, 0, IPPROTO_ICMP, LBRP_MAGLEV);
+        struct lbrp_end end;
+
+        ends_make(&end, 4, 1, 1);
+        like.snat = icmp.snat = true;
+        service_set(rig, like, &end, 1);
+        service_set(rig, icmp, &end, 1);
+        pool_add(rig, POOL);
+        becomes(rig, FRONT, out, BACK, in);
+        becomes(rig, BACK, error_about(B1, POOL, &in), FRONT, error_about(VIP, C, &out));
+        becomes(rig, FRONT, error_about(R, VIP, &seen), BACK, error_about(POOL, B1, &answer));
+        becomes(rig, FRONT, ping, BACK, pinged);
+        becomes(rig, BACK, error_about(R, POOL, &pinged), FRONT, error_about(VIP, C, &ping));
+    }
+}
+
+void test_fragments(void)
+{
+    FOR_BOTH(64)
+    {
+        struct pcn_frame first = fragment(C, VIP, 53, 0), later = fragment(C, VIP, 53, 72);
+
+        one(rig, VIP, 53, IPPROTO_UDP);
+        PCN_CHECK_EQ(give(rig, FRONT, &later), LBRP_DROP_FRAGMENT);
+        PCN_CHECK_EQ(give(rig, FRONT, &first), 0);
+        PCN_CHECK_EQ(rig->run.packet.destination.v4, inet_addr(B1));
+        becomes(rig, FRONT, later, BACK, fragment(C, B1, 8080, 72));
+        /* Of no VIP: on. */
+        becomes(rig, FRONT, fragment(C, B2, 53, 72), BACK, fragment(C, B2, 53, 72));
+    }
+}
+
+/* ---- addresses of ours ---- */
+
+void test_macs(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_group like = service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV);
+        struct pcn_frame expected, request = pcn_frame_arp_request(CLIENT_MAC, C, VIP);
+        struct lbrp_end end;
+
+        ends_make(&end, 4, 1, 1);
+        service_set(rig, like, &end, 1);
+        becomes(rig, FRONT, request, BACK, request);
+        end.has_mac = true;
+        pcn_parse_mac("02:00:00:00:00:b1", end.mac);
+        service_set(rig, like, &end, 1);
+        becomes(rig, FRONT, request, FRONT, pcn_frame_arp_reply(OUR_MAC, VIP, CLIENT_MAC, C));
+        /* Somebody else's. */
+        becomes(rig, FRONT, pcn_frame_arp_request(CLIENT_MAC, C, B2), BACK, pcn_frame_arp_request(CLIENT_MAC, C, B2));
+        expected = tcp(C, 1000, B1, 8080, SYN);
+        pcn_frame_set_macs(&expected, "02:00:00:00:00:b1", CLIENT_MAC);
+        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, expected);
+        /* What comes back to our MAC goes to the client's. */
+        expected = tcp(B1, 8080, C, 1000, SYN | ACK);
+        pcn_frame_set_macs(&expected, OUR_MAC, "02:00:00:00:00:b1");
+        PCN_CHECK_EQ(give(rig, BACK, &expected), 0);
+        PCN_CHECK_EQ(memcmp(rig->run.frame.bytes, "\x02\0\0\0\0\x01", 6), 0);
+        /* An echo to our MAC, for which there is no service. */
+        expected = echo(C, VIP, false, 3);
+        pcn_frame_set_macs(&expected, OUR_MAC, CLIENT_MAC);
+        request = echo(VIP, C, true, 3);
+        pcn_frame_set_macs(&request, CLIENT_MAC, OUR_MAC);
+        becomes(rig, FRONT, expected, FRONT, request);
+        /* Nothing of it, once the service is gone. */
+        service_withdraw(rig, rig->groups[0]);
+        request = pcn_frame_arp_request(CLIENT_MAC, C, VIP);
+        becomes(rig, FRONT, request, BACK, request);
+    }
+}
+
+void test_solicited(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_group like = service_like(VIP6, 80, IPPROTO_TCP, LBRP_MAGLEV);
+        const struct pcn_frame solicit = pcn_frame_nd_solicit(CLIENT_MAC, C6, VIP6);
+        const struct pcn_frame other = pcn_frame_nd_solicit(CLIENT_MAC, C6, "fd00::100");
+        struct lbrp_end end;
+
+        ends_make(&end, 6, 1, 1);
+        end.has_mac = true;
+        service_set(rig, like, &end, 1);
+        pool_add(rig, "fd00::100");
+        PCN_CHECK_EQ(give(rig, FRONT, &solicit), ~0u);
+        PCN_REQUIRE(pcn_fast_records(&rig->fast) == 1);
+        PCN_CHECK_EQ(rig->fast.records->record.reason, LBRP_SLOW_SOLICITED);
+        becomes(rig, BACK, solicit, FRONT, solicit);
+        becomes(rig, FRONT, other, BACK, other);
+        PCN_CHECK_EQ(give(rig, BACK, &other), ~0u);
+        PCN_CHECK_EQ(pcn_fast_records(&rig->fast), 1);
+    }
+}
+
+void test_multi(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_data *data = rig->lbrp.tables.data;
+        const struct pcn_frame request = pcn_frame_arp_request("02:00:00:00:00:b1", B1, C2);
+        union pcn_address address = {.v6 = {}};
+
+        one(rig, VIP, 80, IPPROTO_TCP);
+        data->multi = 1;
+        data->front = LBRP_NO_PORT;
+        address.v4 = inet_addr(C);
+        lbrp_tables_set(&rig->lbrp.tables, &address, 4, LBRP_PORT, FRONT + 1);
+        address.v4 = inet_addr(C2);
+        lbrp_tables_set(&rig->lbrp.tables, &address, 4, LBRP_PORT, FRONT2 + 1);
+        becomes(rig, FRONT2, tcp(C2, 1000, VIP, 80, SYN), BACK, tcp(C2, 1000, B1, 8080, SYN));
+        becomes(rig, BACK, tcp(B1, 8080, C2, 1000, ACK), FRONT2, tcp(VIP, 80, C2, 1000, ACK));
+        becomes(rig, BACK, udp(B1, 9, C2, 9), FRONT2, udp(B1, 9, C2, 9));
+        becomes(rig, BACK, udp(B1, 9, C, 9), FRONT, udp(B1, 9, C, 9));
+        becomes(rig, BACK, request, FRONT2, request);
+    }
+}
+
+void test_bad(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame cut = pcn_frame_make(&(struct pcn_frame_spec){.source = C,
+                                                                             .destination = VIP,
+                                                                             .protocol = IPPROTO_TCP,
+                                                                             .destination_port = 80,
+                                                                             .faults = PCN_FAULT_TCP_OFFSET});
+        const struct pcn_frame back = tcp(VIP, 80, C, 1000, ACK);
+
+        one(rig, VIP, 80, IPPROTO_TCP);
+        PCN_CHECK_EQ(give(rig, FRONT, &cut), PCN_DROP_MALFORMED);
+        /* From the wrong side of its session. */
+        becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, tcp(C, 1000, B1, 8080, SYN));
+        PCN_CHECK_EQ(give(rig, FRONT, &back), LBRP_DROP_INVALID);
+        rig->lbrp.tables.data->back = LBRP_NO_PORT;
+        PCN_CHECK_EQ(give(rig, FRONT, &cut), LBRP_DROP_NO_OTHER_PORT);
+    }
+}
