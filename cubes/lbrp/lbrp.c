@@ -140,6 +140,7 @@ static void lbrp_freep(struct lbrp **ptr)
         return;
     pcn_flows_close(&lbrp->flows);
     lbrp_config_done(lbrp);
+    lbrp_health_close(lbrp);
     lbrp_sides_done(lbrp);
     lbrp_tables_close(&lbrp->tables);
     free(lbrp);
@@ -159,6 +160,8 @@ static int create(struct pcn_cube *cube, const struct pcn_node *config, struct p
     lbrp->flows.emit = lbrp_flow_emit;
     lbrp->tables.sizes = sizes_of(config);
     r = memory_open(lbrp);
+    if (r >= 0)
+        r = lbrp_health_open(lbrp);
     if (r < 0)
         return r;
     data = lbrp->tables.data;

@@ -6,6 +6,7 @@
 #pragma once
 #include "lbrp_maps.h"
 #include <pcn/flows.h>
+#include <pcn/health.h>
 
 /* A backend of one service. */
 struct lbrp_end {
@@ -14,7 +15,7 @@ struct lbrp_end {
     uint16_t weight;
     uint8_t mac[ETH_ALEN];
     bool has_mac;
-    bool down;       /* out of service: see lbrp_backend_set_up() */
+    struct pcn_health_end health;
     uint32_t number; /* of struct lbrp_target; 0: none yet */
     uint32_t places;
 };
@@ -50,6 +51,10 @@ struct lbrp_group {
     uint16_t *table; /* of a transaction: for each place the index of the end + 1 */
     uint32_t n_table;
     struct lbrp_tally spent; /* of backends that are gone */
+    /* See lbrp_health.c. */
+    struct pcn_health_check *check;
+    bool stale;          /* its backends' health is not what its places were given away for */
+    uint64_t generation; /* another one for each change of its configuration */
 };
 
 #define LBRP_LISTS 1024u
@@ -117,6 +122,10 @@ struct lbrp {
     struct lbrp_sides ports;
     struct lbrp_sides next_ports;
     bool ports_changing;
+    /* See lbrp_health.c. */
+    uint64_t generation;
+    struct pcn_health_set *health;
+    struct lbrp_job *job; /* places that are being given away */
 };
 
 /* ---- lbrp_spread.c ---- */
@@ -128,7 +137,7 @@ struct lbrp {
 int lbrp_spread(struct lbrp_group *service, uint32_t size);
 static inline bool lbrp_end_takes(const struct lbrp_end *end)
 {
-    return end->weight && !end->down;
+    return end->weight && !end->health.out;
 }
 
 /* ---- lbrp_table.c ---- */
@@ -140,9 +149,6 @@ void lbrp_tables_close(struct lbrp_tables *tables);
 /* Brings a service into force; before: what it was, or NULL. There is room: the caller has looked. */
 void lbrp_tables_publish(struct lbrp_tables *tables, struct lbrp_group *service, struct lbrp_group *before,
                          const struct lbrp_settings *settings);
-/* See lbrp_backend_set_up(). -ENOMEM. */
-int lbrp_tables_set_up(struct lbrp_tables *tables, struct lbrp_group *service, struct lbrp_end *end, bool up,
-                       const struct lbrp_settings *settings);
 /* The settings have changed, the service has not. */
 void lbrp_tables_refresh(struct lbrp_tables *tables, struct lbrp_group *service, const struct lbrp_settings *settings);
 void lbrp_tables_withdraw(struct lbrp_tables *tables, struct lbrp_group *service);
@@ -161,11 +167,12 @@ void lbrp_tables_forget(struct lbrp_tables *tables, uint32_t *state);
 int lbrp_config_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void lbrp_config_applied(struct pcn_cube *cube);
 void lbrp_config_done(struct lbrp *lbrp);
-/*
- * A backend is in service, or is not: then it gets no new sessions, and the others have its share; those that it has go
- * on. Not in a transaction. -ENOENT: there is no such service or backend; -ENOMEM.
- */
-int lbrp_backend_set_up(struct lbrp *lbrp, const struct lbrp_key *service, const union pcn_address *backend, bool up);
+/* The transaction's copy of a service, by its keys in the model. NULL: no memory. */
+struct lbrp_group *lbrp_config_edit(struct lbrp *lbrp, const char *const *keys);
+/* The transaction is off. */
+void lbrp_config_abandon(struct pcn_cube *cube);
+/* fn(service, data) of each service in force. */
+void lbrp_config_visit(struct lbrp *lbrp, void (*fn)(struct lbrp_group *service, void *data), void *data);
 
 /* keys of the model: vip, vport, proto. */
 struct lbrp_key lbrp_key_of(const char *const *keys);
@@ -175,6 +182,17 @@ const struct lbrp_group *lbrp_service_find(const struct lbrp_list *list, const s
 const struct lbrp_end *lbrp_end_find(const struct lbrp_group *service, const union pcn_address *address);
 /* A MAC as the model writes it, which let no other text through. */
 void lbrp_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN]);
+
+/* ---- lbrp_health.c ---- */
+
+int lbrp_health_open(struct lbrp *lbrp);
+void lbrp_health_close(struct lbrp *lbrp);
+/* Whether it can be checked as it is to be; and who of its backends is out, by what is known now. */
+int lbrp_health_prepare(struct lbrp_group *service, const char *path, struct pcn_error *error);
+/* A service has taken the place of before, which may be NULL: what is to be checked follows. */
+void lbrp_health_follow(struct lbrp *lbrp, struct lbrp_group *service, struct lbrp_group *before);
+/* A service goes. */
+void lbrp_health_forget(struct lbrp_group *service, void *data);
 
 /* ---- lbrp_ports.c ---- */
 

@@ -44,6 +44,7 @@ static void service_freep(struct lbrp_group **ptr)
 
     if (!service)
         return;
+    pcn_health_check_unrefp(&service->check);
     free(service->ends);
     free(service->table);
     free(service);
@@ -123,6 +124,7 @@ static struct lbrp_group *service_edit(struct lbrp *lbrp, const struct lbrp_key 
         return NULL;
     if (now)
         *service = *now;
+    service->check = pcn_health_check_ref(service->check);
     service->key = *key;
     service->next = NULL;
     service->table = NULL;
@@ -130,7 +132,7 @@ static struct lbrp_group *service_edit(struct lbrp *lbrp, const struct lbrp_key 
     if (now && now->n_ends) {
         service->ends = malloc(now->n_ends * sizeof(*now->ends));
         if (!service->ends) {
-            free(service);
+            service_freep(&service);
             return NULL;
         }
         memcpy(service->ends, now->ends, now->n_ends * sizeof(*now->ends));
@@ -146,6 +148,18 @@ static void config_abandon(struct pcn_cube *cube)
     list_free(&lbrp->pending);
     lbrp->next_settings = lbrp->settings;
     lbrp->changing = false;
+}
+
+struct lbrp_group *lbrp_config_edit(struct lbrp *lbrp, const char *const *keys)
+{
+    const struct lbrp_key key = lbrp_key_of(keys);
+
+    return service_edit(lbrp, &key);
+}
+
+void lbrp_config_abandon(struct pcn_cube *cube)
+{
+    config_abandon(cube);
 }
 
 /* ---- backends of a service ---- */
@@ -225,6 +239,7 @@ int lbrp_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *chang
         lbrp_mac_parse(mac, found->mac);
     found->port = (uint16_t)pcn_node_uint(change->after, "port", 0);
     found->weight = (uint16_t)pcn_node_uint(change->after, "weight", 1);
+    found->health.takes = found->weight != 0;
     return 0;
 }
 
@@ -481,12 +496,15 @@ static int check_all(struct lbrp *lbrp, uint32_t *ret_n_services, uint32_t *ret_
 
 static int spread(struct lbrp *lbrp, struct lbrp_group *service, struct pcn_error *error)
 {
-    int r = service->gone ? 0 : lbrp_spread(service, lbrp->tables.sizes.size);
     char path[128];
+    int r;
 
+    service_path(service, path, sizeof(path));
+    r = lbrp_health_prepare(service, path, error);
+    if (r >= 0 && !service->gone)
+        r = lbrp_spread(service, lbrp->tables.sizes.size);
     if (r != -ENOSPC)
         return r;
-    service_path(service, path, sizeof(path));
     return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, path,
                          "there is room for %u backends of a service: create the cube with more maglev-size",
                          lbrp->tables.sizes.size);
@@ -570,6 +588,7 @@ static void withdraw_all(struct lbrp *lbrp)
         lbrp->n_backends -= (uint32_t)now->n_ends;
         *place = now->next;
         icmp_take_over(lbrp, now);
+        lbrp_health_forget(now, NULL);
         service_freep(&now);
     }
 }
@@ -583,6 +602,8 @@ static void service_replace(struct lbrp *lbrp, struct lbrp_group *service)
         service->icmp = now->icmp;
     lbrp_tables_publish(&lbrp->tables, service, now, &lbrp->settings);
     pcn_freep(&service->table);
+    service->generation = ++lbrp->generation;
+    lbrp_health_follow(lbrp, service, now);
     lbrp->n_services += !now;
     lbrp->n_backends += (uint32_t)service->n_ends - (now ? (uint32_t)now->n_ends : 0);
     service->next = now ? now->next : NULL;
@@ -616,16 +637,16 @@ void lbrp_config_applied(struct pcn_cube *cube)
     lbrp->changing = false;
 }
 
-int lbrp_backend_set_up(struct lbrp *lbrp, const struct lbrp_key *key, const union pcn_address *backend, bool up)
+void lbrp_config_visit(struct lbrp *lbrp, void (*fn)(struct lbrp_group *service, void *data), void *data)
 {
-    struct lbrp_group *service = *service_place(&lbrp->services, key);
-    struct lbrp_end *end = service ? (struct lbrp_end *)lbrp_end_find(service, backend) : NULL;
-
-    return end ? lbrp_tables_set_up(&lbrp->tables, service, end, up, &lbrp->settings) : -ENOENT;
+    for (struct lbrp_group *service = list_next(&lbrp->services, NULL); service;
+         service = list_next(&lbrp->services, service))
+        fn(service, data);
 }
 
 void lbrp_config_done(struct lbrp *lbrp)
 {
+    lbrp_config_visit(lbrp, lbrp_health_forget, NULL);
     list_free(&lbrp->services);
     list_free(&lbrp->pending);
 }

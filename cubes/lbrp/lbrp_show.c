@@ -46,7 +46,7 @@ int lbrp_service_backend_state(struct pcn_cube *cube, const char *const *keys, s
     if (!end)
         return 0;
     tally = lbrp_tables_tally(&lbrp->tables, end);
-    pcn_emit_bool(emitter, "up", !end->down);
+    pcn_emit_bool(emitter, "up", !end->health.out);
     emit_tally(emitter, &tally);
     pcn_emit_uint(emitter, "places", end->places);
     return 0;

@@ -339,24 +339,6 @@ void lbrp_tables_publish(struct lbrp_tables *tables, struct lbrp_group *service,
     lbrp_tables_take_icmp(tables, service);
 }
 
-int lbrp_tables_set_up(struct lbrp_tables *tables, struct lbrp_group *service, struct lbrp_end *end, bool up,
-                       const struct lbrp_settings *settings)
-{
-    int r;
-
-    if (end->down == !up)
-        return 0;
-    end->down = !up;
-    r = lbrp_spread(service, tables->sizes.size);
-    if (r < 0) {
-        end->down = up;
-        return r;
-    }
-    lbrp_tables_publish(tables, service, service, settings);
-    pcn_freep(&service->table);
-    return 0;
-}
-
 void lbrp_tables_refresh(struct lbrp_tables *tables, struct lbrp_group *service, const struct lbrp_settings *settings)
 {
     for (size_t i = 0; i < service->n_ends; i++)

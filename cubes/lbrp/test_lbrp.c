@@ -33,15 +33,15 @@ static void test_turns(void)
     PCN_REQUIRE_OK(lbrp_spread(&group, SIZE));
     PCN_CHECK(group.n_table <= SIZE && group.n_table > SIZE - 4);
     PCN_CHECK(ends[0].places == 1 && ends[1].places > SIZE / 2 - 4 && ends[2].places > SIZE / 2 - 4);
-    ends[0].down = true;
+    ends[0].health.out = true;
     ends[1].weight = 0;
     PCN_REQUIRE_OK(lbrp_spread(&group, SIZE));
     PCN_CHECK_EQ(group.n_table, 1);
-    ends[2].down = true;
+    ends[2].health.out = true;
     PCN_REQUIRE_OK(lbrp_spread(&group, SIZE));
     PCN_CHECK_EQ(group.n_table, 0);
     group.n_ends = 2;
-    ends[0].down = false;
+    ends[0].health.out = false;
     ends[1].weight = 1;
     PCN_CHECK_EQ(lbrp_spread(&group, 1), -ENOSPC);
     pcn_freep(&group.table);
@@ -360,6 +360,15 @@ static void test_drain(void)
     }
 }
 
+/* What its health check would say. */
+static void backend_takes(struct rig *rig, struct lbrp_group *service, uint32_t end, bool takes)
+{
+    service->ends[end].health.out = !takes;
+    PCN_REQUIRE_OK(lbrp_spread(service, rig->lbrp.tables.sizes.size));
+    lbrp_tables_publish(&rig->lbrp.tables, service, service, &rig->lbrp.settings);
+    pcn_freep(&service->table);
+}
+
 static void test_out_of_service(void)
 {
     FOR_BOTH(256)
@@ -372,19 +381,16 @@ static void test_out_of_service(void)
         service = service_set(rig, service_like(VIP, 80, IPPROTO_TCP, LBRP_MAGLEV), ends, 2);
         first = goes_to(rig, tcp(C, 1000, VIP, 80, SYN));
         PCN_REQUIRE(first == 1 || first == 2);
-        PCN_CHECK_OK(
-            lbrp_tables_set_up(&rig->lbrp.tables, service, &service->ends[first - 1], false, &rig->lbrp.settings));
+        backend_takes(rig, service, first - 1, false);
         for (uint16_t i = 0; i < 20; i++)
             PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(2000 + i), VIP, 80, SYN)), 3 - first);
         /* Its session goes on. */
         becomes(rig, BACK, tcp(first == 1 ? B1 : B2, 8080, C, 1000, SYN | ACK), FRONT,
                 tcp(VIP, 80, C, 1000, SYN | ACK));
         PCN_CHECK_EQ(goes_to(rig, tcp(C, 1000, VIP, 80, ACK)), first);
-        PCN_CHECK_OK(
-            lbrp_tables_set_up(&rig->lbrp.tables, service, &service->ends[2 - first], false, &rig->lbrp.settings));
+        backend_takes(rig, service, 2 - first, false);
         PCN_CHECK_EQ(give(rig, FRONT, &(struct pcn_frame[]){tcp(C, 3000, VIP, 80, SYN)}[0]), LBRP_DROP_NO_BACKEND);
-        PCN_CHECK_OK(
-            lbrp_tables_set_up(&rig->lbrp.tables, service, &service->ends[first - 1], true, &rig->lbrp.settings));
+        backend_takes(rig, service, first - 1, true);
         PCN_CHECK_EQ(goes_to(rig, tcp(C, 3000, VIP, 80, SYN)), first);
     }
 }
