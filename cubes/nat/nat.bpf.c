@@ -3,22 +3,22 @@
 #include "nat_error.bpf.h"
 #include "nat_maps.h"
 #include "nat_open.bpf.h"
-#include "nat_rewrite.bpf.h"
 #include <pcn/conntrack.bpf.h>
 #include <pcn/cube.bpf.h>
+#include <pcn/rewrite.bpf.h>
 
 /* New address and port for a packet that was found in slot; its ports are those of its key. */
 PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet *packet,
                                           const struct nat_session *session, __u32 ports, bool out)
 {
-    struct nat_change change = {
-        .from = out ? packet->source.v4 : packet->destination.v4,
-        .to = session->to,
+    struct pcn_change change = {
+        .from.v4 = out ? packet->source.v4 : packet->destination.v4,
+        .to.v4 = session->to,
         .from_port = out ? ports : ports >> 16,
         .to_port = session->port,
     };
 
-    if (!nat_rewrite(ctx, packet, &change, out))
+    if (!pcn_rewrite(ctx, packet, out ? &change : NULL, out ? NULL : &change, 4))
         return pcn_drop(packet, PCN_DROP_MALFORMED);
     return PCN_PASS;
 }
@@ -65,12 +65,13 @@ PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *pa
 PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
 {
     const struct nat_session *session = nat_session_at(packet->ct_slot);
-    struct nat_change change = {.from = out ? packet->source.v4 : packet->destination.v4};
+    struct pcn_change change = {
+        .from.v4 = out ? packet->source.v4 : packet->destination.v4,
+        .to.v4 = session->to,
+    };
 
-    change.to = session->to;
-    if (!nat_rewrite_ip(ctx, packet, &change, out))
+    if (!pcn_rewrite(ctx, packet, out ? &change : NULL, out ? NULL : &change, 4))
         return pcn_drop(packet, PCN_DROP_MALFORMED);
-    nat_renew(packet, &change, out);
     return PCN_PASS;
 }
 

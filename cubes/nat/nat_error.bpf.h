@@ -5,8 +5,8 @@
  * device: the sum of the bytes stays the same, and so does what a device has summed up.
  */
 #pragma once
-#include "nat_rewrite.bpf.h"
 #include "nat_session.bpf.h"
+#include <pcn/rewrite.bpf.h>
 
 /* A 16-bit word that is replaced, and with it the checksum that covers it. */
 PCN_INLINE void nat_put(__u16 *word, __u16 value, __u16 *check)
@@ -17,7 +17,7 @@ PCN_INLINE void nat_put(__u16 *word, __u16 value, __u16 *check)
 
 /* The quoted transport header, at offset; end: of the error. destination: of its two sides. */
 PCN_INLINE void nat_error_l4(struct pcn_ctx *ctx, __u32 offset, __u32 end, __u8 protocol, bool destination,
-                             const struct nat_change *change, __u16 *sum)
+                             const struct pcn_change *change, __u16 *sum)
 {
     __u16 *header = (__u16 *)pcn_parse_at(ctx, offset, 8), *check = NULL, *port = NULL;
     __u16 before;
@@ -44,7 +44,7 @@ PCN_INLINE void nat_error_l4(struct pcn_ctx *ctx, __u32 offset, __u32 end, __u8 
     if (!check || (protocol == IPPROTO_UDP && !*check))
         return;
     if (protocol != IPPROTO_ICMP)
-        nat_put(check, pcn_csum_replace32(*check, change->from, change->to), sum);
+        nat_put(check, pcn_csum_replace32(*check, change->from.v4, change->to.v4), sum);
     nat_put(check, pcn_csum_replace16(*check, before, change->to_port), sum);
     if (protocol == IPPROTO_UDP && !*check)
         nat_put(check, 0xffff, sum);
@@ -52,7 +52,7 @@ PCN_INLINE void nat_error_l4(struct pcn_ctx *ctx, __u32 offset, __u32 end, __u8 
 
 /* What is quoted, behind the ICMP header. */
 PCN_INLINE bool nat_error_quoted(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u32 end, bool out,
-                                 struct nat_change *change)
+                                 struct pcn_change *change)
 {
     __u32 offset = packet->l4_offset + 8;
     struct iphdr *ip = (void *)pcn_parse_at(ctx, offset, sizeof(*ip));
@@ -61,11 +61,11 @@ PCN_INLINE bool nat_error_quoted(struct pcn_ctx *ctx, const struct pcn_packet *p
     if (!ip || !icmp)
         return false;
     sum = icmp[1];
-    change->from = out ? ip->daddr : ip->saddr;
+    change->from.v4 = out ? ip->daddr : ip->saddr;
     address = out ? (__u16 *)&ip->daddr : (__u16 *)&ip->saddr;
-    nat_put(&ip->check, pcn_csum_replace32(ip->check, change->from, change->to), &sum);
-    nat_put(address, change->to, &sum);
-    nat_put(address + 1, change->to >> 16, &sum);
+    nat_put(&ip->check, pcn_csum_replace32(ip->check, change->from.v4, change->to.v4), &sum);
+    nat_put(address, change->to.v4, &sum);
+    nat_put(address + 1, change->to.v4 >> 16, &sum);
     nat_error_l4(ctx, offset + ip->ihl * 4, end, ip->protocol, out, change, &sum);
     icmp = (__u16 *)pcn_parse_at(ctx, packet->l4_offset, 8);
     if (!icmp)
@@ -79,7 +79,7 @@ __noinline __u32 nat_error(struct pcn_ctx *ctx, __u32 slot, bool out)
 {
     const struct nat_session *session = nat_session_at(slot);
     struct pcn_packet *packet = pcn_packet_get();
-    struct nat_change change = {};
+    struct pcn_change change = {};
     const struct iphdr *ip;
     __u32 end;
 
@@ -87,13 +87,13 @@ __noinline __u32 nat_error(struct pcn_ctx *ctx, __u32 slot, bool out)
     if (!ip)
         return NAT_DROP_INVALID;
     end = packet->l3_offset + bpf_ntohs(ip->tot_len);
-    change.to = session->to;
+    change.to.v4 = session->to;
     change.to_port = session->port;
     if (!nat_error_quoted(ctx, packet, end, out, &change))
         return PCN_DROP_MALFORMED;
-    change = (struct nat_change){.from = out ? packet->source.v4 : packet->destination.v4, .to = change.to};
-    if (!nat_rewrite_ip(ctx, packet, &change, out))
+    change = (struct pcn_change){.from.v4 = out ? packet->source.v4 : packet->destination.v4, .to = change.to};
+    if (!pcn_rewrite_ip(ctx, packet, out ? &change : NULL, out ? NULL : &change, 4))
         return PCN_DROP_MALFORMED;
-    nat_renew(packet, &change, out);
+    pcn_rewrite_renew(packet, out ? &change : NULL, out ? NULL : &change, 4);
     return 0;
 }
