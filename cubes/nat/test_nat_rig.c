@@ -31,6 +31,8 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     rig->nat.settings = pcn_fast_memory(&rig->fast, NAT_SETTINGS, NULL);
     rig->nat.rules = pcn_fast_memory(&rig->fast, NAT_RULES, NULL);
     rig->nat.ranges = pcn_fast_memory(&rig->fast, NAT_RANGES, NULL);
+    rig->nat.ranges6 = pcn_fast_memory(&rig->fast, NAT_RANGES6, NULL);
+    rig->nat.settings->hairpin = 1;
     flows->settings->seed = 0x123456789abcdef;
     flows->settings->refresh = pcn_clock_hz();
     flows->settings->drop_when_full = 1;
@@ -71,17 +73,10 @@ static void rules_load(struct rig *rig)
     const struct nat_config config = {rig->lines, rig->n_lines};
     struct nat_tables tables = {};
     struct pcn_error error = {};
-    uint32_t generation = !rig->nat.settings->generation;
 
     if (!PCN_CHECK_OK(nat_compile(&config, &tables, &error)))
         return;
-    memcpy(rig->nat.rules + generation * NAT_RULES_MAX, tables.rules, tables.n_rules * sizeof(*tables.rules));
-    for (int i = 0; i < NAT_TABLE_MAX; i++) {
-        memcpy(rig->nat.ranges + generation * NAT_RANGES_MAX + nat_ranges_of((uint32_t)i), tables.ranges[i],
-               tables.n_ranges[i] * sizeof(struct nat_range));
-        rig->nat.settings->n_ranges[generation][i] = (uint32_t)tables.n_ranges[i];
-    }
-    rig->nat.settings->generation = generation;
+    nat_tables_install(&rig->nat, &tables);
     nat_tables_done(&tables);
 }
 
@@ -132,16 +127,16 @@ void add_forwarding(struct rig *rig, const char *external, uint16_t first, uint1
 
 uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_frame *frame)
 {
-    uint64_t before[NAT_DROP_FRAGMENT + 1];
+    uint64_t before[NAT_DROP_NPT + 1];
 
-    for (uint32_t i = 0; i <= NAT_DROP_FRAGMENT; i++)
+    for (uint32_t i = 0; i <= NAT_DROP_NPT; i++)
         before[i] = pcn_fast_drops(&rig->fast, i);
     if (!PCN_CHECK_OK(pcn_fast_run(&rig->fast, direction, 0, frame, &rig->run)))
         return ~0u;
     if (rig->run.verdict == PCN_SINK)
         return 0;
     PCN_CHECK_EQ(rig->run.verdict, pcn_fast_dropped(&rig->fast));
-    for (uint32_t i = 0; i <= NAT_DROP_FRAGMENT; i++)
+    for (uint32_t i = 0; i <= NAT_DROP_NPT; i++)
         if (pcn_fast_drops(&rig->fast, i) != before[i])
             return i;
     return ~0u;
