@@ -129,6 +129,25 @@ static void add_forwarding(struct intervals *intervals, const struct nat_line *l
 /* All protocols and ports. */
 #define NAT_ALL_PORTS nat_destination_key(0, 0xff, 0xffff)
 
+/* The sum of a prefix's words, in ones' complement. */
+static uint32_t prefix_sum(struct nat_wide wide)
+{
+    uint32_t sum = 0;
+
+    for (int shift = 0; shift < 64; shift += 16)
+        sum += (uint32_t)(wide.high >> shift & 0xffff);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (sum & 0xffff) + (sum >> 16);
+}
+
+/* What a prefix for another takes away: RFC 6296, 3.1. */
+static uint16_t adjustment(struct nat_wide inside, struct nat_wide outside)
+{
+    uint32_t sum = prefix_sum(inside) + (uint16_t)~prefix_sum(outside);
+
+    return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
 /* A network for another: out one way, in the other way. */
 static void add_both_ways(struct nat_tables *tables, struct intervals *out, struct intervals *in,
                           const struct nat_line *line)
@@ -143,8 +162,8 @@ static void add_both_ways(struct nat_tables *tables, struct intervals *out, stru
     rule[1].base = line->rule.address;
     rule[1].wide = line->wide;
     rule[1].prefix = line->rule.wide;
-    /* In ones' complement. */
-    rule[1].adjust = (uint16_t)~rule[0].adjust;
+    rule[0].adjust = adjustment(line->wide, line->rule.wide);
+    rule[1].adjust = adjustment(line->rule.wide, line->wide);
     add_network(out, line, (uint32_t)tables->n_rules + 1);
     add_destinations(in, line->rule.address, line->rule.wide, line, 0, all, (uint32_t)tables->n_rules + 2);
     tables->n_rules += 2;

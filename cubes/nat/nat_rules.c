@@ -146,30 +146,15 @@ static int line_netmap(const struct pcn_node *node, const char *path, struct nat
                          length);
 }
 
-/* The sum of a prefix's words, in ones' complement. */
-static uint32_t prefix_sum(struct nat_wide wide)
-{
-    uint32_t sum = 0;
-
-    for (int shift = 0; shift < 64; shift += 16)
-        sum += (uint32_t)(wide.high >> shift & 0xffff);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (sum & 0xffff) + (sum >> 16);
-}
-
 static int line_nptv6(const struct pcn_node *node, const char *path, struct nat_line *line, struct pcn_error *error)
 {
     int r = line_netmap(node, path, line, error);
-    uint32_t sum;
 
     if (r < 0)
         return r;
     if (line->rule.version != 6 || line->length < 16 || line->length > 64)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
                              "internal-net and external-net are IPv6 prefixes of /16 to /64");
-    /* RFC 6296, 3.1. */
-    sum = prefix_sum(line->wide) + (uint16_t)~prefix_sum(line->rule.wide);
-    line->rule.adjust = (uint16_t)((sum & 0xffff) + (sum >> 16));
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test_nat_rig.h"
 #include <arpa/inet.h>
+#include <endian.h>
 #include <sys/mman.h>
 
 /* ---- set-up ---- */
@@ -123,6 +124,22 @@ void add_forwarding(struct rig *rig, const char *external, uint16_t first, uint1
                                              .internal = port}});
 }
 
+struct nat_wide wide(const char *text)
+{
+    uint64_t words[2] = {};
+
+    PCN_CHECK_EQ(inet_pton(AF_INET6, text, words), 1);
+    return (struct nat_wide){be64toh(words[0]), be64toh(words[1])};
+}
+
+void add_wide(struct rig *rig, uint8_t kind, const char *key, uint8_t length, const char *address)
+{
+    add_line(rig, (struct nat_line){
+                      .wide = wide(key),
+                      .length = length,
+                      .rule = {.kind = kind, .version = 6, .wide = wide(address), .n_addresses = 1, .length = length}});
+}
+
 /* ---- packets ---- */
 
 uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_frame *frame)
@@ -145,6 +162,7 @@ uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_fr
 void becomes(struct rig *rig, enum pcn_direction direction, struct pcn_frame frame, struct pcn_frame expected)
 {
     PCN_CHECK_EQ(give(rig, direction, &frame), 0);
+    PCN_CHECK_EQ(rig->run.packet.port, direction == OUT ? PCN_NEXT_EGRESS : PCN_NEXT_INGRESS);
     PCN_CHECK_FRAME(&rig->run.frame, &expected);
 }
 
@@ -161,12 +179,35 @@ struct pcn_frame udp(const char *source, uint16_t source_port, const char *desti
 
 struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id)
 {
+    bool v4 = !strchr(source, ':');
+
     return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
                                                    .destination = destination,
-                                                   .protocol = IPPROTO_ICMP,
-                                                   .icmp_type = reply ? 0 : 8,
+                                                   .protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+                                                   .icmp_type = reply ? (v4 ? 0 : 129) : (v4 ? 8 : 128),
                                                    .icmp_id = id,
                                                    .payload_length = 16});
+}
+
+struct pcn_frame error_about(const char *source, const char *destination, struct pcn_frame quoted, size_t bytes)
+{
+    bool v4 = !strchr(source, ':');
+
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
+                                                   .destination = destination,
+                                                   .protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+                                                   .icmp_type = v4 ? 3 : 1,
+                                                   .icmp_code = 1,
+                                                   .payload = quoted.bytes + 14,
+                                                   .payload_length = bytes});
+}
+
+void turns(struct rig *rig, struct pcn_frame frame, struct pcn_frame expected)
+{
+    PCN_CHECK_EQ(give(rig, OUT, &frame), 0);
+    PCN_CHECK_EQ(rig->run.packet.port, PCN_NEXT_INGRESS);
+    pcn_frame_set_macs(&expected, "02:00:00:00:00:01", "02:00:00:00:00:02");
+    PCN_CHECK_FRAME(&rig->run.frame, &expected);
 }
 
 uint16_t port_out(const struct rig *rig)
@@ -185,4 +226,22 @@ uint32_t n_places(struct rig *rig)
 uint64_t n_created(struct rig *rig)
 {
     return pcn_flows_statistics(&rig->nat.flows).created;
+}
+
+uint64_t *word_of(struct rig *rig, uint32_t slot)
+{
+    return (uint64_t *)&rig->nat.flows.buckets[slot / PCN_CT_WAYS].words[slot % PCN_CT_WAYS];
+}
+
+void check_pairs(struct rig *rig)
+{
+    for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++) {
+        uint32_t partner = nat_session_of(&rig->nat.flows, slot)->partner;
+
+        if (!*word_of(rig, slot))
+            continue;
+        PCN_REQUIRE(partner < rig->nat.flows.n_slots);
+        PCN_CHECK(*word_of(rig, partner) != 0);
+        PCN_CHECK_EQ(nat_session_of(&rig->nat.flows, partner)->partner, slot);
+    }
 }
