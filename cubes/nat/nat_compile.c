@@ -106,14 +106,14 @@ static void add_destinations(struct intervals *intervals, uint32_t first, struct
 {
     bool net = line->rule.kind == NAT_NETMAP || line->rule.kind == NAT_NPT;
     struct nat_wide hosts = net ? nat_wide_hosts(line->length) : (struct nat_wide){};
-    uint32_t last = net ? first + hosts_of(line) : first;
 
     if (is_ipv6(line))
         interval_add(intervals, (struct point){{wide.high, wide.low, low}},
                      (struct point){{wide.high | hosts.high, wide.low | hosts.low, high}}, line, rule);
     else
         interval_add(intervals, (struct point){{0, 0, nat_destination_key(first, 0, 0) | low}},
-                     (struct point){{0, 0, nat_destination_key(last, 0, 0) | high}}, line, rule);
+                     (struct point){{0, 0, nat_destination_key(net ? first + hosts_of(line) : first, 0, 0) | high}},
+                     line, rule);
 }
 
 static void add_forwarding(struct intervals *intervals, const struct nat_line *line, uint32_t rule)
