@@ -10,11 +10,13 @@
  * Of the two changes, of the source and of the destination, NULL is one that stays. The version is that of the packet,
  * and best a constant: what it does not need is not there then, as with a NULL.
  *
- * At TC the kernel's helper mends the transport checksum: it knows whether it is still to be filled in
- * (CHECKSUM_PARTIAL, GSO), and keeps what the device has summed up (CHECKSUM_COMPLETE). A call for the addresses, and
- * one for the ports if they change, for both sides at once. A checksum of UDP that is 0, for there is none, stays 0.
+ * At TC a transport checksum may still have to be filled in (CHECKSUM_PARTIAL, GSO): then it is the sum of the pseudo
+ * header alone, which is looked for, and the kernel's helper mends it, which knows; else it is mended here, and the
+ * kernel is told what that adds to what the device has summed up (CHECKSUM_COMPLETE). A checksum of UDP that is 0, for
+ * there is none, stays 0.
  */
 #pragma once
+#include <pcn/context.bpf.h>
 #include <pcn/csum.bpf.h>
 #include <pcn/parse.bpf.h>
 
@@ -26,7 +28,7 @@ struct pcn_change {
     __u16 to_port;
 };
 
-/* Linux 6.16: the sum of a whole IPv6 packet stays, for no header's checksum makes up for its addresses. */
+/* Linux 6.16: the sum of a whole IPv6 packet stays, since its addresses are made up for by the transport's alone. */
 #define PCN_F_IPV6 (1ull << 7)
 
 /* Offset of the checksum in the transport header; 0: it has none that we know. */
@@ -65,41 +67,78 @@ PCN_INLINE __u64 pcn_change_port(const struct pcn_change *change)
     return change ? (__u64)(__u16)~change->from_port + change->to_port : 0;
 }
 
-#ifdef PCN_XDP
-PCN_INLINE void pcn_mend(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u16 *check,
-                         const struct pcn_change *source, const struct pcn_change *destination, __u32 version)
+/* What the changes add, to a checksum that is whole. */
+PCN_INLINE void pcn_mend_whole(const struct pcn_packet *packet, __u16 *check, const struct pcn_change *source,
+                               const struct pcn_change *destination, __u64 addresses)
 {
     __u64 sum = (__u16) ~*check;
 
     if (packet->l4_protocol != IPPROTO_ICMP)
-        sum += pcn_change_address(source, version) + pcn_change_address(destination, version);
+        sum += addresses;
     sum += pcn_change_port(source) + pcn_change_port(destination);
     sum = (__u16)~pcn_csum_fold(sum);
     *check = packet->l4_protocol == IPPROTO_UDP ? pcn_csum_udp(*check, sum) : sum;
 }
+
+#ifdef PCN_XDP
+PCN_INLINE void pcn_mend(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u16 *check,
+                         const struct pcn_change *source, const struct pcn_change *destination, __u32 version,
+                         __u32 length)
+{
+    pcn_mend_whole(packet, check, source, destination,
+                   pcn_change_address(source, version) + pcn_change_address(destination, version));
+}
 #else
-/* To 32 bits: the sum that the helper takes. */
+/* To 32 bits: the sum that the helpers take. */
 PCN_INLINE __u32 pcn_change_fold(__u64 sum)
 {
     sum = (sum & 0xffffffff) + (sum >> 32);
     return sum + (sum >> 32);
 }
 
-PCN_INLINE void pcn_mend(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u16 *check,
-                         const struct pcn_change *source, const struct pcn_change *destination, __u32 version)
+/* By the kernel, which knows what there is to be mended. A call for the addresses, and one for the ports. */
+__noinline __u32 pcn_mend_partial(struct pcn_ctx *ctx, __u32 addresses, __u32 ports, __u32 version)
 {
-    __u32 offset = packet->l4_offset + pcn_checksum_offset(packet->l4_protocol), addresses;
+    const struct pcn_packet *packet = pcn_packet_get();
+    __u32 offset = packet->l4_offset + pcn_checksum_offset(packet->l4_protocol);
     __u64 flags = packet->l4_protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 
-    if (packet->l4_protocol != IPPROTO_ICMP) {
-        addresses = pcn_change_fold(pcn_change_address(source, version) + pcn_change_address(destination, version));
-        /* Kernels before 6.16 do not know the flag. */
-        if (version != 6 || bpf_l4_csum_replace(ctx, offset, 0, addresses, flags | BPF_F_PSEUDO_HDR | PCN_F_IPV6))
-            bpf_l4_csum_replace(ctx, offset, 0, addresses, flags | BPF_F_PSEUDO_HDR);
+    /* Kernels before 6.16 do not know the flag. */
+    if (version != 6 || bpf_l4_csum_replace(ctx, offset, 0, addresses, flags | BPF_F_PSEUDO_HDR | PCN_F_IPV6))
+        bpf_l4_csum_replace(ctx, offset, 0, addresses, flags | BPF_F_PSEUDO_HDR);
+    bpf_l4_csum_replace(ctx, offset, 0, ports, flags);
+    return 0;
+}
+
+/* Before any change: the sum of the pseudo header. length: of the transport header and what follows. */
+PCN_INLINE __u16 pcn_pseudo_sum(const struct pcn_packet *packet, __u32 version, __u32 length)
+{
+    __u64 sum = (__u64)packet->source.v6[0] + packet->destination.v6[0];
+
+    if (version == 6) {
+#pragma unroll
+        for (int i = 1; i < 4; i++)
+            sum += (__u64)packet->source.v6[i] + packet->destination.v6[i];
     }
-    if (pcn_unlikely(pcn_changes_port(source) || pcn_changes_port(destination)))
-        bpf_l4_csum_replace(ctx, offset, 0, pcn_change_fold(pcn_change_port(source) + pcn_change_port(destination)),
-                            flags);
+    return pcn_csum_fold(sum + bpf_htonl(length) + bpf_htonl(packet->l4_protocol));
+}
+
+PCN_INLINE void pcn_mend(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u16 *check,
+                         const struct pcn_change *source, const struct pcn_change *destination, __u32 version,
+                         __u32 length)
+{
+    __u64 addresses = pcn_change_address(source, version) + pcn_change_address(destination, version);
+
+    if (packet->l4_protocol != IPPROTO_ICMP &&
+        pcn_unlikely(packet->segment_size || *check == pcn_pseudo_sum(packet, version, length))) {
+        pcn_mend_partial(ctx, pcn_change_fold(addresses),
+                         pcn_change_fold(pcn_change_port(source) + pcn_change_port(destination)), version);
+        return;
+    }
+    pcn_mend_whole(packet, check, source, destination, addresses);
+    /* In all, the addresses were taken off once: the checksum of the IPv4 header has made up for them. */
+    if (version == 4 && packet->l4_protocol != IPPROTO_ICMP)
+        bpf_csum_update(ctx, ~pcn_change_fold(addresses));
 }
 #endif
 
@@ -118,7 +157,7 @@ PCN_INLINE void pcn_rewrite_port(const struct pcn_packet *packet, __u8 *header, 
 
 /* Ports and checksum. False: the headers cannot be reached. Pointers into the packet are lost. */
 PCN_INLINE bool pcn_rewrite_l4(struct pcn_ctx *ctx, const struct pcn_packet *packet, const struct pcn_change *source,
-                               const struct pcn_change *destination, __u32 version)
+                               const struct pcn_change *destination, __u32 version, __u32 length)
 {
     __u32 check = pcn_checksum_offset(packet->l4_protocol);
     __u8 *header;
@@ -133,7 +172,7 @@ PCN_INLINE bool pcn_rewrite_l4(struct pcn_ctx *ctx, const struct pcn_packet *pac
     header = (__u8 *)pcn_parse_at(ctx, packet->l4_offset + check, 2);
     if (!header)
         return false;
-    pcn_mend(ctx, packet, (__u16 *)header, source, destination, version);
+    pcn_mend(ctx, packet, (__u16 *)header, source, destination, version, length);
     return true;
 }
 
@@ -206,12 +245,28 @@ PCN_INLINE void pcn_rewrite_renew(struct pcn_packet *packet, const struct pcn_ch
     }
 }
 
+/* Offset behind the IP packet; 0: its header cannot be reached. */
+PCN_INLINE __u32 pcn_ip_end(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u32 version)
+{
+    const struct ipv6hdr *ip6;
+    const struct iphdr *ip4;
+
+    if (version == 6) {
+        ip6 = pcn_parse_at(ctx, packet->l3_offset, sizeof(*ip6));
+        return ip6 ? packet->l3_offset + sizeof(*ip6) + bpf_ntohs(ip6->payload_len) : 0;
+    }
+    ip4 = pcn_parse_at(ctx, packet->l3_offset, sizeof(*ip4));
+    return ip4 ? packet->l3_offset + bpf_ntohs(ip4->tot_len) : 0;
+}
+
 /* Headers were parsed, so they are linear. A later fragment has no ports, and keeps what is behind its header. */
 PCN_INLINE bool pcn_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, const struct pcn_change *source,
                             const struct pcn_change *destination, __u32 version)
 {
+    __u32 end = pcn_ip_end(ctx, packet, version);
+
     if (!pcn_rewrite_ip(ctx, packet, source, destination, version) ||
-        !pcn_rewrite_l4(ctx, packet, source, destination, version))
+        !pcn_rewrite_l4(ctx, packet, source, destination, version, end - packet->l4_offset))
         return false;
     pcn_rewrite_renew(packet, source, destination, version);
     return true;
