@@ -100,7 +100,11 @@ PCN_INLINE bool nat_is_local(const struct pcn_packet *packet)
 /* Neighbour discovery, group membership: of a link too. */
 PCN_INLINE bool nat_is_untracked(const struct pcn_packet *packet)
 {
-    return packet->l4_protocol == IPPROTO_ICMPV6 && packet->fragment != PCN_FRAGMENT_LATER && packet->icmp_type >= 130;
+    __u8 type = packet->icmp_type;
+
+    if (packet->l4_protocol != IPPROTO_ICMPV6 || packet->fragment == PCN_FRAGMENT_LATER)
+        return false;
+    return (type >= 130 && type <= 137) || (type >= 141 && type <= 153);
 }
 
 PCN_INLINE void nat_swap_zone(struct nat_new *new)

@@ -76,6 +76,11 @@ static void test_masquerade(void)
         becomes(rig, OUT, udp(A6, 1, B6, 53), udp(E6, 1, B6, 53));
         becomes(rig, OUT, tcp(E6, 22, B6, 999, SYN | ACK), tcp(E6, 22, B6, 999, SYN | ACK));
         becomes(rig, OUT, udp(A, 1, B, 53), udp(A, 1, B, 53));
+        /* What is neither an echo nor an error would show who it is. */
+        PCN_CHECK_EQ(give(rig, OUT,
+                          &(struct pcn_frame[]){pcn_frame_make(&(struct pcn_frame_spec){
+                              .source = A6, .destination = B6, .protocol = IPPROTO_ICMPV6, .icmp_type = 139})}[0]),
+                     NAT_DROP_INVALID);
         /* What is of the link stays on it. */
         becomes(rig, OUT, udp(A6, 1, "ff02::1", 53), udp(A6, 1, "ff02::1", 53));
         becomes(rig, OUT, udp("fe80::1", 1, B6, 53), udp("fe80::1", 1, B6, 53));
