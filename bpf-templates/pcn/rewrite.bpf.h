@@ -164,15 +164,13 @@ PCN_INLINE bool pcn_rewrite_l4(struct pcn_ctx *ctx, const struct pcn_packet *pac
 
     if (!check || !packet->l4_offset)
         return true;
-    header = (__u8 *)pcn_parse_at(ctx, packet->l4_offset, 8);
+    /* The checksum of TCP alone lies behind the first 8 bytes. */
+    header = (__u8 *)(check == 16 ? pcn_parse_at(ctx, packet->l4_offset, 18) : pcn_parse_at(ctx, packet->l4_offset, 8));
     if (!header)
         return false;
     pcn_rewrite_port(packet, header, source, true);
     pcn_rewrite_port(packet, header, destination, false);
-    header = (__u8 *)pcn_parse_at(ctx, packet->l4_offset + check, 2);
-    if (!header)
-        return false;
-    pcn_mend(ctx, packet, (__u16 *)header, source, destination, version, length);
+    pcn_mend(ctx, packet, (__u16 *)(header + check), source, destination, version, length);
     return true;
 }
 
@@ -263,7 +261,8 @@ PCN_INLINE __u32 pcn_ip_end(struct pcn_ctx *ctx, const struct pcn_packet *packet
 PCN_INLINE bool pcn_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, const struct pcn_change *source,
                             const struct pcn_change *destination, __u32 version)
 {
-    __u32 end = pcn_ip_end(ctx, packet, version);
+    /* At XDP nobody asks. */
+    __u32 end = PCN_IS_XDP ? 0 : pcn_ip_end(ctx, packet, version);
 
     if (!pcn_rewrite_ip(ctx, packet, source, destination, version) ||
         !pcn_rewrite_l4(ctx, packet, source, destination, version, end - packet->l4_offset))
