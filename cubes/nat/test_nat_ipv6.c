@@ -200,6 +200,30 @@ static void test_headers(void)
     }
 }
 
+/* No checksum makes up for the change of an address, so the sum of the whole packet changes: the rig looks at it. */
+static void test_unsummed(void)
+{
+    FOR_BOTH(64)
+    {
+        struct pcn_frame_spec spec = {.source = A6,
+                                      .destination = B6,
+                                      .protocol = IPPROTO_UDP,
+                                      .source_port = 5000,
+                                      .destination_port = 53,
+                                      .payload_length = 21,
+                                      .faults = PCN_FAULT_NO_UDP_CHECKSUM};
+        struct pcn_frame_spec after = spec;
+
+        after.source = E6;
+        add_wide(rig, NAT_SNAT, "fd00:1::", 64, E6);
+        becomes(rig, OUT, pcn_frame_make(&spec), pcn_frame_make(&after));
+        spec.protocol = after.protocol = 47;
+        becomes(rig, OUT, pcn_frame_make(&spec), pcn_frame_make(&after));
+        spec.protocol = after.protocol = IPPROTO_SCTP;
+        becomes(rig, OUT, pcn_frame_make(&spec), pcn_frame_make(&after));
+    }
+}
+
 static void test_independent(void)
 {
     FOR_BOTH(64)
@@ -298,6 +322,7 @@ static const struct pcn_test tests[] = {
     {"a network is mapped to a network, both ways", test_networks},
     {"ICMPv6 errors, both ways, and what they quote", test_errors},
     {"VLAN tags, extension headers and fragments are no obstacle", test_headers},
+    {"what has no checksum, UDP and other protocols", test_unsummed},
     {"endpoint-independent mapping and filtering", test_independent},
     {"NPTv6: a prefix of /48, as in RFC 6296, with errors and without sessions", test_npt},
     {"NPTv6: a longer prefix, where the host makes up for it, there and back", test_npt_long},

@@ -23,6 +23,7 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     r = pcn_fast_open(&spec, &rig->fast);
     if (r < 0)
         return r;
+    rig->fast.summed = true;
     flows->n_slots = n_buckets * PCN_CT_WAYS;
     flows->entries = pcn_fast_memory(&rig->fast, PCN_CT_ENTRIES, NULL);
     flows->buckets = pcn_fast_memory(&rig->fast, PCN_CT_BUCKETS, NULL);
