@@ -81,6 +81,11 @@ PCN_INLINE void pcn_mend_whole(const struct pcn_packet *packet, __u16 *check, co
 }
 
 #ifdef PCN_XDP
+PCN_INLINE void pcn_mend_none(struct pcn_ctx *ctx, const struct pcn_change *source,
+                              const struct pcn_change *destination, __u32 version)
+{
+}
+
 PCN_INLINE void pcn_mend(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u16 *check,
                          const struct pcn_change *source, const struct pcn_change *destination, __u32 version,
                          __u32 length)
@@ -94,6 +99,14 @@ PCN_INLINE __u32 pcn_change_fold(__u64 sum)
 {
     sum = (sum & 0xffffffff) + (sum >> 32);
     return sum + (sum >> 32);
+}
+
+/* No checksum makes up for the addresses of IPv6: what the device has summed up changes by them. */
+PCN_INLINE void pcn_mend_none(struct pcn_ctx *ctx, const struct pcn_change *source,
+                              const struct pcn_change *destination, __u32 version)
+{
+    if (version == 6)
+        bpf_csum_update(ctx, pcn_change_fold(pcn_change_address(source, 6) + pcn_change_address(destination, 6)));
 }
 
 /* By the kernel, which knows what there is to be mended. A call for the addresses, and one for the ports. */
@@ -129,6 +142,10 @@ PCN_INLINE void pcn_mend(struct pcn_ctx *ctx, const struct pcn_packet *packet, _
 {
     __u64 addresses = pcn_change_address(source, version) + pcn_change_address(destination, version);
 
+    if (pcn_unlikely(!*check && packet->l4_protocol == IPPROTO_UDP)) {
+        pcn_mend_none(ctx, source, destination, version);
+        return;
+    }
     if (packet->l4_protocol != IPPROTO_ICMP &&
         pcn_unlikely(packet->segment_size || *check == pcn_pseudo_sum(packet, version, length))) {
         pcn_mend_partial(ctx, pcn_change_fold(addresses),
@@ -162,8 +179,10 @@ PCN_INLINE bool pcn_rewrite_l4(struct pcn_ctx *ctx, const struct pcn_packet *pac
     __u32 check = pcn_checksum_offset(packet->l4_protocol);
     __u8 *header;
 
-    if (!check || !packet->l4_offset)
+    if (!check || !packet->l4_offset) {
+        pcn_mend_none(ctx, source, destination, version);
         return true;
+    }
     /* The checksum of TCP alone lies behind the first 8 bytes. */
     header = (__u8 *)(check == 16 ? pcn_parse_at(ctx, packet->l4_offset, 18) : pcn_parse_at(ctx, packet->l4_offset, 8));
     if (!header)

@@ -2,6 +2,7 @@
 /* Fast path of nat: what goes out gets a source, what comes in a destination. */
 #include "nat_error.bpf.h"
 #include "nat_maps.h"
+#include "nat_npt.bpf.h"
 #include "nat_open.bpf.h"
 #include <pcn/conntrack.bpf.h>
 #include <pcn/cube.bpf.h>
@@ -23,6 +24,13 @@ PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet
     return PCN_PASS;
 }
 
+PCN_INLINE enum pcn_verdict nat_verdict(struct pcn_packet *packet, __u32 bad)
+{
+    if (bad == NAT_TURNED)
+        return PCN_REPLY;
+    return bad ? pcn_drop(packet, bad) : PCN_PASS;
+}
+
 /* Counted in the place inside, where it is shown. */
 PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct nat_session *session, const struct pcn_ct *ct, bool out)
 {
@@ -30,7 +38,7 @@ PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct nat_session *session
 
     if (pcn_likely(!PCN_READ_ONCE(pcn_ct_settings.counting)))
         return;
-    if (!out)
+    if (!out || session->wide & NAT_SECOND)
         inside.slot = session->partner;
     pcn_ct_count_traffic(ctx, &inside);
 }
@@ -57,6 +65,8 @@ PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *pa
         packet->ct_state = PCN_CT_ESTABLISHED;
         pcn_ct_fragment_keep(ctx, packet);
     }
+    if (pcn_unlikely(session->wide))
+        return nat_verdict(packet, nat_translate_wide(ctx, slot));
     pcn_ct_event_of(packet, &ports);
     return nat_translate(ctx, packet, session, ports, out);
 }
@@ -70,6 +80,8 @@ PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *pa
         .to.v4 = session->to,
     };
 
+    if (session->wide)
+        return nat_verdict(packet, nat_translate_wide(ctx, packet->ct_slot));
     if (!pcn_rewrite(ctx, packet, out ? &change : NULL, out ? NULL : &change, 4))
         return pcn_drop(packet, PCN_DROP_MALFORMED);
     return PCN_PASS;
@@ -81,9 +93,9 @@ PCN_INLINE enum pcn_verdict nat_unknown(struct pcn_ctx *ctx, struct pcn_packet *
     __u32 slot;
 
     if (packet->ct_state == PCN_CT_RELATED) {
-        __u32 bad = nat_error(ctx, packet->ct_slot, out);
-
-        return bad ? pcn_drop(packet, bad) : PCN_PASS;
+        if (packet->ip_version == 4)
+            return nat_verdict(packet, nat_error4(ctx, packet->ct_slot, out));
+        return nat_verdict(packet, nat_error6(ctx, packet->ct_slot, out));
     }
     if (packet->fragment == PCN_FRAGMENT_LATER && packet->ct_slot != PCN_CT_NO_SLOT)
         return nat_later(ctx, packet, out);
@@ -99,6 +111,19 @@ PCN_INLINE enum pcn_verdict nat_unknown(struct pcn_ctx *ctx, struct pcn_packet *
     return PCN_VERDICT_MAX;
 }
 
+/* What of other families than IPv4 is done with. PCN_VERDICT_MAX: it may be of a session. */
+PCN_INLINE enum pcn_verdict nat_other_family(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
+{
+    __u32 bad = NAT_NPT_UNNAMED;
+
+    if (packet->ip_version != 6 || !PCN_READ_ONCE(nat_settings.ipv6) || nat_is_local(packet) ||
+        nat_is_untracked(packet))
+        return PCN_PASS;
+    if (PCN_READ_ONCE(nat_settings.npt))
+        bad = nat_npt(ctx, out);
+    return bad == NAT_NPT_UNNAMED ? PCN_VERDICT_MAX : nat_verdict(packet, bad);
+}
+
 PCN_INLINE enum pcn_verdict nat_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
 {
     __u16 bad = pcn_packet_parse(ctx, packet), zone = packet->zone;
@@ -109,8 +134,11 @@ PCN_INLINE enum pcn_verdict nat_handle(struct pcn_ctx *ctx, struct pcn_packet *p
 
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
-    if (packet->ip_version != 4)
-        return PCN_PASS;
+    if (pcn_unlikely(packet->ip_version != 4)) {
+        verdict = nat_other_family(ctx, packet, out);
+        if (verdict != PCN_VERDICT_MAX)
+            return verdict;
+    }
     packet->zone = out ? NAT_INSIDE : NAT_OUTSIDE;
     pcn_ct_lookup(ctx, packet, &ct);
     if (pcn_unlikely(!ct.word))

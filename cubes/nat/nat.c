@@ -3,6 +3,7 @@
 #include "nat_embed.h"
 #include "nat_model.h"
 #include <arpa/inet.h>
+#include <endian.h>
 
 static const struct pcn_reason reasons[] = {
     {"table-full", "it opens a session, and there is no room: see when-full"},
@@ -10,6 +11,7 @@ static const struct pcn_reason reasons[] = {
     {"no-address", "masquerade has no address: what nat is attached to has none"},
     {"invalid", "it is of no session and opens none, and would show an address that a rule hides"},
     {"fragment", "its first fragment was not seen, and it would show an address that a rule hides"},
+    {"nptv6", "its address has no other: a subnet of ffff, or a host of 0 or of ones alone (RFC 6296)"},
 };
 
 /* ---- the model: see pcn/flows.h ---- */
@@ -25,15 +27,22 @@ int nat_root_validate(struct pcn_cube *cube, struct pcn_change *change, struct p
 int nat_root_apply(struct pcn_cube *cube, struct pcn_change *change)
 {
     struct nat *nat = pcn_cube_state(cube);
-    bool mapping, filtering;
+    const char *filtering;
+    enum nat_filtering filter = NAT_FILTER_PORT;
+    bool mapping;
 
     if (!change->after)
         return 0;
     pcn_flows_apply(&nat->flows, change->after, NAT_INSIDE);
     mapping = pcn_streq(pcn_node_string(change->after, "mapping"), "endpoint-independent");
-    filtering = pcn_streq(pcn_node_string(change->after, "filtering"), "endpoint-independent");
+    filtering = pcn_node_string(change->after, "filtering");
+    if (mapping && pcn_streq(filtering, "endpoint-independent"))
+        filter = NAT_FILTER_NONE;
+    else if (mapping && pcn_streq(filtering, "address-dependent"))
+        filter = NAT_FILTER_ADDRESS;
     __atomic_store_n(&nat->settings->mapping, mapping, __ATOMIC_RELAXED);
-    __atomic_store_n(&nat->settings->filtering, mapping && filtering, __ATOMIC_RELAXED);
+    __atomic_store_n(&nat->settings->filtering, filter, __ATOMIC_RELAXED);
+    __atomic_store_n(&nat->settings->hairpin, pcn_node_bool(change->after, "hairpin", true), __ATOMIC_RELAXED);
     return 0;
 }
 
@@ -41,10 +50,14 @@ int nat_root_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys
 {
     const struct nat *nat = pcn_cube_state(cube);
     struct in_addr address = {htonl(nat->settings->address)};
-    char text[INET_ADDRSTRLEN];
+    const struct nat_wide wide = nat->settings->address6;
+    const uint64_t words[2] = {htobe64(wide.high), htobe64(wide.low)};
+    char text[INET6_ADDRSTRLEN];
 
     if (address.s_addr)
         pcn_emit_string(emitter, "masquerade-ip", inet_ntop(AF_INET, &address, text, sizeof(text)));
+    if (wide.high | wide.low)
+        pcn_emit_string(emitter, "masquerade-ipv6", inet_ntop(AF_INET6, words, text, sizeof(text)));
     return 0;
 }
 
@@ -90,12 +103,35 @@ int nat_delete_action(struct pcn_cube *cube, const char *const *keys, size_t n_k
 
 /* ---- masquerade's address ---- */
 
-static bool has_masquerade(const struct nat *nat)
+static bool has_masquerade(const struct nat *nat, uint8_t version)
 {
     for (size_t i = 0; i < nat->now.n; i++)
-        if (nat->now.lines[i].rule.kind == NAT_MASQUERADE)
+        if (nat->now.lines[i].rule.kind == NAT_MASQUERADE && nat->now.lines[i].rule.version == version)
             return true;
     return false;
+}
+
+/* A packet that is being looked at may get half of each: the next one has the whole. */
+static void address6_follow(struct pcn_cube *cube)
+{
+    struct nat *nat = pcn_cube_state(cube);
+    union pcn_address address = {};
+    struct nat_wide *now = &nat->settings->address6, wide;
+    uint64_t words[2];
+
+    if (!has_masquerade(nat, 6) || pcn_cube_parent_address(cube, AF_INET6, &address) < 0)
+        address = (union pcn_address){};
+    memcpy(words, &address, sizeof(words));
+    /* That of the link alone is nobody's outside of it. */
+    if (be64toh(words[0]) >> 54 == 0xfe80 >> 6)
+        words[0] = words[1] = 0;
+    wide = (struct nat_wide){be64toh(words[0]), be64toh(words[1])};
+    if (wide.high == now->high && wide.low == now->low)
+        return;
+    __atomic_store_n(&now->high, wide.high, __ATOMIC_RELAXED);
+    __atomic_store_n(&now->low, wide.low, __ATOMIC_RELAXED);
+    if (wide.high | wide.low)
+        nat_flush_masquerade(nat, 6);
 }
 
 static void address_follow(struct pcn_cube *cube)
@@ -103,14 +139,15 @@ static void address_follow(struct pcn_cube *cube)
     struct nat *nat = pcn_cube_state(cube);
     union pcn_address address = {};
 
-    if (!has_masquerade(nat) || pcn_cube_parent_address(cube, AF_INET, &address) < 0)
+    address6_follow(cube);
+    if (!has_masquerade(nat, 4) || pcn_cube_parent_address(cube, AF_INET, &address) < 0)
         address = (union pcn_address){};
     if (ntohl(address.v4) == nat->settings->address)
         return;
     __atomic_store_n(&nat->settings->address, ntohl(address.v4), __ATOMIC_RELAXED);
     /* What has the old address outside gets no answers any more; where masquerade was turned off, it still does. */
     if (address.v4)
-        nat_flush_masquerade(nat);
+        nat_flush_masquerade(nat, 4);
 }
 
 /* ---- the instance ---- */
@@ -163,6 +200,8 @@ static int nat_create(struct pcn_cube *cube, const struct pcn_node *config, stru
         r = pcn_map_memory(cube, NAT_RULES, (void **)&nat->rules, &size);
     if (r >= 0)
         r = pcn_map_memory(cube, NAT_RANGES, (void **)&nat->ranges, &size);
+    if (r >= 0)
+        r = pcn_map_memory(cube, NAT_RANGES6, (void **)&nat->ranges6, &size);
     if (r < 0)
         return r;
     pcn_cube_set_state(cube, TAKE_PTR(nat));
@@ -186,7 +225,7 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .size = sizeof(struct pcn_cube_kind),
     .name = "nat",
     .version = "1.0.0",
-    .description = "Translates addresses and ports: SNAT, masquerade, DNAT, port forwarding",
+    .description = "Translates addresses and ports: SNAT, masquerade, DNAT, port forwarding, NPTv6",
     .shape = PCN_TRANSPARENT,
     .yang = nat_yang,
     .tc_object = nat_tc,

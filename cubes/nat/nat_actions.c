@@ -103,6 +103,14 @@ int nat_rule_exempt_append_action(struct pcn_cube *cube, const char *const *keys
     return rule_append(cube, NAT_EXEMPT, "exempt", input, leaves, PCN_ARRAY_SIZE(leaves), output, error);
 }
 
+int nat_rule_nptv6_append_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
+                                 const struct pcn_node *input, struct pcn_emitter *output, struct pcn_error *error)
+{
+    static const struct leaf leaves[] = {{"internal-net", false}, {"external-net", false}};
+
+    return rule_append(cube, NAT_NPT, "nptv6", input, leaves, PCN_ARRAY_SIZE(leaves), output, error);
+}
+
 static int masquerade_set(struct pcn_cube *cube, bool enabled, struct pcn_emitter *output, struct pcn_error *error)
 {
     const char *const path[] = {"rule", "masquerade", "enabled"};

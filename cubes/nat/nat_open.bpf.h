@@ -13,11 +13,11 @@ PCN_INLINE bool nat_has_ports(const struct nat_new *new)
 {
     __u32 protocol = new->own.words[4] >> PCN_CT_PROTOCOL_SHIFT & 0xff;
 
-    return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP;
+    return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
 }
 
 /* One tuple outside: its slot, NAT_TAKEN or NAT_REFUSE(). Global, so that the verifier does not walk it once an attempt. */
-__noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 address, __u32 attempt)
+__noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 attempt)
 {
     const struct nat_rule *rule = nat_rule_at(number);
     __u32 port, slot;
@@ -31,17 +31,17 @@ __noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 address, __u32
         return NAT_REFUSE(NAT_DROP_NO_PORT);
     if (port > 0xffff)
         return NAT_TAKEN;
-    nat_set_source(new, address, bpf_htons(port));
+    nat_set_source(new, bpf_htons(port));
     slot = nat_take(new);
     return slot == PCN_CT_NO_SLOT ? NAT_REFUSE(NAT_DROP_TABLE_FULL) : slot;
 }
 
 /* A tuple outside that is free: its slot, or NAT_REFUSE(). */
-__noinline __u32 nat_choose(struct nat_new *new, __u32 number, __u32 address)
+PCN_INLINE __u32 nat_choose(struct nat_new *new, __u32 number)
 {
 #pragma clang loop unroll(disable)
     for (__u32 attempt = 0; attempt < 2 * NAT_ATTEMPTS + 1; attempt++) {
-        __u32 slot = nat_try(new, number, address, attempt);
+        __u32 slot = nat_try(new, number, attempt);
 
         if (slot != NAT_TAKEN)
             return slot;
@@ -50,24 +50,19 @@ __noinline __u32 nat_choose(struct nat_new *new, __u32 number, __u32 address)
 }
 
 /* The host inside: there is no choice. */
-__noinline __u32 nat_lead(struct nat_new *new, __u32 address)
+PCN_INLINE __u32 nat_lead(struct nat_new *new)
 {
     __u32 slot;
 
-    if (!new)
-        return NAT_REFUSE(NAT_DROP_INVALID);
-    nat_set_destination(new, address, bpf_htons(new->port));
+    nat_set_destination(new, bpf_htons(new->port));
     slot = nat_take(new);
     if (slot == PCN_CT_NO_SLOT)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
     return slot == NAT_TAKEN ? NAT_REFUSE(NAT_DROP_NO_PORT) : slot;
 }
 
-/*
- * Both places of a session: the slot of the packet's own, or NAT_REFUSE(). address: that it gets, in network order;
- * number: of the rule that has the ports for it.
- */
-__noinline __u32 nat_establish(struct nat_new *new, __u32 number, __u32 address)
+/* Both places of a session: the slot of the packet's own, or NAT_REFUSE(). number: of the rule that has the ports for it. */
+__noinline __u32 nat_establish(struct nat_new *new, __u32 number)
 {
     __u32 partner;
 
@@ -76,19 +71,45 @@ __noinline __u32 nat_establish(struct nat_new *new, __u32 number, __u32 address)
     new->slot = nat_claim(new->hash);
     if (new->slot == PCN_CT_NO_SLOT)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
-    partner = new->out ? nat_choose(new, number, address) : nat_lead(new, address);
+    partner = new->out ? nat_choose(new, number) : nat_lead(new);
     if (partner >= NAT_SLOTS) {
         nat_release(new->slot);
         return partner;
     }
-    nat_publish(new->slot, partner, new, true, new->hash);
+    nat_publish(new->slot, new, new->hash);
     PCN_CT_COUNT(created);
     return new->slot;
 }
 
-PCN_INLINE bool nat_is_multicast(__u32 address)
+PCN_INLINE bool nat_same(const union pcn_address *a, const union pcn_address *b)
 {
-    return (__u8)address >= 224;
+    return *(const __u64 *)&a->v6[0] == *(const __u64 *)&b->v6[0] &&
+           *(const __u64 *)&a->v6[2] == *(const __u64 *)&b->v6[2];
+}
+
+/* To a group, or of a link alone: nothing of it is anybody else's business. */
+PCN_INLINE bool nat_is_local(const struct pcn_packet *packet)
+{
+    if (pcn_likely(packet->ip_version == 4))
+        return (__u8)packet->destination.v4 >= 224;
+    return (__u8)packet->destination.v6[0] == 0xff ||
+           (packet->destination.v6[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000) ||
+           (packet->source.v6[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+/* Neighbour discovery, group membership: of a link too. */
+PCN_INLINE bool nat_is_untracked(const struct pcn_packet *packet)
+{
+    __u8 type = packet->icmp_type;
+
+    if (packet->l4_protocol != IPPROTO_ICMPV6 || packet->fragment == PCN_FRAGMENT_LATER)
+        return false;
+    return (type >= 130 && type <= 137) || (type >= 141 && type <= 153);
+}
+
+PCN_INLINE void nat_swap_zone(struct nat_new *new)
+{
+    new->other.words[4] ^= (__u64)(NAT_INSIDE ^ NAT_OUTSIDE) << PCN_CT_ZONE_SHIFT;
 }
 
 /* The keys of a session: own that of the packet, the other one to be changed. */
@@ -96,82 +117,160 @@ PCN_INLINE void nat_keys(struct nat_new *new, const struct pcn_packet *packet, _
 {
     pcn_ct_key_of(packet, ports, &new->own);
     new->other = new->own;
-    new->other.words[4] ^= (__u64)(NAT_INSIDE ^ NAT_OUTSIDE) << PCN_CT_ZONE_SHIFT;
+    new->wide = packet->ip_version == 6 ? NAT_WIDE : 0;
+    nat_swap_zone(new);
 }
 
+/* ---- mappings ---- */
+
 /* The place inside of new's mapping, or PCN_CT_NO_SLOT: then what it takes to establish it is in mapping. */
-__noinline __u32 nat_mapping_find(const struct nat_new *new, struct nat_new *mapping)
+__noinline __u32 nat_mapping_find(const struct nat_new *new, struct nat_new *mapping, bool address)
 {
     if (!new || !mapping)
         return PCN_CT_NO_SLOT;
     *mapping = *new;
-    nat_mapping_key(&new->own, &mapping->own);
+    nat_mapping_key(&new->own, address, &mapping->own);
     mapping->other = mapping->own;
-    mapping->other.words[4] ^= (__u64)(NAT_INSIDE ^ NAT_OUTSIDE) << PCN_CT_ZONE_SHIFT;
+    nat_swap_zone(mapping);
+    mapping->wide &= NAT_WIDE;
     mapping->hash = pcn_ct_hash(&mapping->own, pcn_ct_settings.seed);
     /* Not one of those that make room for others. */
     mapping->flow = PCN_CT_UDP_REPLIED;
     return pcn_ct_slot_of(&mapping->own);
 }
 
+/* The address and port outside of a place inside, which is another's key. */
+PCN_INLINE bool nat_is_at(const struct nat_session *session, const union pcn_address *address)
+{
+    return nat_same((const union pcn_address *)&pcn_ct_entry_at(session->partner)->key, address);
+}
+
 /* The port of a mapping is new's first choice. */
-__noinline __u32 nat_mapping_use(struct nat_new *new, __u32 slot, __u32 address)
+__noinline __u32 nat_mapping_use(struct nat_new *new, __u32 slot)
 {
     const struct nat_session *session = nat_session_at(slot);
 
     if (!new)
         return 0;
     /* A rule that was changed has another address: then the mapping is of no use. */
-    if (session->to == address)
+    if (nat_is_at(session, &new->to))
         new->port = bpf_ntohs(session->port);
     nat_extend(slot, (__u32)pcn_now() + PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]));
     return 0;
 }
 
-/* What comes in for a mapping, from whomever: the slot of a new session, NAT_PASS or NAT_REFUSE(). */
-PCN_INLINE __u32 nat_open_mapped(struct nat_new *new, const struct pcn_packet *packet, __u32 ports)
+/* New's mapping, and where filtering is by address, that of its remote: 0, or NAT_REFUSE(). */
+__noinline __u32 nat_map(struct nat_new *new, struct nat_new *mapping, __u32 number)
 {
-    struct pcn_ct_key key = {
-        {packet->destination.v4, 0, 0, 0, pcn_ct_tuple(ports >> 16, packet->l4_protocol, 4, NAT_OUTSIDE)}};
-    const struct nat_session *session;
-    __u32 slot;
+    if (!new || !mapping)
+        return 0;
+#pragma clang loop unroll(disable)
+    for (int address = 0; address < 2; address++) {
+        __u32 slot;
 
-    if (!PCN_READ_ONCE(nat_settings.filtering) || !(ports >> 16))
-        return NAT_PASS;
-    slot = pcn_ct_slot_of(&key);
-    if (slot == PCN_CT_NO_SLOT)
-        return NAT_PASS;
-    session = nat_session_at(slot);
+        if (address && PCN_READ_ONCE(nat_settings.filtering) != NAT_FILTER_ADDRESS)
+            break;
+        slot = nat_mapping_find(new, mapping, address);
+        if (slot == PCN_CT_NO_SLOT)
+            slot = nat_establish(mapping, number);
+        if (slot >= NAT_SLOTS)
+            return slot;
+        nat_mapping_use(new, slot);
+    }
+    return 0;
+}
+
+/*
+ * The place outside of the mapping that a packet's destination is: to be sent to by whomever, or by this source.
+ * PCN_CT_NO_SLOT: there is none.
+ */
+__noinline __u32 nat_mapped(const struct pcn_packet *packet, __u32 ports, bool hairpin)
+{
+    __u32 filtering = PCN_READ_ONCE(nat_settings.filtering);
+    struct pcn_ct_key key = {};
+
+    if (!packet || filtering == NAT_FILTER_PORT || !(ports >> 16))
+        return PCN_CT_NO_SLOT;
+    key.words[0] = *(const __u64 *)&packet->destination.v6[0];
+    key.words[1] = *(const __u64 *)&packet->destination.v6[2];
+    key.words[4] = pcn_ct_tuple(ports >> 16, packet->l4_protocol, packet->ip_version, NAT_OUTSIDE);
+    /* Of those inside, nobody is kept out: their address outside is the one that was sent to, if it was at all. */
+    if (filtering == NAT_FILTER_ADDRESS && !hairpin) {
+        key.words[2] = *(const __u64 *)&packet->source.v6[0];
+        key.words[3] = *(const __u64 *)&packet->source.v6[2];
+    }
+    return pcn_ct_slot_of(&key);
+}
+
+/* What a mapping says of the host inside. */
+PCN_INLINE void nat_mapped_use(struct nat_new *new, __u32 slot)
+{
+    const struct nat_session *session = nat_session_at(slot);
+    const struct pcn_ct_key *inside = &pcn_ct_entry_at(session->partner)->key;
+
     new->rule = session->rule;
     new->kind = session->kind;
     new->port = bpf_ntohs(session->port);
-    return nat_establish(new, 0, session->to);
+    *(__u64 *)&new->to.v6[0] = inside->words[0];
+    *(__u64 *)&new->to.v6[2] = inside->words[1];
 }
 
-/* What comes in: the slot of a new session, NAT_PASS or NAT_REFUSE(). */
-__noinline __u32 nat_open_in(const struct pcn_packet *packet, struct nat_new *new)
+/* ---- in, out, and back in ---- */
+
+/* Where a packet to an address outside is led: to, port, rule and kind of new. False: nowhere. */
+PCN_INLINE bool nat_destination(const struct pcn_packet *packet, struct nat_new *new, __u32 ports, bool hairpin)
 {
     const struct nat_rule *rule;
-    __u32 ports = 0, number, address;
+    __u32 number, slot;
 
     if (!packet || !new)
-        return NAT_PASS;
-    pcn_ct_event_of(packet, &ports);
-    number = nat_find(NAT_DESTINATIONS, nat_destination_key(bpf_ntohl(packet->destination.v4), packet->l4_protocol,
-                                                            bpf_ntohs(ports >> 16)));
-    nat_keys(new, packet, ports);
+        return false;
+    number = nat_find_destination(packet, ports >> 16);
     rule = number ? nat_rule_at(number) : NULL;
-    if (!rule)
-        return nat_open_mapped(new, packet, ports);
+    if (!rule) {
+        slot = nat_mapped(packet, ports, hairpin);
+        if (slot == PCN_CT_NO_SLOT)
+            return false;
+        nat_mapped_use(new, slot);
+        return true;
+    }
     new->rule = rule->id;
     new->kind = rule->kind;
     new->port = bpf_ntohs(ports >> 16);
     if (rule->kind == NAT_PORT_FORWARDING)
         new->port += rule->internal - rule->first;
-    address = rule->address;
-    if (rule->kind == NAT_NETMAP)
-        address += bpf_ntohl(packet->destination.v4) - rule->base;
-    return nat_establish(new, number, bpf_htonl(address));
+    nat_internal(rule, packet, &new->to);
+    return true;
+}
+
+/* What comes in: the slot of a new session, NAT_PASS or NAT_REFUSE(). */
+__noinline __u32 nat_open_in(const struct pcn_packet *packet, struct nat_new *new)
+{
+    __u32 ports = 0;
+
+    if (!packet || !new)
+        return NAT_PASS;
+    pcn_ct_event_of(packet, &ports);
+    if (!nat_destination(packet, new, ports, false))
+        return NAT_PASS;
+    nat_keys(new, packet, ports);
+    return nat_establish(new, 0);
+}
+
+/* A host inside by its address outside (RFC 4787, REQ-9): the other place is inside too, and has it as its destination. */
+PCN_INLINE void nat_turn_round(struct nat_new *new, const struct pcn_packet *packet, __u32 ports)
+{
+    __u32 generation = PCN_READ_ONCE(nat_settings.generation) & 1;
+    __u32 table = packet->ip_version == 4 ? NAT_DESTINATIONS : NAT_DESTINATIONS6;
+
+    if (!PCN_READ_ONCE(nat_settings.hairpin) ||
+        (!PCN_READ_ONCE(nat_settings.n_ranges[generation][table]) && !PCN_READ_ONCE(nat_settings.filtering)))
+        return;
+    if (!nat_destination(packet, new, ports, true))
+        return;
+    nat_set_destination(new, bpf_htons(new->port));
+    nat_swap_zone(new);
+    new->wide |= NAT_HAIRPIN;
 }
 
 /*
@@ -181,36 +280,37 @@ __noinline __u32 nat_open_in(const struct pcn_packet *packet, struct nat_new *ne
 __noinline __u32 nat_open_out(const struct pcn_packet *packet, struct nat_new *new, struct nat_new *mapping)
 {
     const struct nat_rule *rule;
-    __u32 ports = 0, number, address, slot;
+    __u32 ports = 0, number, bad;
+    bool known;
 
-    if (!packet || !new || nat_is_multicast(packet->destination.v4) ||
-        nat_find(NAT_EXEMPTIONS, bpf_ntohl(packet->destination.v4)))
+    if (!packet || !new || nat_is_local(packet) ||
+        nat_find_address(NAT_EXEMPTIONS, &packet->destination, packet->ip_version))
         return NAT_PASS;
-    number = nat_find(NAT_SOURCES, bpf_ntohl(packet->source.v4));
+    number = nat_find_address(NAT_SOURCES, &packet->source, packet->ip_version);
     rule = number ? nat_rule_at(number) : NULL;
     if (!rule)
         return NAT_PASS;
-    address = nat_external(rule, packet->source.v4);
-    if (!new->flow && address == packet->source.v4)
+    known = nat_external(rule, number, packet, &new->to);
+    if (!new->flow && known &&nat_same(&new->to, &packet->source))
         return NAT_PASS;
     if (!new->flow)
         return NAT_REFUSE(packet->fragment == PCN_FRAGMENT_LATER ? NAT_DROP_FRAGMENT : NAT_DROP_INVALID);
-    if (!address)
+    if (!known)
         return NAT_REFUSE(NAT_DROP_NO_ADDRESS);
     pcn_ct_event_of(packet, &ports);
     nat_keys(new, packet, ports);
+    nat_turn_round(new, packet, ports);
+    if (new->wide & NAT_HAIRPIN)
+        nat_external(rule, number, packet, &new->to);
     new->rule = rule->id;
     new->kind = rule->kind;
     new->port = bpf_ntohs((__u16)ports);
     if (PCN_READ_ONCE(nat_settings.mapping) && nat_has_ports(new)) {
-        slot = nat_mapping_find(new, mapping);
-        if (slot == PCN_CT_NO_SLOT)
-            slot = nat_establish(mapping, number, address);
-        if (slot >= NAT_SLOTS)
-            return slot;
-        nat_mapping_use(new, slot, address);
+        bad = nat_map(new, mapping, number);
+        if (bad)
+            return bad;
     }
-    return nat_establish(new, number, address);
+    return nat_establish(new, number);
 }
 
 /* What no session has: the slot of a new one, NAT_PASS or NAT_REFUSE(). flow: 0, it opens none. */

@@ -14,6 +14,7 @@
 
 NAT_ARRAY(nat_rules, 2 * NAT_RULES_MAX, struct nat_rule);
 NAT_ARRAY(nat_ranges, 2 * NAT_RANGES_MAX, struct nat_range);
+NAT_ARRAY(nat_ranges6, 2 * NAT_RANGES6_MAX, struct nat_range6);
 
 /* Ports that are tried: the packet's own, then so many of its parity, then as many of the other. A power of two. */
 #define NAT_ATTEMPTS 128u
@@ -48,25 +49,194 @@ __noinline __u32 nat_find(__u32 table, __u64 key)
     return range && range->rule ? generation * NAT_RULES_MAX + range->rule : 0;
 }
 
+/* The words of a key, as a range of IPv6 has them. */
+struct nat_key6 {
+    __u64 words[3];
+};
+
+PCN_INLINE bool nat_reaches6(const struct nat_range6 *range, const struct nat_key6 *key)
+{
+    if (range->start[0] != key->words[0])
+        return range->start[0] < key->words[0];
+    if (range->start[1] != key->words[1])
+        return range->start[1] < key->words[1];
+    return range->start[2] <= key->words[2];
+}
+
+/* nat_find() in the tables of IPv6. */
+__noinline __u32 nat_find6(__u32 table, const struct nat_key6 *key)
+{
+    __u32 generation = PCN_READ_ONCE(nat_settings.generation) & 1;
+    __u32 base = generation * NAT_RANGES6_MAX + nat_ranges_of(table), index, n;
+    __u64 position = 0, step = 1u << (NAT_DESTINATIONS_SHIFT - 1), unknown = pcn_ct_settings.seed;
+    const struct nat_range6 *range;
+
+    if (table >= NAT_TABLE_MAX || !key)
+        return 0;
+    n = PCN_READ_ONCE(nat_settings.n_ranges[generation][table]);
+    if (!n)
+        return 0;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < NAT_DESTINATIONS_SHIFT; i++, step >>= 1) {
+        __u64 next = position + step;
+
+        PCN_FORGET(next, unknown);
+        PCN_FORGET(step, unknown);
+        index = base + next;
+        range = next < n ? bpf_map_lookup_elem(&nat_ranges6, &index) : NULL;
+        if (range && nat_reaches6(range, key))
+            position = next;
+        PCN_FORGET(position, unknown);
+    }
+    index = base + position;
+    range = bpf_map_lookup_elem(&nat_ranges6, &index);
+    return range && range->rule ? generation * NAT_RULES_MAX + range->rule : 0;
+}
+
 PCN_INLINE const struct nat_rule *nat_rule_at(__u32 number)
 {
     number--;
     return bpf_map_lookup_elem(&nat_rules, &number);
 }
 
-/* The address outside, in network order; 0: there is none. A host inside always gets the same one of a pool. */
-PCN_INLINE __u32 nat_external(const struct nat_rule *rule, __u32 source)
+/* ---- addresses of IPv6 as numbers ---- */
+
+PCN_INLINE struct nat_wide nat_wide_of(const union pcn_address *address)
 {
+    return (struct nat_wide){
+        (__u64)bpf_ntohl(address->v6[0]) << 32 | bpf_ntohl(address->v6[1]),
+        (__u64)bpf_ntohl(address->v6[2]) << 32 | bpf_ntohl(address->v6[3]),
+    };
+}
+
+PCN_INLINE void nat_wide_put(const struct nat_wide *wide, union pcn_address *ret_address)
+{
+    ret_address->v6[0] = bpf_htonl(wide->high >> 32);
+    ret_address->v6[1] = bpf_htonl((__u32)wide->high);
+    ret_address->v6[2] = bpf_htonl(wide->low >> 32);
+    ret_address->v6[3] = bpf_htonl((__u32)wide->low);
+}
+
+/* The bits of a host in a network. */
+PCN_INLINE struct nat_wide nat_hosts_of(__u32 length)
+{
+    struct nat_wide hosts = {length >= 64 ? 0 : ~0ull >> (length & 63), length <= 64 ? ~0ull : ~0ull >> (length & 63)};
+
+    if (length >= 128)
+        hosts.low = 0;
+    return hosts;
+}
+
+/* An address in another network of the same size. */
+PCN_INLINE struct nat_wide nat_moved(const struct nat_rule *rule, const union pcn_address *address)
+{
+    struct nat_wide hosts = nat_hosts_of(rule->length), wide = nat_wide_of(address);
+
+    wide.high = rule->wide.high | (wide.high & hosts.high);
+    wide.low = rule->wide.low | (wide.low & hosts.low);
+    return wide;
+}
+
+/* ---- which rule ---- */
+
+/* Of a packet's source, or destination. */
+PCN_INLINE __u32 nat_find_address(__u32 table, const union pcn_address *address, __u32 version)
+{
+    struct nat_wide wide;
+    struct nat_key6 key;
+
+    if (pcn_likely(version == 4))
+        return nat_find(table, bpf_ntohl(address->v4));
+    wide = nat_wide_of(address);
+    key = (struct nat_key6){{wide.high, wide.low, 0}};
+    return nat_find6(table + NAT_SOURCES6, &key);
+}
+
+/* Of what comes in, or would in hairpin; port: of its destination, in network order. */
+PCN_INLINE __u32 nat_find_destination(const struct pcn_packet *packet, __u16 port)
+{
+    struct nat_wide wide;
+    struct nat_key6 key;
+
+    if (!packet)
+        return 0;
+    if (pcn_likely(packet->ip_version == 4))
+        return nat_find(NAT_DESTINATIONS,
+                        nat_destination_key(bpf_ntohl(packet->destination.v4), packet->l4_protocol, bpf_ntohs(port)));
+    wide = nat_wide_of(&packet->destination);
+    key = (struct nat_key6){{wide.high, wide.low, nat_destination_key(0, packet->l4_protocol, bpf_ntohs(port))}};
+    return nat_find6(NAT_DESTINATIONS6, &key);
+}
+
+/* ---- what it makes of a packet ---- */
+
+PCN_INLINE bool nat_external4(const struct nat_rule *rule, const struct pcn_packet *packet, union pcn_address *ret)
+{
+    __u32 address = rule->address;
     __u64 hash;
 
-    if (rule->kind == NAT_MASQUERADE)
-        return bpf_htonl(PCN_READ_ONCE(nat_settings.address));
-    if (rule->kind == NAT_NETMAP)
-        return bpf_htonl(rule->address + (bpf_ntohl(source) - rule->base));
-    if (rule->n_addresses <= 1)
-        return bpf_htonl(rule->address);
-    hash = pcn_ct_hash_end(source, 0, 0, pcn_ct_settings.seed);
-    return bpf_htonl(rule->address + (__u32)(hash >> 32) % rule->n_addresses);
+    if (rule->kind == NAT_MASQUERADE) {
+        address = PCN_READ_ONCE(nat_settings.address);
+    } else if (rule->kind == NAT_NETMAP) {
+        address += bpf_ntohl(packet->source.v4) - rule->base;
+    } else if (rule->n_addresses > 1) {
+        hash = pcn_ct_hash_end(packet->source.v4, 0, 0, pcn_ct_settings.seed);
+        address += (__u32)(hash >> 32) % rule->n_addresses;
+    }
+    *ret = (union pcn_address){.v6 = {bpf_htonl(address)}};
+    return address;
+}
+
+/* Global: it is called for few packets, and the verifier has enough to do. */
+__noinline bool nat_external6(__u32 number, const struct pcn_packet *packet, union pcn_address *ret)
+{
+    const struct nat_rule *rule = nat_rule_at(number);
+    struct nat_wide wide;
+    __u64 low, hash;
+
+    if (!rule || !packet || !ret)
+        return false;
+    wide = rule->wide;
+    if (rule->kind == NAT_MASQUERADE) {
+        wide.high = PCN_READ_ONCE(nat_settings.address6.high);
+        wide.low = PCN_READ_ONCE(nat_settings.address6.low);
+    } else if (rule->kind == NAT_NETMAP) {
+        wide = nat_moved(rule, &packet->source);
+    } else if (rule->n_addresses > 1) {
+        hash = pcn_ct_hash_end(*(const __u64 *)&packet->source.v6[0], *(const __u64 *)&packet->source.v6[2], 0,
+                               pcn_ct_settings.seed);
+        low = wide.low + (__u32)(hash >> 32) % rule->n_addresses;
+        wide.high += low < wide.low;
+        wide.low = low;
+    }
+    nat_wide_put(&wide, ret);
+    return wide.high | wide.low;
+}
+
+/* The address outside; false: there is none. A host inside always gets the same one of a pool. */
+PCN_INLINE bool nat_external(const struct nat_rule *rule, __u32 number, const struct pcn_packet *packet,
+                             union pcn_address *ret)
+{
+    if (pcn_likely(packet->ip_version == 4))
+        return nat_external4(rule, packet, ret);
+    return nat_external6(number, packet, ret);
+}
+
+/* The host inside. */
+PCN_INLINE void nat_internal(const struct nat_rule *rule, const struct pcn_packet *packet, union pcn_address *ret)
+{
+    struct nat_wide wide;
+    __u32 address;
+
+    if (pcn_likely(packet->ip_version == 4)) {
+        address = rule->address;
+        if (rule->kind == NAT_NETMAP)
+            address += bpf_ntohl(packet->destination.v4) - rule->base;
+        *ret = (union pcn_address){.v6 = {bpf_htonl(address)}};
+        return;
+    }
+    wide = rule->kind == NAT_NETMAP ? nat_moved(rule, &packet->destination) : rule->wide;
+    nat_wide_put(&wide, ret);
 }
 
 /* Ports that a rule may choose from for one, RFC 4787 REQ-3: those below 1024 stay there. Host order. */
@@ -77,7 +247,7 @@ PCN_INLINE void nat_ports_of(const struct nat_rule *rule, __u32 protocol, __u32 
     if (*ret_last)
         return;
     *ret_last = 0xffff;
-    if (protocol == IPPROTO_ICMP)
+    if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
         return;
     *ret_first = port < 1024 ? 1 : 1024;
     if (port < 1024)
@@ -104,14 +274,16 @@ PCN_INLINE __u32 nat_candidate(const struct nat_rule *rule, const struct nat_new
 }
 
 /* The other tuple: the packet's, with another source. */
-PCN_INLINE void nat_set_source(struct nat_new *new, __u32 address, __u16 port)
+PCN_INLINE void nat_set_source(struct nat_new *new, __u16 port)
 {
-    new->other.words[0] = address;
+    new->other.words[0] = *(const __u64 *)&new->to.v6[0];
+    new->other.words[1] = *(const __u64 *)&new->to.v6[2];
     new->other.words[4] = (new->other.words[4] & ~0xffffull) | port;
 }
 
-PCN_INLINE void nat_set_destination(struct nat_new *new, __u32 address, __u16 port)
+PCN_INLINE void nat_set_destination(struct nat_new *new, __u16 port)
 {
-    new->other.words[2] = address;
+    new->other.words[2] = *(const __u64 *)&new->to.v6[0];
+    new->other.words[3] = *(const __u64 *)&new->to.v6[2];
     new->other.words[4] = (new->other.words[4] & ~0xffff0000ull) | (__u64)port << PCN_CT_DESTINATION_PORT_SHIFT;
 }

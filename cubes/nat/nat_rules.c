@@ -3,50 +3,93 @@
 #include "nat.h"
 #include "nat_model.h"
 #include <arpa/inet.h>
+#include <endian.h>
 #include <stdio.h>
 
 #define POOL_MAX 65536u
 
-/* The model let no other text through. Host order. */
-static uint32_t address_parse(const char *text)
+/* An address of either family, in host order. */
+struct address {
+    uint8_t version;
+    uint32_t v4;
+    struct nat_wide v6;
+};
+
+/* The model let no other text through. */
+static struct address address_parse(const char *text)
 {
-    char address[INET_ADDRSTRLEN];
+    struct address address = {.version = strchr(text, ':') ? 6 : 4};
+    char plain[INET6_ADDRSTRLEN];
+    uint64_t words[2] = {};
     struct in_addr parsed = {};
 
-    (void)snprintf(address, sizeof(address), "%.*s", (int)strcspn(text, "/"), text);
-    (void)inet_pton(AF_INET, address, &parsed);
-    return ntohl(parsed.s_addr);
+    (void)snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(text, "/"), text);
+    if (address.version == 6)
+        (void)inet_pton(AF_INET6, plain, words);
+    else
+        (void)inet_pton(AF_INET, plain, &parsed);
+    address.v4 = ntohl(parsed.s_addr);
+    address.v6 = (struct nat_wide){be64toh(words[0]), be64toh(words[1])};
+    return address;
 }
 
-/* An address that a host can have. */
-static int host_parse(const struct pcn_node *node, const char *leaf, const char *path, uint32_t *ret_address,
-                      struct pcn_error *error)
+static bool is_host(const struct address *address)
+{
+    if (address->version == 4)
+        return address->v4 >> 24 != 0 && address->v4 >> 24 != 127 && address->v4 >> 24 < 224;
+    /* The unspecified one, loopback, of a link, groups. */
+    return (address->v6.high || address->v6.low > 1) && address->v6.high >> 54 != 0xfe80 >> 6 &&
+           address->v6.high >> 56 != 0xff;
+}
+
+/* An address that a host can have, of the rule's family, if that is known. */
+static int host_parse(const struct pcn_node *node, const char *leaf, const char *path, struct nat_line *line,
+                      struct address *ret_address, struct pcn_error *error)
 {
     const char *text = pcn_node_string(node, leaf);
-    uint32_t address = address_parse(text);
+    struct address address = address_parse(text);
 
-    if (address >> 24 == 0 || address >> 24 == 127 || address >> 24 >= 224)
+    if (!is_host(&address))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s %s is not the address of a host", leaf, text);
+    if (line->rule.version && line->rule.version != address.version)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "%s %s is of IPv%u, and the rule of IPv%u: a rule is of one family", leaf, text,
+                             address.version, line->rule.version);
+    line->rule.version = address.version;
     *ret_address = address;
     return 0;
 }
 
 /* ---- a rule from the model ---- */
 
-static int snat_pool(const struct pcn_node *node, const char *path, struct nat_rule *rule, struct pcn_error *error)
+/* Addresses from one to another, less one; POOL_MAX or more: too many, or backwards. */
+static uint64_t addresses_between(const struct address *first, const struct address *last)
 {
-    uint32_t last = rule->address;
+    if (first->version == 4)
+        return last->v4 < first->v4 ? POOL_MAX : last->v4 - first->v4;
+    if (last->v6.high - first->v6.high != (last->v6.low < first->v6.low))
+        return POOL_MAX;
+    return last->v6.low - first->v6.low;
+}
+
+static int snat_pool(const struct pcn_node *node, const char *path, const struct address *first, struct nat_line *line,
+                     struct pcn_error *error)
+{
+    struct nat_rule *rule = &line->rule;
+    struct address last = *first;
+    uint64_t n;
     int r = 0;
 
     if (pcn_node_string(node, "external-ip-last"))
-        r = host_parse(node, "external-ip-last", path, &last, error);
+        r = host_parse(node, "external-ip-last", path, line, &last, error);
     if (r < 0)
         return r;
-    if (last < rule->address || last - rule->address >= POOL_MAX)
+    n = addresses_between(first, &last);
+    if (n >= POOL_MAX)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
                              "external-ip-last must not be below external-ip, nor a pool of more than %u addresses",
                              POOL_MAX);
-    rule->n_addresses = last - rule->address + 1;
+    rule->n_addresses = (uint32_t)n + 1;
     rule->first = (uint16_t)pcn_node_uint(node, "port-first", 0);
     rule->last = (uint16_t)pcn_node_uint(node, "port-last", 0);
     if (!rule->first != !rule->last || rule->last < rule->first)
@@ -55,21 +98,47 @@ static int snat_pool(const struct pcn_node *node, const char *path, struct nat_r
     return 0;
 }
 
-static uint32_t net_parse(const struct pcn_node *node, const char *leaf, uint8_t *ret_length)
+/* A network, without the bits of a host. */
+static struct address net_parse(const struct pcn_node *node, const char *leaf, uint8_t *ret_length)
 {
     const char *net = pcn_node_string(node, leaf);
     uint8_t length = (uint8_t)strtoul(net + strcspn(net, "/") + 1, NULL, 10);
+    struct address address = address_parse(net);
+    struct nat_wide hosts = nat_wide_hosts(length);
 
+    if (address.version == 4)
+        address.v4 = length ? address.v4 & ~(uint32_t)(0xffffffffull >> length) : 0;
+    address.v6.high &= ~hosts.high;
+    address.v6.low &= ~hosts.low;
     *ret_length = length;
-    return length ? address_parse(net) & ~(uint32_t)(0xffffffffull >> length) : 0;
+    return address;
+}
+
+static void key_set(struct nat_line *line, const struct address *address)
+{
+    line->rule.version = address->version;
+    line->key = address->v4;
+    line->wide = address->v6;
+}
+
+static void rule_address(struct nat_line *line, const struct address *address)
+{
+    line->rule.address = address->v4;
+    line->rule.wide = address->v6;
 }
 
 static int line_netmap(const struct pcn_node *node, const char *path, struct nat_line *line, struct pcn_error *error)
 {
+    struct address inside = net_parse(node, "internal-net", &line->length), outside;
     uint8_t length;
 
-    line->key = net_parse(node, "internal-net", &line->length);
-    line->rule.address = net_parse(node, "external-net", &length);
+    outside = net_parse(node, "external-net", &length);
+    key_set(line, &inside);
+    rule_address(line, &outside);
+    line->rule.length = length;
+    if (inside.version != outside.version)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "internal-net and external-net are of one family, IPv4 or IPv6");
     if (length == line->length)
         return 0;
     return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
@@ -77,27 +146,53 @@ static int line_netmap(const struct pcn_node *node, const char *path, struct nat
                          length);
 }
 
+static int line_nptv6(const struct pcn_node *node, const char *path, struct nat_line *line, struct pcn_error *error)
+{
+    int r = line_netmap(node, path, line, error);
+
+    if (r < 0)
+        return r;
+    if (line->rule.version != 6 || line->length < 16 || line->length > 64)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "internal-net and external-net are IPv6 prefixes of /16 to /64");
+    return 0;
+}
+
 static int line_exempt(const struct pcn_node *node, const char *path, struct nat_line *line, struct pcn_error *error)
 {
-    line->key = net_parse(node, "external-net", &line->length);
+    struct address net = net_parse(node, "external-net", &line->length);
+
+    key_set(line, &net);
     return 0;
 }
 
 static int line_snat(const struct pcn_node *node, const char *path, struct nat_line *line, struct pcn_error *error)
 {
+    struct address net = net_parse(node, "internal-net", &line->length), first;
     int r;
 
-    line->key = net_parse(node, "internal-net", &line->length);
-    r = host_parse(node, "external-ip", path, &line->rule.address, error);
-    return r < 0 ? r : snat_pool(node, path, &line->rule, error);
+    key_set(line, &net);
+    r = host_parse(node, "external-ip", path, line, &first, error);
+    if (r < 0)
+        return r;
+    rule_address(line, &first);
+    return snat_pool(node, path, &first, line, error);
 }
 
 static int line_dnat(const struct pcn_node *node, const char *path, struct nat_line *line, struct pcn_error *error)
 {
-    int r = host_parse(node, "external-ip", path, &line->key, error);
+    struct address outside, inside;
+    int r = host_parse(node, "external-ip", path, line, &outside, error);
 
+    if (r < 0)
+        return r;
+    key_set(line, &outside);
+    r = host_parse(node, "internal-ip", path, line, &inside, error);
+    if (r < 0)
+        return r;
+    rule_address(line, &inside);
     line->rule.n_addresses = 1;
-    return r < 0 ? r : host_parse(node, "internal-ip", path, &line->rule.address, error);
+    return 0;
 }
 
 static int line_forwarding(const struct pcn_node *node, const char *path, struct nat_line *line,
@@ -173,7 +268,7 @@ static int rule_prepare(struct pcn_cube *cube, struct pcn_change *change, uint8_
     static int (*const readers[NAT_KIND_MAX])(const struct pcn_node *node, const char *path, struct nat_line *line,
                                               struct pcn_error *error) = {
         [NAT_SNAT] = line_snat,     [NAT_DNAT] = line_dnat,     [NAT_PORT_FORWARDING] = line_forwarding,
-        [NAT_NETMAP] = line_netmap, [NAT_EXEMPT] = line_exempt,
+        [NAT_NETMAP] = line_netmap, [NAT_EXEMPT] = line_exempt, [NAT_NPT] = line_nptv6,
     };
     struct nat *nat = pcn_cube_state(cube);
     struct nat_line line = {.rule = {.kind = kind}};
@@ -243,16 +338,33 @@ void nat_rule_exempt_entry_abort(struct pcn_cube *cube, struct pcn_change *chang
     nat_abandon(cube);
 }
 
+int nat_rule_nptv6_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    return rule_prepare(cube, change, NAT_NPT, error);
+}
+
+void nat_rule_nptv6_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    nat_abandon(cube);
+}
+
 int nat_rule_masquerade_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
-    const struct nat_line line = {.rule = {.kind = NAT_MASQUERADE}};
+    struct nat_line line = {.rule = {.kind = NAT_MASQUERADE, .version = 4}};
     struct nat *nat = pcn_cube_state(cube);
     int r = nat_change(nat);
 
     if (r < 0)
         return r;
     config_remove(&nat->next, NAT_MASQUERADE, 0);
-    return pcn_node_bool(change->after, "enabled", false) ? config_add(&nat->next, &line) : 0;
+    config_remove(&nat->next, NAT_MASQUERADE, 0);
+    if (!pcn_node_bool(change->after, "enabled", false))
+        return 0;
+    r = config_add(&nat->next, &line);
+    if (r < 0 || !pcn_node_bool(change->after, "ipv6", false))
+        return r;
+    line.rule.version = 6;
+    return config_add(&nat->next, &line);
 }
 
 void nat_rule_masquerade_abort(struct pcn_cube *cube, struct pcn_change *change)
@@ -275,18 +387,10 @@ int nat_rules_prepared(struct pcn_cube *cube, struct pcn_error *error)
 void nat_rules_applied(struct pcn_cube *cube)
 {
     struct nat *nat = pcn_cube_state(cube);
-    uint32_t generation = !nat->settings->generation;
 
     if (!nat->changing)
         return;
-    memcpy(nat->rules + (size_t)generation * NAT_RULES_MAX, nat->tables.rules,
-           nat->tables.n_rules * sizeof(*nat->rules));
-    for (int table = 0; table < NAT_TABLE_MAX; table++) {
-        memcpy(nat->ranges + (size_t)generation * NAT_RANGES_MAX + nat_ranges_of((uint32_t)table),
-               nat->tables.ranges[table], nat->tables.n_ranges[table] * sizeof(*nat->ranges));
-        nat->settings->n_ranges[generation][table] = (uint32_t)nat->tables.n_ranges[table];
-    }
-    __atomic_store_n(&nat->settings->generation, generation, __ATOMIC_RELEASE);
+    nat_tables_install(nat, &nat->tables);
     free(nat->now.lines);
     nat->now = nat->next;
     nat->next = (struct nat_config){};

@@ -13,13 +13,15 @@ struct nat_settings nat_settings SEC(NAT_SETTINGS) = {};
 struct nat_new {
     struct pcn_ct_key own; /* of the packet */
     struct pcn_ct_key other;
-    __u64 hash; /* of own */
-    __u32 slot; /* of own: claimed */
-    __u32 flow; /* enum pcn_ct_flow */
+    __u64 hash;           /* of own */
+    union pcn_address to; /* of the host inside, outside; or the host inside that it is led to */
+    __u32 slot;           /* of own: claimed */
+    __u32 flow;           /* enum pcn_ct_flow */
     __u32 rule;
     __u16 port; /* host order: the first one to try outside */
     __u8 kind;
     __u8 out; /* the first packet goes out */
+    __u8 wide;
 };
 
 struct nat_new nat_news[2 * PCN_CPUS_MAX] SEC(".data.natnew") = {};
@@ -80,16 +82,13 @@ PCN_INLINE void nat_release(__u32 slot)
 }
 
 /* Packets that are found here get what the other key has: the source, if the first one goes out, or the destination. */
-PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new, bool own, __u64 hash)
+PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, bool own, __u64 hash)
 {
-    struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
     struct nat_session *session = nat_session_at(slot);
     const struct pcn_ct_key *key = own ? &new->own : &new->other, *to = own ? &new->other : &new->own;
-    __u64 *place = pcn_ct_word_at(slot);
-    __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]);
 
     /* Field by field: a whole one would be put together on the stack, of which there is not much. */
-    __builtin_memcpy(&entry->key, key, sizeof(*key));
+    __builtin_memcpy(&pcn_ct_entry_at(slot)->key, key, sizeof(*key));
     if (pcn_ct_masks.traffic)
         __builtin_memset(pcn_ct_traffic_at(slot), 0, sizeof(struct pcn_ct_traffic));
     session->to = new->out ? to->words[0] : to->words[2];
@@ -99,8 +98,15 @@ PCN_INLINE void nat_publish(__u32 slot, __u32 partner, const struct nat_new *new
     session->port = new->out ? to->words[4] : to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT;
     session->kind = new->kind;
     session->out = new->out;
-    /* Orders what was written before the word. */
-    (void)__sync_lock_test_and_set(place, pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));
+    session->wide = own || !(new->wide &NAT_HAIRPIN) ? new->wide : new->wide | NAT_SECOND;
+}
+
+/* From now on it is found: what was written before is seen before. */
+PCN_INLINE void nat_publish(__u32 slot, const struct nat_new *new, __u64 hash)
+{
+    __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]);
+
+    (void)__sync_lock_test_and_set(pcn_ct_word_at(slot), pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));
 }
 
 /* Whether a place other than slot has the key, in one of its buckets. */
@@ -120,9 +126,11 @@ PCN_INLINE bool nat_taken_in(__u32 index, const struct pcn_ct_key *key, __u64 ha
         if (word >> PCN_CT_BUSY_SHIFT != tag || pcn_ct_left(word, now) <= 0 || slot == except)
             continue;
         entry = pcn_ct_entry_at(slot);
-        same = (entry->key.words[0] ^ key->words[0]) | (entry->key.words[2] ^ key->words[2]) |
+        same = (entry->key.words[0] ^ key->words[0]) | (entry->key.words[1] ^ key->words[1]) |
+               (entry->key.words[2] ^ key->words[2]) | (entry->key.words[3] ^ key->words[3]) |
                (entry->key.words[4] ^ key->words[4]);
-        other = (entry->key.words[0] ^ key->words[2]) | (entry->key.words[2] ^ key->words[0]) |
+        other = (entry->key.words[0] ^ key->words[2]) | (entry->key.words[1] ^ key->words[3]) |
+                (entry->key.words[2] ^ key->words[0]) | (entry->key.words[3] ^ key->words[1]) |
                 (entry->key.words[4] ^ reverse);
         if (!same || !other)
             return true;
@@ -130,12 +138,10 @@ PCN_INLINE bool nat_taken_in(__u32 index, const struct pcn_ct_key *key, __u64 ha
     return false;
 }
 
-__noinline bool nat_taken(const struct pcn_ct_key *key, __u64 hash, __u32 except)
+PCN_INLINE bool nat_taken(const struct pcn_ct_key *key, __u64 hash, __u32 except)
 {
     __u32 mask = pcn_ct_masks.bucket;
 
-    if (!key)
-        return true;
     return nat_taken_in(pcn_ct_bucket_of(hash, 0, mask), key, hash, except) ||
            nat_taken_in(pcn_ct_bucket_of(hash, 1, mask), key, hash, except);
 }
@@ -157,7 +163,10 @@ __noinline __u32 nat_take(const struct nat_new *new)
     slot = nat_claim(hash);
     if (slot == PCN_CT_NO_SLOT)
         return slot;
-    nat_publish(slot, new->slot, new, false, hash);
+    /* Both, before the first is published: the processor fetches their lines at the same time. */
+    nat_fill(new->slot, slot, new, true, new->hash);
+    nat_fill(slot, new->slot, new, false, hash);
+    nat_publish(slot, new, hash);
     if (nat_taken(&new->other, hash, slot)) {
         nat_release(slot);
         return NAT_TAKEN;
@@ -167,10 +176,16 @@ __noinline __u32 nat_take(const struct nat_new *new)
 
 /* ---- mappings ---- */
 
-/* Of the port inside that a session's key inside, whose first packet went out, is from. */
-PCN_INLINE void nat_mapping_key(const struct pcn_ct_key *inside, struct pcn_ct_key *ret_key)
+/*
+ * Of the port inside that a session's key inside, whose first packet went out, is from. With address: to that address
+ * alone, whatever the port.
+ */
+PCN_INLINE void nat_mapping_key(const struct pcn_ct_key *inside, bool address, struct pcn_ct_key *ret_key)
 {
-    *ret_key = (struct pcn_ct_key){{inside->words[0], 0, 0, 0, inside->words[4] & ~0xffff0000ull}};
+    *ret_key = *inside;
+    if (!address)
+        ret_key->words[2] = ret_key->words[3] = 0;
+    ret_key->words[4] &= ~0xffff0000ull;
 }
 
 PCN_INLINE void nat_extend_place(__u32 slot, __u32 expires)
@@ -192,12 +207,12 @@ PCN_INLINE void nat_extend(__u32 slot, __u32 expires)
     nat_extend_place(PCN_READ_ONCE(session->partner), expires);
 }
 
-/* The mapping of the session of a place inside, if it has one. */
-__noinline __u32 nat_keep_mapping(__u32 slot, __u32 expires)
+/* The mapping of the session of a place inside, if it has one; with address: that of its remote address. */
+__noinline __u32 nat_keep_mapping(__u32 slot, __u32 expires, bool address)
 {
     struct pcn_ct_key key;
 
-    nat_mapping_key(&pcn_ct_entry_at(slot)->key, &key);
+    nat_mapping_key(&pcn_ct_entry_at(slot)->key, address, &key);
     slot = pcn_ct_slot_of(&key);
     if (slot != PCN_CT_NO_SLOT)
         nat_extend(slot, expires);
@@ -220,7 +235,11 @@ __noinline __u32 nat_follow(__u32 slot, __u64 word, bool inside)
     }
     next = (seen >> PCN_CT_TAG_SHIFT << PCN_CT_TAG_SHIFT) | (word & (PCN_CT_BUSY - 1));
     (void)__sync_val_compare_and_swap(place, seen, next);
-    if (session->out && PCN_READ_ONCE(nat_settings.mapping))
-        nat_keep_mapping(inside ? slot : session->partner, word);
+    if (session->out && PCN_READ_ONCE(nat_settings.mapping)) {
+        slot = inside && !(session->wide & NAT_SECOND) ? slot : session->partner;
+        nat_keep_mapping(slot, word, false);
+        if (PCN_READ_ONCE(nat_settings.filtering) == NAT_FILTER_ADDRESS)
+            nat_keep_mapping(slot, word, true);
+    }
     return 0;
 }

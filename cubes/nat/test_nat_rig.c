@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test_nat_rig.h"
 #include <arpa/inet.h>
+#include <endian.h>
 #include <sys/mman.h>
 
 /* ---- set-up ---- */
@@ -22,6 +23,7 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     r = pcn_fast_open(&spec, &rig->fast);
     if (r < 0)
         return r;
+    rig->fast.summed = true;
     flows->n_slots = n_buckets * PCN_CT_WAYS;
     flows->entries = pcn_fast_memory(&rig->fast, PCN_CT_ENTRIES, NULL);
     flows->buckets = pcn_fast_memory(&rig->fast, PCN_CT_BUCKETS, NULL);
@@ -31,6 +33,8 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     rig->nat.settings = pcn_fast_memory(&rig->fast, NAT_SETTINGS, NULL);
     rig->nat.rules = pcn_fast_memory(&rig->fast, NAT_RULES, NULL);
     rig->nat.ranges = pcn_fast_memory(&rig->fast, NAT_RANGES, NULL);
+    rig->nat.ranges6 = pcn_fast_memory(&rig->fast, NAT_RANGES6, NULL);
+    rig->nat.settings->hairpin = 1;
     flows->settings->seed = 0x123456789abcdef;
     flows->settings->refresh = pcn_clock_hz();
     flows->settings->drop_when_full = 1;
@@ -71,17 +75,10 @@ static void rules_load(struct rig *rig)
     const struct nat_config config = {rig->lines, rig->n_lines};
     struct nat_tables tables = {};
     struct pcn_error error = {};
-    uint32_t generation = !rig->nat.settings->generation;
 
     if (!PCN_CHECK_OK(nat_compile(&config, &tables, &error)))
         return;
-    memcpy(rig->nat.rules + generation * NAT_RULES_MAX, tables.rules, tables.n_rules * sizeof(*tables.rules));
-    for (int i = 0; i < NAT_TABLE_MAX; i++) {
-        memcpy(rig->nat.ranges + generation * NAT_RANGES_MAX + nat_ranges_of((uint32_t)i), tables.ranges[i],
-               tables.n_ranges[i] * sizeof(struct nat_range));
-        rig->nat.settings->n_ranges[generation][i] = (uint32_t)tables.n_ranges[i];
-    }
-    rig->nat.settings->generation = generation;
+    nat_tables_install(&rig->nat, &tables);
     nat_tables_done(&tables);
 }
 
@@ -128,20 +125,36 @@ void add_forwarding(struct rig *rig, const char *external, uint16_t first, uint1
                                              .internal = port}});
 }
 
+struct nat_wide wide(const char *text)
+{
+    uint64_t words[2] = {};
+
+    PCN_CHECK_EQ(inet_pton(AF_INET6, text, words), 1);
+    return (struct nat_wide){be64toh(words[0]), be64toh(words[1])};
+}
+
+void add_wide(struct rig *rig, uint8_t kind, const char *key, uint8_t length, const char *address)
+{
+    add_line(rig, (struct nat_line){
+                      .wide = wide(key),
+                      .length = length,
+                      .rule = {.kind = kind, .version = 6, .wide = wide(address), .n_addresses = 1, .length = length}});
+}
+
 /* ---- packets ---- */
 
 uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_frame *frame)
 {
-    uint64_t before[NAT_DROP_FRAGMENT + 1];
+    uint64_t before[NAT_DROP_NPT + 1];
 
-    for (uint32_t i = 0; i <= NAT_DROP_FRAGMENT; i++)
+    for (uint32_t i = 0; i <= NAT_DROP_NPT; i++)
         before[i] = pcn_fast_drops(&rig->fast, i);
     if (!PCN_CHECK_OK(pcn_fast_run(&rig->fast, direction, 0, frame, &rig->run)))
         return ~0u;
     if (rig->run.verdict == PCN_SINK)
         return 0;
     PCN_CHECK_EQ(rig->run.verdict, pcn_fast_dropped(&rig->fast));
-    for (uint32_t i = 0; i <= NAT_DROP_FRAGMENT; i++)
+    for (uint32_t i = 0; i <= NAT_DROP_NPT; i++)
         if (pcn_fast_drops(&rig->fast, i) != before[i])
             return i;
     return ~0u;
@@ -150,6 +163,7 @@ uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_fr
 void becomes(struct rig *rig, enum pcn_direction direction, struct pcn_frame frame, struct pcn_frame expected)
 {
     PCN_CHECK_EQ(give(rig, direction, &frame), 0);
+    PCN_CHECK_EQ(rig->run.packet.port, direction == OUT ? PCN_NEXT_EGRESS : PCN_NEXT_INGRESS);
     PCN_CHECK_FRAME(&rig->run.frame, &expected);
 }
 
@@ -166,12 +180,35 @@ struct pcn_frame udp(const char *source, uint16_t source_port, const char *desti
 
 struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id)
 {
+    bool v4 = !strchr(source, ':');
+
     return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
                                                    .destination = destination,
-                                                   .protocol = IPPROTO_ICMP,
-                                                   .icmp_type = reply ? 0 : 8,
+                                                   .protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+                                                   .icmp_type = reply ? (v4 ? 0 : 129) : (v4 ? 8 : 128),
                                                    .icmp_id = id,
                                                    .payload_length = 16});
+}
+
+struct pcn_frame error_about(const char *source, const char *destination, struct pcn_frame quoted, size_t bytes)
+{
+    bool v4 = !strchr(source, ':');
+
+    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
+                                                   .destination = destination,
+                                                   .protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+                                                   .icmp_type = v4 ? 3 : 1,
+                                                   .icmp_code = 1,
+                                                   .payload = quoted.bytes + 14,
+                                                   .payload_length = bytes});
+}
+
+void turns(struct rig *rig, struct pcn_frame frame, struct pcn_frame expected)
+{
+    PCN_CHECK_EQ(give(rig, OUT, &frame), 0);
+    PCN_CHECK_EQ(rig->run.packet.port, PCN_NEXT_INGRESS);
+    pcn_frame_set_macs(&expected, "02:00:00:00:00:01", "02:00:00:00:00:02");
+    PCN_CHECK_FRAME(&rig->run.frame, &expected);
 }
 
 uint16_t port_out(const struct rig *rig)
@@ -190,4 +227,22 @@ uint32_t n_places(struct rig *rig)
 uint64_t n_created(struct rig *rig)
 {
     return pcn_flows_statistics(&rig->nat.flows).created;
+}
+
+uint64_t *word_of(struct rig *rig, uint32_t slot)
+{
+    return (uint64_t *)&rig->nat.flows.buckets[slot / PCN_CT_WAYS].words[slot % PCN_CT_WAYS];
+}
+
+void check_pairs(struct rig *rig)
+{
+    for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++) {
+        uint32_t partner = nat_session_of(&rig->nat.flows, slot)->partner;
+
+        if (!*word_of(rig, slot))
+            continue;
+        PCN_REQUIRE(partner < rig->nat.flows.n_slots);
+        PCN_CHECK(*word_of(rig, partner) != 0);
+        PCN_CHECK_EQ(nat_session_of(&rig->nat.flows, partner)->partner, slot);
+    }
 }

@@ -42,6 +42,9 @@ void add_dnat(struct rig *rig, const char *external, const char *internal);
 /* TCP ports. */
 void add_forwarding(struct rig *rig, const char *external, uint16_t first, uint16_t last, const char *internal,
                     uint16_t port);
+struct nat_wide wide(const char *text);
+/* A rule of IPv6: key is a network, or the address outside; length: of the prefix, where there is one. */
+void add_wide(struct rig *rig, uint8_t kind, const char *key, uint8_t length, const char *address);
 /* The reason why it is dropped; 0: it is not. */
 uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_frame *frame);
 /* frame goes in, and comes out as `expected`. */
@@ -50,6 +53,14 @@ struct pcn_frame tcp(const char *source, uint16_t source_port, const char *desti
                      uint8_t flags);
 struct pcn_frame udp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port);
 struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id);
+/* An ICMP error that quotes the first bytes of a packet. */
+struct pcn_frame error_about(const char *source, const char *destination, struct pcn_frame quoted, size_t bytes);
+/* frame goes out, and comes back in as `expected`, to the MAC that sent it. */
+void turns(struct rig *rig, struct pcn_frame frame, struct pcn_frame expected);
+/* The word of a place. */
+uint64_t *word_of(struct rig *rig, uint32_t slot);
+/* Every place has its partner, which has it. */
+void check_pairs(struct rig *rig);
 /* Source port of what came out. */
 uint16_t port_out(const struct rig *rig);
 /* Places in use: two a session. */

@@ -99,12 +99,18 @@ static int peer_prepare(struct filter_peer *peer, const char *command)
     peer->line = bench_lab_line(&peer->lab, BENCH_TC);
     if (peer->line < 0)
         return peer->line;
-    r = pcn_netns_must(peer->netns,
-                       "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.d%d.rp_filter=0 "
-                       "&& ip address add 10.1.0.1/24 dev d%d && ip address add 10.2.0.1/24 dev e%d && "
-                       "ip neigh replace 10.2.0.2 lladdr " BENCH_SINK_MAC " dev e%d nud permanent && "
-                       "ip route add 10.100.0.0/16 via 10.2.0.2 && ip route add 10.200.0.0/16 via 10.2.0.2",
-                       peer->line, peer->line, peer->line, peer->line);
+    r = pcn_netns_must(
+        peer->netns,
+        "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.d%d.rp_filter=0 "
+        "&& ip address add 10.1.0.1/24 dev d%d && ip address add 10.2.0.1/24 dev e%d && "
+        "ip neigh replace 10.2.0.2 lladdr " BENCH_SINK_MAC " dev e%d nud permanent && "
+        "ip route add 10.100.0.0/16 via 10.2.0.2 && ip route add 10.200.0.0/16 via 10.2.0.2 && "
+        "sysctl -qw net.ipv6.conf.all.forwarding=1 "
+        "net.ipv6.conf.d%d.disable_ipv6=0 net.ipv6.conf.e%d.disable_ipv6=0 && ip address add fd10:1::1/64 dev d%d nodad && "
+        "ip address add fd10:2::1/64 dev e%d nodad && "
+        "ip neigh replace fd10:2::2 lladdr " BENCH_SINK_MAC " dev e%d nud permanent && "
+        "ip route add fd10:100::/32 via fd10:2::2 && ip route add fd10:200::/32 via fd10:2::2",
+        peer->line, peer->line, peer->line, peer->line, peer->line, peer->line, peer->line, peer->line, peer->line);
     return r < 0 || !command ? r : pcn_netns_must(peer->netns, "%s", command);
 }
 

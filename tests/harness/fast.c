@@ -205,7 +205,8 @@ int pcn_fast_run_with(struct pcn_fast *fast, enum pcn_direction direction, const
     r = bpf_map_update_elem(fast->packets, &zero, packets, BPF_ANY);
     if (r < 0)
         return r;
-    r = pcn_run(direction == PCN_INGRESS ? fast->ingress : fast->egress, frame, skb, &run);
+    r = (fast->summed ? pcn_run_summed : pcn_run)(direction == PCN_INGRESS ? fast->ingress : fast->egress, frame, skb,
+                                                  &run);
     if (r < 0)
         return r;
     r = bpf_map_lookup_elem(fast->packets, &zero, packets);

@@ -10,7 +10,8 @@ static _Noreturn void run_die(const char *what, const char *name)
     exit(EXIT_FAILURE);
 }
 
-int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *skb, struct pcn_run *ret_run)
+static int run_as(int program, const struct pcn_frame *frame, const struct __sk_buff *skb, uint32_t flags,
+                  struct pcn_run *ret_run)
 {
     LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->bytes, .data_size_in = (uint32_t)frame->length,
                 .data_out = ret_run->frame.bytes, .data_size_out = sizeof(ret_run->frame.bytes), .repeat = 1);
@@ -23,6 +24,7 @@ int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *
     if (r < 0)
         return r;
     if (info.type == BPF_PROG_TYPE_SCHED_CLS) {
+        options.flags = flags;
         options.ctx_in = skb;
         options.ctx_size_in = skb ? sizeof(*skb) : 0;
         options.ctx_out = &ret_run->skb;
@@ -39,6 +41,19 @@ int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *
     ret_run->duration_ns = options.duration;
     ret_run->frame.length = options.data_size_out;
     return 0;
+}
+
+int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *skb, struct pcn_run *ret_run)
+{
+    return run_as(program, frame, skb, 0, ret_run);
+}
+
+int pcn_run_summed(int program, const struct pcn_frame *frame, const struct __sk_buff *skb, struct pcn_run *ret_run)
+{
+    int r = run_as(program, frame, skb, BPF_F_TEST_SKB_CHECKSUM_COMPLETE, ret_run);
+
+    /* Kernels before 6.15 do not know it. */
+    return r == -EINVAL ? run_as(program, frame, skb, 0, ret_run) : r;
 }
 
 /* ---- objects ---- */

@@ -25,6 +25,8 @@ struct pcn_run {
 
 /* skb may be NULL; XDP takes its ingress_ifindex alone, which must be that of a device. Only fields that the kernel lets be given: mark, priority, ifindex, cb, gso_size... */
 int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *skb, struct pcn_run *ret_run);
+/* The same at TC as if the device had summed up the packet (CHECKSUM_COMPLETE). -EBADMSG: its sum is another one now. */
+int pcn_run_summed(int program, const struct pcn_frame *frame, const struct __sk_buff *skb, struct pcn_run *ret_run);
 
 /* path, or bytes. configure may be NULL: called between open and load. */
 int pcn_run_open(const char *path, void (*configure)(struct bpf_object *object), struct bpf_object **ret_object);
@@ -54,6 +56,7 @@ struct pcn_fast {
     struct bpf_object *object;
     struct bpf_object *sink_object;
     bool xdp;
+    bool summed;                /* runs are pcn_run_summed() */
     struct pcn_cube_data *data; /* live: hops, loglevel */
     int ingress;                /* programs */
     int egress;
