@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* Fast path of lbdsr: what clients send to a VIP gets a backend; what comes from backends passes. */
+#include "lbdsr_glance.bpf.h"
 #include "lbdsr_rare.bpf.h"
 #include "lbdsr_send.bpf.h"
 #include "lbdsr_tables.bpf.h"
-
-enum { LBDSR_TCP_FIN = 1, LBDSR_TCP_SYN = 2, LBDSR_TCP_RST = 4, LBDSR_TCP_ACK = 16 };
 
 /* Begins a flow, whatever was at its ports before. */
 PCN_INLINE bool lbdsr_is_first(const struct pcn_packet *packet)
@@ -117,10 +116,14 @@ PCN_INLINE enum pcn_verdict lbdsr_balance(struct pcn_ctx *ctx, struct pcn_packet
 
 PCN_INLINE enum pcn_verdict lbdsr_from_client(struct pcn_ctx *ctx, struct pcn_packet *packet, __u16 port)
 {
-    __u16 bad = pcn_packet_parse(ctx, packet);
-    __u32 ports = (__u32)packet->destination_port << 16 | packet->source_port;
-    __u32 said;
+    enum pcn_verdict verdict = lbdsr_glance(ctx, packet, bpf_get_smp_processor_id(), port);
+    __u32 ports, said;
+    __u16 bad;
 
+    if (pcn_likely(verdict != LBDSR_CLOSER))
+        return verdict;
+    bad = pcn_packet_parse(ctx, packet);
+    ports = (__u32)packet->destination_port << 16 | packet->source_port;
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
     if (pcn_unlikely(packet->ip_version == 0)) {

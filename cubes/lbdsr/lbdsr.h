@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Control path of lbdsr. lbdsr_config.c takes services from the model, lbdsr_maglev.c spreads places over backends,
- * lbdsr_table.c writes what the fast path looks up, lbdsr_slow.c answers packets.
+ * lbdsr_outer.c makes what goes in front of packets, lbdsr_table.c writes what the fast path looks up, lbdsr_slow.c
+ * answers packets.
  */
 #pragma once
 #include "lbdsr_maps.h"
@@ -14,7 +15,10 @@ struct lbdsr_end {
     uint8_t version; /* 0: it is known by its MAC alone */
     uint8_t mac[ETH_ALEN];
     bool has_mac;
-    uint32_t id; /* in backend/pool */
+    bool has_inner_mac;
+    uint8_t inner_mac[ETH_ALEN];
+    uint16_t vlan; /* 0: frames keep what they have */
+    uint32_t id;   /* in backend/pool */
     uint32_t weight;
     uint32_t number; /* of struct lbdsr_target; 0: none yet */
     uint32_t places; /* of the service's table */
@@ -33,8 +37,13 @@ struct lbdsr_group {
     struct lbdsr_key key;
     uint8_t mode;
     bool affinity;
-    bool gone; /* of a transaction that runs: it is to go */
-    bool pool; /* that of frontend/vip; key.version 0: there is no such address */
+    bool has_dscp;
+    uint8_t dscp; /* of the outer header; of L3DSR, of the packet */
+    bool has_vni;
+    uint32_t vni;
+    uint16_t udp_port; /* 0: that of the mode */
+    bool gone;         /* of a transaction that runs: it is to go */
+    bool pool;         /* that of frontend/vip; key.version 0: there is no such address */
     struct lbdsr_end *ends;
     size_t n_ends;
     uint32_t vip;  /* number; 0: none yet */
@@ -74,6 +83,9 @@ struct lbdsr_settings {
     bool has_outer;
     uint32_t outer_source; /* network order */
     uint32_t outer_hosts;
+    bool has_outer6;
+    union pcn_address outer_source6;
+    uint32_t outer_hosts6; /* of its last word */
     bool has_gateway;
     uint8_t gateway[ETH_ALEN];
 };
@@ -105,6 +117,13 @@ bool lbdsr_is_prime(uint32_t n);
  * table. -ENOMEM.
  */
 int lbdsr_maglev(struct lbdsr_end *ends, size_t n, uint32_t size, uint16_t **ret_table);
+
+/* ---- lbdsr_outer.c ---- */
+
+/* What a backend's packets get. our_mac: where frames of ours come from. .epoch is left as it is. */
+void lbdsr_outer_make(const struct lbdsr_group *service, const struct lbdsr_end *end,
+                      const struct lbdsr_settings *settings, const uint8_t our_mac[ETH_ALEN],
+                      struct lbdsr_target *target);
 
 /* ---- lbdsr_table.c ---- */
 

@@ -553,13 +553,10 @@ static void withdraw_all(struct lbdsr *lbdsr)
 void lbdsr_config_applied(struct pcn_cube *cube)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
-    struct lbdsr_data *data = lbdsr->tables.data;
 
     if (!lbdsr->changing)
         return;
     lbdsr->settings = lbdsr->next_settings;
-    data->outer_hosts = lbdsr->settings.outer_hosts;
-    data->outer_source = lbdsr->settings.outer_source;
     withdraw_all(lbdsr);
     for (struct lbdsr_group *service = lbdsr->services; service; service = service->next)
         lbdsr_tables_refresh(&lbdsr->tables, service, &lbdsr->settings);

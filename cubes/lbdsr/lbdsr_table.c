@@ -165,12 +165,19 @@ static struct lbdsr_vip address_of(const struct lbdsr_group *service)
 static void backend_write(struct lbdsr_tables *tables, const struct lbdsr_group *service, const struct lbdsr_end *end,
                           const struct lbdsr_settings *settings)
 {
-    struct lbdsr_target *backend = &tables->backends[end->number];
+    struct lbdsr_target *backend = &tables->backends[end->number], next = *backend;
+    uint8_t size;
 
-    memcpy(backend->mac, end->has_mac ? end->mac : settings->gateway, ETH_ALEN);
-    backend->address = end->address;
-    backend->version = end->version;
-    backend->mode = service->mode;
+    lbdsr_outer_make(service, end, settings, tables->data->mac, &next);
+    if (memcmp(backend, &next, sizeof(next)) == 0)
+        return;
+    /* Until all of it is there, packets are not sent with half of it. */
+    __atomic_store_n(&backend->size, LBDSR_UNFINISHED, __ATOMIC_SEQ_CST);
+    size = next.size;
+    next.size = LBDSR_UNFINISHED;
+    next.epoch = backend->epoch;
+    *backend = next;
+    __atomic_store_n(&backend->size, size, __ATOMIC_RELEASE);
 }
 
 static void backend_begin(struct lbdsr_tables *tables, struct lbdsr_end *end)

@@ -160,42 +160,39 @@ PCN_INLINE __u32 lbdsr_flow_backend(__u32 word)
 __noinline __u32 lbdsr_flow_new(__u32 cpu, __u64 hash, __u32 word)
 {
     struct lbdsr_tally *statistics = &lbdsr_data.statistics[cpu & (PCN_CPUS_MAX - 1)];
-    __u32 now = pcn_now(), timeout = PCN_READ_ONCE(lbdsr_data.timeout), best_age = 0, best = ~0u;
-    struct lbdsr_flows *bucket;
+    __u32 now = pcn_now(), timeout = PCN_READ_ONCE(lbdsr_data.timeout), best_age = 0;
+    struct lbdsr_flow *best = NULL;
 
-#pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < 2 * LBDSR_FLOW_WAYS; i++) {
-        const struct lbdsr_flow *flow;
+    /* The first way of both, then the second...: the emptier bucket is taken. */
+#pragma unroll
+    for (__u32 way = 0; way < 2 * LBDSR_FLOW_WAYS; way++) {
+        struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, way % 2);
+        struct lbdsr_flow *flow;
         __u32 age;
 
-        bucket = lbdsr_flows_at(cpu, hash, i / LBDSR_FLOW_WAYS);
         if (!bucket)
             return 0;
-        flow = &bucket->flows[i % LBDSR_FLOW_WAYS];
-        age = now - flow->seen;
+        flow = &bucket->flows[way / 2];
         if (!flow->word) {
-            best = i;
-            best_age = 0;
+            best = flow;
             break;
         }
+        age = now - flow->seen;
         if (flow->word >> LBDSR_STATE_SHIFT == LBDSR_ESTABLISHED && age <= timeout && lbdsr_flow_backend(flow->word))
             continue;
-        if (best == ~0u || age > best_age) {
-            best = i;
+        if (!best || age > best_age) {
+            best = flow;
             best_age = age;
         }
     }
-    if (best >= 2 * LBDSR_FLOW_WAYS) {
+    if (!best) {
         statistics->full++;
         return 0;
     }
-    bucket = lbdsr_flows_at(cpu, hash, best / LBDSR_FLOW_WAYS);
-    if (!bucket)
-        return 0;
     statistics->created++;
-    if (bucket->flows[best % LBDSR_FLOW_WAYS].word)
+    if (best->word)
         statistics->replaced++;
-    bucket->flows[best % LBDSR_FLOW_WAYS] = (struct lbdsr_flow){.hash = hash, .seen = now, .word = word};
+    *best = (struct lbdsr_flow){.hash = hash, .seen = now, .word = word};
     return 1;
 }
 

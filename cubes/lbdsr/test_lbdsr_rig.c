@@ -45,8 +45,9 @@ static int rig_open(bool xdp, uint32_t connections, struct rig *rig)
     data->timeout = 300 * pcn_clock_hz();
     data->refresh = pcn_clock_hz();
     data->mtu = MTU;
-    data->outer_source = inet_addr("10.200.0.0");
-    data->outer_hosts = inet_addr("0.0.255.255");
+    rig->settings.has_outer = true;
+    rig->settings.outer_source = inet_addr("10.200.0.0");
+    rig->settings.outer_hosts = inet_addr("0.0.255.255");
     pcn_parse_mac(OUR_MAC, data->mac);
     return lbdsr_tables_open(tables);
 }
