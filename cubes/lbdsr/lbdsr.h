@@ -151,8 +151,18 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void lbdsr_config_applied(struct pcn_cube *cube);
 void lbdsr_config_done(struct lbdsr *lbdsr);
 
+/* ---- lbdsr_check.c ---- */
+
 /* A MAC as the model writes it, which let no other text through. */
 void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN]);
+/* The address' version. */
+uint8_t lbdsr_address_parse(const char *text, union pcn_address *ret_address);
+bool lbdsr_address_is_host(const union pcn_address *address, uint8_t version);
+void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *node);
+int lbdsr_settings_parse(const struct pcn_node *node, struct lbdsr_settings *ret_settings, struct pcn_error *error);
+/* Whether its mode has what it needs. */
+int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings,
+                        struct pcn_error *error);
 
 /* The transaction's copy of a service, by its keys in the model. NULL: no memory. */
 struct lbdsr_group *lbdsr_config_edit(struct lbdsr *lbdsr, const char *const *keys);

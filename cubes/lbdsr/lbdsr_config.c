@@ -8,35 +8,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN])
-{
-    for (int i = 0; i < ETH_ALEN; i++, text += 3)
-        ret_mac[i] = (uint8_t)strtoul(text, NULL, 16);
-}
-
-/* Its version. */
-static uint8_t address_parse(const char *text, union pcn_address *ret_address)
-{
-    union pcn_address address = {.v6 = {}};
-
-    if (inet_pton(AF_INET, text, &address) == 1) {
-        *ret_address = address;
-        return 4;
-    }
-    (void)inet_pton(AF_INET6, text, &address);
-    *ret_address = address;
-    return 6;
-}
-
-static bool address_is_host(const union pcn_address *address, uint8_t version)
-{
-    uint32_t first = ntohl(address->v6[0]);
-
-    if (version == 6)
-        return first >> 24 != 0xff && (first || address->v6[1] || address->v6[2] || ntohl(address->v6[3]) > 1);
-    return first >> 24 != 0 && first >> 24 != 127 && first >> 28 < 0xe;
-}
-
 /* ---- the list ---- */
 
 static void service_freep(struct lbdsr_group **ptr)
@@ -79,7 +50,7 @@ static struct lbdsr_group service_like(const char *const *keys)
 {
     struct lbdsr_group like = {};
 
-    like.key.version = address_parse(keys[0], &like.key.address);
+    like.key.version = lbdsr_address_parse(keys[0], &like.key.address);
     like.key.port = (uint16_t)strtoul(keys[1], NULL, 10);
     if (!pcn_streq(keys[2], "ALL"))
         like.key.protocol = pcn_streq(keys[2], "TCP") ? IPPROTO_TCP : IPPROTO_UDP;
@@ -175,7 +146,7 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
 {
     struct lbdsr_group *service = service_edit(lbdsr, like);
     struct lbdsr_end *found, *ends;
-    const char *mac;
+    const char *mac, *inner_mac;
 
     if (!service)
         return -ENOMEM;
@@ -193,6 +164,11 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
     end->has_mac = mac;
     if (mac)
         lbdsr_mac_parse(mac, end->mac);
+    inner_mac = pcn_node_string(after, "inner-mac");
+    end->has_inner_mac = inner_mac;
+    if (inner_mac)
+        lbdsr_mac_parse(inner_mac, end->inner_mac);
+    end->vlan = (uint16_t)pcn_node_uint(after, "vlan", 0);
     end->weight = (uint32_t)pcn_node_uint(after, "weight", 1);
     end->health.takes = end->weight != 0;
     if (found) {
@@ -207,10 +183,10 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
     return 0;
 }
 
-static int check_mac(const struct pcn_node *node, const char *path, struct pcn_error *error)
+static int check_mac(const struct pcn_node *node, const char *leaf, const char *path, struct pcn_error *error)
 {
     static const uint8_t zero[ETH_ALEN];
-    const char *text = node ? pcn_node_string(node, "mac") : NULL;
+    const char *text = node ? pcn_node_string(node, leaf) : NULL;
     uint8_t mac[ETH_ALEN];
 
     if (!text)
@@ -226,16 +202,18 @@ static int check_mac(const struct pcn_node *node, const char *path, struct pcn_e
 int lbdsr_service_backend_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     union pcn_address address;
-    uint8_t version = address_parse(change->keys[3], &address);
+    uint8_t version = lbdsr_address_parse(change->keys[3], &address);
     char path[256];
+    int r;
 
     if (!change->after)
         return 0;
     (void)snprintf(path, sizeof(path), "service/%s/%s/%s/backend/%s", change->keys[0], change->keys[1], change->keys[2],
                    change->keys[3]);
-    if (!address_is_host(&address, version))
+    if (!lbdsr_address_is_host(&address, version))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s is not the address of a host", change->keys[3]);
-    return check_mac(change->after, path, error);
+    r = check_mac(change->after, "mac", path, error);
+    return r < 0 ? r : check_mac(change->after, "inner-mac", path, error);
 }
 
 int lbdsr_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -243,7 +221,7 @@ int lbdsr_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *chan
     const struct lbdsr_group like = service_like(change->keys);
     struct lbdsr_end end = {};
 
-    end.version = address_parse(change->keys[3], &end.address);
+    end.version = lbdsr_address_parse(change->keys[3], &end.address);
     return end_change(pcn_cube_state(cube), &like, &end, change->after);
 }
 
@@ -257,7 +235,7 @@ int lbdsr_backend_pool_validate(struct pcn_cube *cube, struct pcn_change *change
     char path[64];
 
     (void)snprintf(path, sizeof(path), "backend/pool/%s", change->keys[0]);
-    return check_mac(change->after, path, error);
+    return check_mac(change->after, "mac", path, error);
 }
 
 int lbdsr_backend_pool_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -282,7 +260,7 @@ int lbdsr_service_validate(struct pcn_cube *cube, struct pcn_change *change, str
     if (!change->after)
         return 0;
     (void)snprintf(path, sizeof(path), "service/%s/%s/%s", change->keys[0], change->keys[1], change->keys[2]);
-    if (!address_is_host(&like.key.address, like.key.version))
+    if (!lbdsr_address_is_host(&like.key.address, like.key.version))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "vip %s is not the address of a host",
                              change->keys[0]);
     if (!like.key.protocol && like.key.port)
@@ -302,8 +280,7 @@ int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
     if (!change->before || !change->after)
         service->n_ends = 0;
     if (change->after) {
-        service->mode = pcn_streq(pcn_node_string(change->after, "mode"), "IPIP") ? LBDSR_IPIP : LBDSR_L2DSR;
-        service->affinity = pcn_node_bool(change->after, "source-affinity", false);
+        lbdsr_service_leaves(service, change->after);
     }
     return 0;
 }
@@ -320,10 +297,10 @@ int lbdsr_frontend_validate(struct pcn_cube *cube, struct pcn_change *change, st
     const char *vip = change->after ? pcn_node_string(change->after, "vip") : NULL;
     union pcn_address address;
 
-    if (vip && !address_is_host(&address, address_parse(vip, &address)))
+    if (vip && !lbdsr_address_is_host(&address, lbdsr_address_parse(vip, &address)))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "frontend/vip", "vip %s is not the address of a host",
                              vip);
-    return check_mac(change->after, "frontend/mac", error);
+    return check_mac(change->after, "mac", "frontend/mac", error);
 }
 
 int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -335,7 +312,7 @@ int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, str
         return -ENOMEM;
     memset(&service->key, 0, sizeof(service->key));
     if (vip)
-        service->key.version = address_parse(vip, &service->key.address);
+        service->key.version = lbdsr_address_parse(vip, &service->key.address);
     return 0;
 }
 
@@ -349,34 +326,11 @@ void lbdsr_frontend_abort(struct pcn_cube *cube, struct pcn_change *change)
 int lbdsr_root_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
-    struct lbdsr_settings *settings = &lbdsr->next_settings;
-    const char *outer, *gateway;
 
     if (!change->after)
         return 0;
-    *settings = (struct lbdsr_settings){};
-    outer = pcn_node_string(change->after, "outer-source");
-    gateway = pcn_node_string(change->after, "gateway-mac");
-    if (outer) {
-        char text[INET_ADDRSTRLEN];
-        union pcn_address address;
-        unsigned long length = strtoul(strchr(outer, '/') + 1, NULL, 10);
-
-        (void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(outer, "/"), outer);
-        (void)address_parse(text, &address);
-        if (!address_is_host(&address, 4) || length < 8)
-            return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "outer-source",
-                                 "%s is not a prefix of hosts, of 8 to 32 bits", outer);
-        settings->has_outer = true;
-        settings->outer_hosts = htonl((uint32_t)(0xffffffffull >> length));
-        settings->outer_source = address.v4 & ~settings->outer_hosts;
-    }
-    if (gateway) {
-        settings->has_gateway = true;
-        lbdsr_mac_parse(gateway, settings->gateway);
-    }
     lbdsr->changing = true;
-    return 0;
+    return lbdsr_settings_parse(change->after, &lbdsr->next_settings, error);
 }
 
 void lbdsr_root_abort(struct pcn_cube *cube, struct pcn_change *change)
@@ -389,59 +343,6 @@ void lbdsr_root_abort(struct pcn_cube *cube, struct pcn_change *change)
 static bool is_published(const struct lbdsr_group *service)
 {
     return service && service->key.version && !service->gone;
-}
-
-static void service_path(const struct lbdsr_group *service, char *text, size_t size)
-{
-    char vip[INET6_ADDRSTRLEN];
-
-    if (service->pool) {
-        (void)snprintf(text, size, "frontend/vip");
-        return;
-    }
-    (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
-    (void)snprintf(text, size, "service/%s/%u/%s", vip, service->key.port,
-                   !service->key.protocol                 ? "ALL"
-                   : service->key.protocol == IPPROTO_TCP ? "TCP"
-                                                          : "UDP");
-}
-
-static int end_check(const struct lbdsr_group *service, const struct lbdsr_end *end,
-                     const struct lbdsr_settings *settings, struct pcn_error *error)
-{
-    char path[128], name[INET6_ADDRSTRLEN] = "";
-
-    if (!end->version)
-        return 0;
-    service_path(service, path, sizeof(path));
-    (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, name, sizeof(name));
-    if (service->mode == LBDSR_L2DSR && !end->has_mac)
-        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
-                             "backend %s has no mac: mode L2DSR sends frames to it", name);
-    if (service->mode == LBDSR_IPIP && end->version != 4)
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
-                             "backend %s is not IPv4: mode IPIP sends to IPv4 addresses", name);
-    if (service->mode == LBDSR_IPIP && !end->has_mac && !settings->has_gateway)
-        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
-                             "backend %s has no mac, and the cube no gateway-mac: mode IPIP needs one of them", name);
-    return 0;
-}
-
-static int service_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings,
-                         struct pcn_error *error)
-{
-    char path[128];
-    int r = 0;
-
-    service_path(service, path, sizeof(path));
-    if (service->mode == LBDSR_IPIP && service->key.version != 4)
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "mode IPIP is for an IPv4 vip");
-    if (service->mode == LBDSR_IPIP && !settings->has_outer)
-        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
-                             "mode IPIP needs outer-source of the cube: where encapsulated packets come from");
-    for (size_t i = 0; i < service->n_ends && r >= 0; i++)
-        r = end_check(service, &service->ends[i], settings, error);
-    return r;
 }
 
 /* What a service will be, once the transaction is through. */
@@ -464,12 +365,12 @@ static int check_all(struct lbdsr *lbdsr, size_t *ret_n_services, size_t *ret_n_
             continue;
         n_services++;
         n_backends += service->n_ends;
-        r = service == list ? service_check(service, &lbdsr->next_settings, error) : 0;
+        r = service == list ? lbdsr_service_check(service, &lbdsr->next_settings, error) : 0;
     }
     for (struct lbdsr_group *list = lbdsr->pending; list && r >= 0; list = list->next) {
         if (!is_published(list))
             continue;
-        r = service_check(list, &lbdsr->next_settings, error);
+        r = lbdsr_service_check(list, &lbdsr->next_settings, error);
         if (*service_find(&lbdsr->services, list))
             continue;
         n_services++;
@@ -628,7 +529,7 @@ int lbdsr_service_backend_state(struct pcn_cube *cube, const char *const *keys, 
     const struct lbdsr_end *found;
     struct lbdsr_count count;
 
-    end.version = address_parse(keys[3], &end.address);
+    end.version = lbdsr_address_parse(keys[3], &end.address);
     found = service ? end_find(service, &end) : NULL;
     if (!found)
         return 0;

@@ -48,6 +48,9 @@ static int rig_open(bool xdp, uint32_t connections, struct rig *rig)
     rig->settings.has_outer = true;
     rig->settings.outer_source = inet_addr("10.200.0.0");
     rig->settings.outer_hosts = inet_addr("0.0.255.255");
+    rig->settings.has_outer6 = true;
+    (void)inet_pton(AF_INET6, "2001:db8:200::", &rig->settings.outer_source6);
+    rig->settings.outer_hosts6 = UINT32_MAX;
     pcn_parse_mac(OUR_MAC, data->mac);
     return lbdsr_tables_open(tables);
 }
@@ -118,8 +121,7 @@ size_t service_set(struct rig *rig, const char *vip, uint16_t port, uint8_t prot
     size_t index = service_find(rig, &key);
 
     before = index < rig->n_groups ? rig->groups[index] : NULL;
-    if (before)
-        *group = *before;
+    *group = before ? *before : rig->leaves;
     group->key = key;
     group->mode = mode;
     group->n_ends = n;
