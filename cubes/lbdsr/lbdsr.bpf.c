@@ -2,6 +2,7 @@
 /* Fast path of lbdsr: what clients send to a VIP gets a backend; what comes from backends passes. */
 #include "lbdsr_glance.bpf.h"
 #include "lbdsr_rare.bpf.h"
+#include "lbdsr_rules.bpf.h"
 #include "lbdsr_send.bpf.h"
 #include "lbdsr_tables.bpf.h"
 
@@ -108,7 +109,15 @@ PCN_INLINE enum pcn_verdict lbdsr_balance(struct pcn_ctx *ctx, struct pcn_packet
     hash = lbdsr_flow_hash(lbdsr_address_hash(&packet->source, packet->ip_version, seed),
                            lbdsr_address_hash(&packet->destination, packet->ip_version, seed), ports,
                            packet->l4_protocol, seed);
-    backend = lbdsr_backend_of(packet, vip, hash, cpu);
+    backend = 0;
+    if (pcn_unlikely(vip->rules)) {
+        if (vip->rules & LBDSR_ALLOW && !lbdsr_is_allowed(number))
+            return pcn_drop(packet, LBDSR_DROP_NOT_ALLOWED);
+        if (vip->rules & LBDSR_QUIC)
+            backend = lbdsr_quic_backend(ctx, number, vip->quic_config);
+    }
+    if (!backend)
+        backend = lbdsr_backend_of(packet, vip, hash, cpu);
     if (pcn_unlikely(packet->fragment == PCN_FRAGMENT_FIRST))
         lbdsr_fragment_first(ctx, backend);
     return lbdsr_send(ctx, packet, cpu, backend, hash, port);

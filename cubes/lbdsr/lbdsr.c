@@ -9,6 +9,7 @@ static const struct pcn_reason reasons[] = {
     {"fragment", "it is a fragment for a VIP, and the first one of its packet was not seen"},
     {"too-big", "it does not fit the backends' side with an outer header, and must not be answered or is not to be"},
     {"encapsulation", "there was no room for an outer header, or it has more tags than one"},
+    {"not-allowed", "its source is in no prefix that the service allows"},
 };
 
 #define TABLE_SIZE 65537u /* defaults of the model */

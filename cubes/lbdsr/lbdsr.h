@@ -18,11 +18,19 @@ struct lbdsr_end {
     bool has_inner_mac;
     uint8_t inner_mac[ETH_ALEN];
     uint16_t vlan; /* 0: frames keep what they have */
-    uint32_t id;   /* in backend/pool */
+    bool has_server;
+    uint16_t server; /* id in connection ids */
+    uint32_t id;     /* in backend/pool */
     uint32_t weight;
     uint32_t number; /* of struct lbdsr_target; 0: none yet */
     uint32_t places; /* of the service's table */
     struct pcn_health_end health;
+};
+
+struct lbdsr_prefix {
+    union pcn_address address;
+    uint8_t version;
+    uint8_t length;
 };
 
 struct lbdsr_key {
@@ -39,6 +47,10 @@ struct lbdsr_group {
     bool affinity;
     bool has_dscp;
     uint8_t dscp; /* of the outer header; of L3DSR, of the packet */
+    bool has_quic;
+    uint8_t quic_config;
+    struct lbdsr_prefix *allows;
+    size_t n_allows;
     bool has_vni;
     uint32_t vni;
     uint16_t udp_port; /* 0: that of the mode */
@@ -158,6 +170,8 @@ void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN]);
 /* The address' version. */
 uint8_t lbdsr_address_parse(const char *text, union pcn_address *ret_address);
 bool lbdsr_address_is_host(const union pcn_address *address, uint8_t version);
+/* Of any address. */
+struct lbdsr_prefix lbdsr_prefix_parse(const char *text);
 void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *node);
 int lbdsr_settings_parse(const struct pcn_node *node, struct lbdsr_settings *ret_settings, struct pcn_error *error);
 /* Whether its mode has what it needs. */
@@ -182,6 +196,16 @@ int lbdsr_health_prepare(struct lbdsr_group *service, struct pcn_error *error);
 void lbdsr_health_follow(struct lbdsr *lbdsr, struct lbdsr_group *service, struct lbdsr_group *before);
 /* A service goes. */
 void lbdsr_health_forget(struct lbdsr_group *service);
+
+/* ---- lbdsr_rules.c ---- */
+
+/* Copies of before's go to next. -ENOMEM. */
+int lbdsr_rules_copy(const struct lbdsr_group *before, struct lbdsr_group *next);
+int lbdsr_rules_check(const struct lbdsr_group *service, const char *path, struct pcn_error *error);
+/* The service is published; before: what it was, or NULL. */
+void lbdsr_rules_publish(struct pcn_cube *cube, const struct lbdsr_group *service, const struct lbdsr_group *before);
+/* The service is about to be withdrawn. */
+void lbdsr_rules_withdraw(struct pcn_cube *cube, const struct lbdsr_group *service);
 
 /* ---- lbdsr_slow.c ---- */
 

@@ -59,43 +59,43 @@ void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *no
     service->has_vni = leaf_uint(node, "vni", &value);
     service->vni = (uint32_t)value;
     service->udp_port = (uint16_t)pcn_node_uint(node, "udp-port", 0);
+    service->has_quic = leaf_uint(node, "quic-config", &value);
+    service->quic_config = (uint8_t)value;
 }
 
-/* Its length; the address as the model writes it. */
-static unsigned long prefix_parse(const char *text, union pcn_address *ret_address)
+struct lbdsr_prefix lbdsr_prefix_parse(const char *text)
 {
+    struct lbdsr_prefix prefix = {.length = (uint8_t)strtoul(strchr(text, '/') + 1, NULL, 10)};
     char address[INET6_ADDRSTRLEN];
 
     (void)snprintf(address, sizeof(address), "%.*s", (int)strcspn(text, "/"), text);
-    (void)lbdsr_address_parse(address, ret_address);
-    return strtoul(strchr(text, '/') + 1, NULL, 10);
+    prefix.version = lbdsr_address_parse(address, &prefix.address);
+    return prefix;
 }
 
 static int outer4_parse(const char *outer, struct lbdsr_settings *settings, struct pcn_error *error)
 {
-    union pcn_address address;
-    unsigned long length = prefix_parse(outer, &address);
+    const struct lbdsr_prefix prefix = lbdsr_prefix_parse(outer);
 
-    if (!lbdsr_address_is_host(&address, 4) || length < 8)
+    if (!lbdsr_address_is_host(&prefix.address, 4) || prefix.length < 8)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "outer-source",
                              "%s is not a prefix of hosts, of 8 to 32 bits", outer);
     settings->has_outer = true;
-    settings->outer_hosts = htonl((uint32_t)(0xffffffffull >> length));
-    settings->outer_source = address.v4 & ~settings->outer_hosts;
+    settings->outer_hosts = htonl((uint32_t)(0xffffffffull >> prefix.length));
+    settings->outer_source = prefix.address.v4 & ~settings->outer_hosts;
     return 0;
 }
 
 static int outer6_parse(const char *outer, struct lbdsr_settings *settings, struct pcn_error *error)
 {
-    union pcn_address address;
-    unsigned long length = prefix_parse(outer, &address);
+    const struct lbdsr_prefix prefix = lbdsr_prefix_parse(outer);
 
-    if (!lbdsr_address_is_host(&address, 6) || length < 64)
+    if (!lbdsr_address_is_host(&prefix.address, 6) || prefix.length < 64)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "outer-source6",
                              "%s is not a prefix of hosts, of 64 to 128 bits", outer);
     settings->has_outer6 = true;
-    settings->outer_hosts6 = length > 96 ? htonl((uint32_t)(0xffffffffull >> (length - 96))) : UINT32_MAX;
-    settings->outer_source6 = address;
+    settings->outer_hosts6 = prefix.length > 96 ? htonl((uint32_t)(0xffffffffull >> (prefix.length - 96))) : UINT32_MAX;
+    settings->outer_source6 = prefix.address;
     settings->outer_source6.v6[3] &= ~settings->outer_hosts6;
     return 0;
 }
@@ -189,6 +189,7 @@ int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_se
     if (service->mode == LBDSR_L3DSR && !service->has_dscp)
         return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
                              "mode L3DSR needs outer-dscp: by it backends tell which vip a packet was for");
+    r = lbdsr_rules_check(service, path, error);
     for (size_t i = 0; i < service->n_ends && r >= 0; i++)
         r = end_check(service, &service->ends[i], settings, error);
     return r;

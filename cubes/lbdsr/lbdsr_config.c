@@ -18,6 +18,7 @@ static void service_freep(struct lbdsr_group **ptr)
         return;
     pcn_health_check_unrefp(&service->check);
     free(service->ends);
+    free(service->allows);
     free(service->table);
     free(service);
 }
@@ -75,6 +76,10 @@ static struct lbdsr_group *service_edit(struct lbdsr *lbdsr, const struct lbdsr_
     service->check = pcn_health_check_ref(service->check);
     service->table = NULL;
     service->ends = NULL;
+    if (lbdsr_rules_copy(now, service) < 0) {
+        service_freep(&service);
+        return NULL;
+    }
     if (now && now->n_ends) {
         service->ends = malloc(now->n_ends * sizeof(*now->ends));
         if (!service->ends) {
@@ -147,6 +152,7 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
     struct lbdsr_group *service = service_edit(lbdsr, like);
     struct lbdsr_end *found, *ends;
     const char *mac, *inner_mac;
+    uint64_t server;
 
     if (!service)
         return -ENOMEM;
@@ -169,6 +175,9 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
     if (inner_mac)
         lbdsr_mac_parse(inner_mac, end->inner_mac);
     end->vlan = (uint16_t)pcn_node_uint(after, "vlan", 0);
+    server = pcn_node_uint(after, "server-id", UINT64_MAX);
+    end->has_server = server != UINT64_MAX;
+    end->server = end->has_server ? (uint16_t)server : 0;
     end->weight = (uint32_t)pcn_node_uint(after, "weight", 1);
     end->health.takes = end->weight != 0;
     if (found) {
@@ -278,7 +287,7 @@ int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
         return -ENOMEM;
     service->gone = !change->after;
     if (!change->before || !change->after)
-        service->n_ends = 0;
+        service->n_ends = service->n_allows = 0;
     if (change->after) {
         lbdsr_service_leaves(service, change->after);
     }
@@ -286,6 +295,37 @@ int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
 }
 
 void lbdsr_service_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    config_abandon(cube);
+}
+
+/* ---- sources that it allows ---- */
+
+int lbdsr_service_allow_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    const struct lbdsr_group like = service_like(change->keys);
+    struct lbdsr_group *service = service_edit(pcn_cube_state(cube), &like);
+    struct lbdsr_prefix prefix = lbdsr_prefix_parse(change->keys[3]), *allows;
+
+    if (!service)
+        return -ENOMEM;
+    for (size_t i = 0; i < service->n_allows; i++) {
+        if (memcmp(&service->allows[i], &prefix, sizeof(prefix)) == 0) {
+            service->allows[i] = service->allows[--service->n_allows];
+            break;
+        }
+    }
+    if (!change->after)
+        return 0;
+    allows = realloc(service->allows, (service->n_allows + 1) * sizeof(*allows));
+    if (!allows)
+        return -ENOMEM;
+    service->allows = allows;
+    allows[service->n_allows++] = prefix;
+    return 0;
+}
+
+void lbdsr_service_allow_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
     config_abandon(cube);
 }
@@ -441,6 +481,8 @@ static void withdraw_all(struct lbdsr *lbdsr)
         if (!now || (is_published(next) && !moves))
             continue;
         if (is_published(now))
+            lbdsr_rules_withdraw(lbdsr->cube, now);
+        if (is_published(now))
             lbdsr_tables_withdraw(&lbdsr->tables, now);
         next->vip = 0;
         for (size_t i = 0; i < next->n_ends; i++)
@@ -471,6 +513,8 @@ void lbdsr_config_applied(struct pcn_cube *cube)
         }
         if (is_published(next))
             lbdsr_tables_publish(&lbdsr->tables, next, now, &lbdsr->settings);
+        if (is_published(next))
+            lbdsr_rules_publish(lbdsr->cube, next, now);
         free(next->table);
         next->table = NULL;
         next->generation = ++lbdsr->generation;

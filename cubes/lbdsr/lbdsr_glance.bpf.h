@@ -74,7 +74,7 @@ PCN_INLINE __u32 lbdsr_glance_new(const struct lbdsr_glance *seen, __u64 hash)
     if (!(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_PORT))
         return 0;
     vip = lbdsr_vip_at(lbdsr_vip_find(&vip_address, seen->ports >> 16, seen->protocol, 4));
-    if (!vip || PCN_READ_ONCE(vip->changed) || vip->affinity)
+    if (!vip || PCN_READ_ONCE(vip->changed) || vip->affinity || vip->rules)
         return 0;
     return lbdsr_choose(vip, &vip_address, hash);
 }

@@ -49,12 +49,34 @@ struct lbdsr_vip {
     __u8 protocol;
     __u8 version;
     __u8 affinity; /* the client's address alone decides */
+    __u8 rules;    /* LBDSR_ALLOW... */
     __u8 changed;  /* its table is not the first one: flows may have another backend than it says */
-    __u8 pad[2];
+    __u8 quic_config;
     __u32 table; /* its first place; 0: there is no backend that takes flows */
     __u32 pad1;
 };
 _Static_assert(sizeof(struct lbdsr_vip) == 32, "two to a cache line");
+
+/* What a service asks for beside its table. */
+#define LBDSR_ALLOW 1u /* sources in map lbdsr_allowed */
+#define LBDSR_QUIC 2u  /* connection ids in map lbdsr_servers */
+
+#define LBDSR_ALLOWED_MAX 65536u
+#define LBDSR_SERVERS_MAX 65536u
+
+/* Key of map lbdsr_allowed, of longest prefixes; its value is a byte that means nothing. */
+struct lbdsr_allowed_key {
+    __u32 bits; /* those of vip, and the prefix' */
+    __u32 vip;
+    union pcn_address address;
+};
+_Static_assert(sizeof(struct lbdsr_allowed_key) == 24, "the same on both sides");
+
+/* Key of map lbdsr_servers; its value is the number of a backend. */
+struct lbdsr_server_key {
+    __u32 vip;
+    __u32 server; /* id */
+};
 
 #define LBDSR_KEY_WAYS 4
 /* Upper half: that of the key's hash; lower half: number of the vip. 0: free. */
@@ -192,6 +214,7 @@ enum lbdsr_reason {
     LBDSR_DROP_FRAGMENT,
     LBDSR_DROP_TOO_BIG,
     LBDSR_DROP_ENCAPSULATION,
+    LBDSR_DROP_NOT_ALLOWED,
     LBDSR_DROP_REASONS,
 };
 

@@ -149,7 +149,7 @@ void lbdsr_outer_make(const struct lbdsr_group *service, const struct lbdsr_end 
     memset(target, 0, sizeof(*target));
     target->epoch = epoch;
     target->vlan = end->vlan;
-    target->flags = end->vlan ? LBDSR_VLAN : 0;
+    target->flags = (end->vlan ? LBDSR_VLAN : 0) | (service->n_allows || service->has_quic ? LBDSR_CAREFUL : 0);
     memcpy(target->mac, end->has_mac ? end->mac : settings->gateway, ETH_ALEN);
     memcpy(target->our_mac, our_mac, ETH_ALEN);
     /* ECN is copied in any case (RFC 6040). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* On to the backend: another MAC, or its outer header in front: see struct lbdsr_target. */
 #pragma once
+#include "lbdsr_rewrite.bpf.h"
 #include "lbdsr_tables.bpf.h"
 #include <pcn/csum.bpf.h>
 #include <pcn/parse.bpf.h>
@@ -324,5 +325,7 @@ PCN_INLINE enum pcn_verdict lbdsr_send(struct pcn_ctx *ctx, struct pcn_packet *p
     lbdsr_count(ctx, cpu, number);
     if (backend->flags & LBDSR_OUTER)
         return lbdsr_send_outer(ctx, packet, backend, number, hash, port);
+    if (pcn_unlikely(backend->flags & LBDSR_REWRITE) && !lbdsr_rewrite(ctx, number))
+        return pcn_drop(packet, PCN_DROP_MALFORMED);
     return lbdsr_send_l2(ctx, packet, backend, port);
 }

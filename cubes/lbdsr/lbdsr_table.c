@@ -133,6 +133,8 @@ static uint32_t vip_publish(struct lbdsr_tables *tables, const struct lbdsr_vip 
             __atomic_store_n(&tables->vips[number].changed, 1, __ATOMIC_RELEASE);
         __atomic_store_n(&tables->vips[number].table, key->table, __ATOMIC_RELEASE);
         __atomic_store_n(&tables->vips[number].affinity, key->affinity, __ATOMIC_RELAXED);
+        __atomic_store_n(&tables->vips[number].quic_config, key->quic_config, __ATOMIC_RELAXED);
+        __atomic_store_n(&tables->vips[number].rules, key->rules, __ATOMIC_RELEASE);
         return number;
     }
     word = key_free(tables, hash);
@@ -262,7 +264,10 @@ void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *servi
                             .port = htons(service->key.port),
                             .protocol = service->key.protocol,
                             .version = service->key.version,
-                            .affinity = service->affinity};
+                            .affinity = service->affinity,
+                            .rules =
+                                (uint8_t)((service->n_allows ? LBDSR_ALLOW : 0) | (service->has_quic ? LBDSR_QUIC : 0)),
+                            .quic_config = service->quic_config};
     const struct lbdsr_vip address = address_of(service);
     uint32_t number;
 

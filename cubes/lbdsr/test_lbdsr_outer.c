@@ -273,3 +273,92 @@ void test_vlan(void)
         PCN_CHECK_FRAME(&rig->run.frame, &expected);
     }
 }
+
+/* ---- without an outer header ---- */
+
+void test_rewrite(void)
+{
+    FOR_BOTH(1024)
+    {
+        for (int i = 0; i < 4; i++) {
+            int versions = i & 1 ? 3 : 0;
+            struct pcn_frame_spec spec = inner_spec(versions), wanted;
+            struct pcn_frame frame, expected;
+
+            rig->leaves.has_dscp = true;
+            rig->leaves.dscp = 12;
+            service_open(rig, LBDSR_L3DSR, versions);
+            spec.source_port = (uint16_t)(1000 + i);
+            for (int round = 0; round < 3; round++) {
+                frame = pcn_frame_make(&spec);
+                wanted = spec;
+                wanted.destination = versions ? "2001:db8:b::1" : "10.0.0.1";
+                wanted.destination_mac = BACKEND_MAC;
+                wanted.tos = 12 << 2 | (spec.tos & 3);
+                expected = pcn_frame_make(&wanted);
+                PCN_CHECK_EQ(give(rig, &frame), 0);
+                PCN_CHECK_FRAME(&rig->run.frame, &expected);
+            }
+            service_close(rig);
+        }
+    }
+}
+
+void test_echo6(void)
+{
+    FOR_BOTH(1024)
+    {
+        const struct pcn_frame echo = pcn_frame_echo(CLIENT6, VIP6, 7, 1);
+        struct pcn_frame_spec spec = {.source = VIP6,
+                                      .destination = CLIENT6,
+                                      .protocol = IPPROTO_ICMPV6,
+                                      .icmp_type = 129,
+                                      .icmp_id = 7,
+                                      .icmp_sequence = 1,
+                                      .payload_length = 32};
+        struct pcn_frame expected = pcn_frame_make(&spec);
+
+        service_open(rig, LBDSR_L2DSR, 1);
+        pcn_frame_set_macs(&expected, "02:00:00:00:00:01", "02:00:00:00:00:02");
+        PCN_CHECK_EQ(give(rig, &echo), 0);
+        PCN_CHECK_EQ(rig->run.port, FRONT);
+        PCN_CHECK_FRAME(&rig->run.frame, &expected);
+        PCN_CHECK(pcn_frame_checksums_ok(&rig->run.frame));
+    }
+}
+
+void test_fragments6(void)
+{
+    FOR_BOTH(1024)
+    {
+        struct pcn_frame_spec spec = {.source = CLIENT6,
+                                      .destination = VIP6,
+                                      .protocol = IPPROTO_UDP,
+                                      .destination_port = 53,
+                                      .fragment = true,
+                                      .more_fragments = true,
+                                      .extensions = {{.type = IPPROTO_DSTOPTS}},
+                                      .payload_length = 64};
+        struct lbdsr_end ends[10];
+
+        ends_make(ends, 1, 10);
+        service_set(rig, VIP6, 53, IPPROTO_UDP, LBDSR_L2DSR, ends, 10);
+        for (uint16_t i = 0; i < 20; i++) {
+            struct pcn_frame_spec later = spec;
+            struct pcn_frame first, second;
+            uint32_t to;
+
+            spec.id = later.id = i;
+            spec.n_extensions = later.n_extensions = i & 1;
+            spec.source_port = (uint16_t)(1000 + i);
+            later.fragment_offset = 72;
+            later.more_fragments = false;
+            first = pcn_frame_make(&spec);
+            second = pcn_frame_make(&later);
+            PCN_CHECK_EQ(give(rig, &second), LBDSR_DROP_FRAGMENT);
+            to = goes_to(rig, &first);
+            PCN_CHECK(to >= 1 && to <= 10);
+            PCN_CHECK_EQ(goes_to(rig, &second), to);
+        }
+    }
+}

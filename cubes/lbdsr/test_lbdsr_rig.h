@@ -48,6 +48,9 @@ void test_outer_tagged(void);
 void test_outer_dscp(void);
 void test_outer_too_big(void);
 void test_vlan(void);
+void test_rewrite(void);
+void test_echo6(void);
+void test_fragments6(void);
 struct lbdsr_tally tally(const struct rig *rig);
 
 #define FOR_BOTH(connections_)                                                                                         \

@@ -219,11 +219,21 @@ in_host c bash -c 'echo >/dev/udp/10.0.0.108/53'
 expect "gets its packets there" eventually grep -q '10.0.0.108.53' "$lab_dir/vlan"
 expect "it goes" lb service del 10.0.0.108 53 UDP
 
+# ---- L3DSR ----
+in_host b1 nft 'table ip marks { chain in { type filter hook prerouting priority raw; ip dscp 12 ip daddr set 10.0.0.108; }; }'
+expect "a mark" lb service add 10.0.0.108 80 TCP mode=L3DSR outer-dscp=12
+refused "a backend of the other version" 'not IPv4' lb service 10.0.0.108 80 TCP backend add fd00::11 mac="$(mac_of b1)"
+expect "a backend that knows it" lb service 10.0.0.108 80 TCP backend add 10.0.0.11 mac="$(mac_of b1)"
+expect_output "serves" ' 3 b1' fetch_all 10.0.0.108 3
+expect "it goes" lb service del 10.0.0.108 80 TCP
+
 # ---- IPv6 ----
 expect "a service of IPv6" lb service add fd00::100 80 TCP
 for n in 1 2; do expect "a backend" lb service fd00::100 80 TCP backend add fd00::1$n mac="$(mac_of b$n)"; done
 expect_output "serves" ' b1' fetch_all '[fd00::100]' 20
 expect_output "and the other" ' b2' fetch_all '[fd00::100]' 20
+
+expect_output "its VIP answers" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 fd00::100
 
 # ---- as Polycube has it ----
 expect "the one VIP" lb frontend set vip=10.0.0.102
