@@ -42,7 +42,7 @@ uint32_t give(struct rig *rig, const struct pcn_frame *frame);
 uint32_t goes_to(struct rig *rig, const struct pcn_frame *frame);
 struct pcn_frame tcp(const char *client, uint16_t port, uint8_t flags);
 struct pcn_frame udp(const char *client, uint16_t port);
-/* Tests of test_lbdsr_outer.c. */
+/* Tests of test_lbdsr_outer.c and test_lbdsr_rules.c. */
 void test_outer(void);
 void test_outer_tagged(void);
 void test_outer_dscp(void);
@@ -51,6 +51,9 @@ void test_vlan(void);
 void test_rewrite(void);
 void test_echo6(void);
 void test_fragments6(void);
+void test_allow(void);
+void test_allow6(void);
+void test_quic(void);
 struct lbdsr_tally tally(const struct rig *rig);
 
 #define FOR_BOTH(connections_)                                                                                         \

@@ -219,6 +219,30 @@ in_host c bash -c 'echo >/dev/udp/10.0.0.108/53'
 expect "gets its packets there" eventually grep -q '10.0.0.108.53' "$lab_dir/vlan"
 expect "it goes" lb service del 10.0.0.108 53 UDP
 
+# ---- who may, and connection ids ----
+expect "a network that may" lb service 10.0.0.109 80 TCP allow add 198.51.100.0/24
+refused "the client may not" '' fetch 10.0.0.109 0.3
+expect_output "which is counted" '"packets": *[1-9]' lb counters dropped not-allowed show -json
+expect "its network may" lb service 10.0.0.109 80 TCP allow add 10.0.0.0/24
+expect_output "it is served" ' 3 b1' fetch_all 10.0.0.109 3
+expect "it may not any more" lb service 10.0.0.109 80 TCP allow del 10.0.0.0/24
+refused "and is not" '' fetch 10.0.0.109 0.3
+expect "all may" lb service 10.0.0.109 80 TCP allow del 198.51.100.0/24
+expect_output "and are served" ' 3 b1' fetch_all 10.0.0.109 3
+refused "a network of the other version" 'not IPv4' lb service 10.0.0.109 80 TCP allow add 2001:db8::/32
+refused "QUIC over TCP" 'UDP' lb service 10.0.0.109 80 TCP set quic-config=1
+expect "QUIC" lb service add 10.0.0.108 443 UDP quic-config=1
+for n in 1 2; do
+    expect "a server" lb service 10.0.0.108 443 UDP backend add 10.0.0.1$n mac="$(mac_of b$n)" server-id=$((n + 256))
+done
+refused "a server's id twice" 'server-id 257' lb service 10.0.0.108 443 UDP backend 10.0.0.12 set server-id=257
+for id in 1 2 1; do
+    in_host c bash -c "printf '\\x40\\x20\\x01\\x0${id}rest' >/dev/udp/10.0.0.108/443"
+done
+expect_output "its packets go where their ids say" '"packets": *2' lb service 10.0.0.108 443 UDP backend show 10.0.0.11 -json
+expect_output "and there" '"packets": *1' lb service 10.0.0.108 443 UDP backend show 10.0.0.12 -json
+expect "it goes" lb service del 10.0.0.108 443 UDP
+
 # ---- L3DSR ----
 in_host b1 nft 'table ip marks { chain in { type filter hook prerouting priority raw; ip dscp 12 ip daddr set 10.0.0.108; }; }'
 expect "a mark" lb service add 10.0.0.108 80 TCP mode=L3DSR outer-dscp=12
