@@ -95,14 +95,11 @@ PCN_INLINE enum pcn_verdict lbdsr_rare(struct pcn_ctx *ctx, struct pcn_packet *p
 
 PCN_INLINE enum pcn_verdict lbdsr_balance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 ports, __u16 port)
 {
-    __u64 seed = PCN_READ_ONCE(lbdsr_data.hash_seed), hash;
-    __u32 number = 0, cpu = bpf_get_smp_processor_id(), backend;
+    __u32 number, cpu = bpf_get_smp_processor_id(), tenant = lbdsr_tenant(packet), backend;
+    __u64 seed = lbdsr_seed(tenant), hash;
     const struct lbdsr_vip *vip;
 
-    if (pcn_likely(ports && PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_PORT))
-        number = lbdsr_vip_find(&packet->destination, ports >> 16, packet->l4_protocol, packet->ip_version);
-    if (!number)
-        number = lbdsr_vip_wildcard(&packet->destination, packet->l4_protocol, packet->ip_version);
+    number = lbdsr_vip_closest(&packet->destination, ports, packet->l4_protocol, packet->ip_version, tenant);
     vip = lbdsr_vip_at(number);
     if (!vip)
         return pcn_redirect(packet, port);

@@ -38,6 +38,8 @@ struct lbdsr_key {
     uint16_t port; /* host order */
     uint8_t protocol;
     uint8_t version;
+    uint16_t vlan; /* of the tenant, 0: none; not what tells services of the model apart */
+    uint16_t pad;
 };
 
 struct lbdsr_group {
@@ -83,7 +85,8 @@ struct lbdsr_tables {
     bool *used_vips;
     bool *used_backends;
     bool *used_slots;
-    uint32_t *users; /* of a vip that is an address: its services */
+    uint32_t *users;               /* of a vip that is an address: its services */
+    uint32_t shapes[LBDSR_SHAPES]; /* services of each */
     uint32_t n_slots;
     uint32_t free_backends;
     uint32_t next_vip, next_backend,

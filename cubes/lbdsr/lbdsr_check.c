@@ -58,6 +58,7 @@ void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *no
     service->dscp = (uint8_t)value;
     service->has_vni = leaf_uint(node, "vni", &value);
     service->vni = (uint32_t)value;
+    service->key.vlan = (uint16_t)pcn_node_uint(node, "vlan", 0);
     service->udp_port = (uint16_t)pcn_node_uint(node, "udp-port", 0);
     service->has_quic = leaf_uint(node, "quic-config", &value);
     service->quic_config = (uint8_t)value;

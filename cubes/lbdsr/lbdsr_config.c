@@ -37,7 +37,7 @@ static bool is_same(const struct lbdsr_group *a, const struct lbdsr_group *b)
 {
     if (a->pool || b->pool)
         return a->pool == b->pool;
-    return memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
+    return memcmp(&a->key, &b->key, offsetof(struct lbdsr_key, vlan)) == 0;
 }
 
 static struct lbdsr_group **service_find(struct lbdsr_group **list, const struct lbdsr_group *like)

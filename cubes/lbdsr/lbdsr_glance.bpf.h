@@ -73,7 +73,7 @@ PCN_INLINE __u32 lbdsr_glance_new(const struct lbdsr_glance *seen, __u64 hash)
 
     if (!(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_PORT))
         return 0;
-    vip = lbdsr_vip_at(lbdsr_vip_find(&vip_address, seen->ports >> 16, seen->protocol, 4));
+    vip = lbdsr_vip_at(lbdsr_vip_find(&vip_address, seen->ports >> 16, seen->protocol, lbdsr_domain(4, 0)));
     if (!vip || PCN_READ_ONCE(vip->changed) || vip->affinity || vip->rules)
         return 0;
     return lbdsr_choose(vip, &vip_address, hash);
@@ -100,7 +100,7 @@ PCN_INLINE enum pcn_verdict lbdsr_glance(struct pcn_ctx *ctx, struct pcn_packet 
     struct ethhdr *ethernet;
     __u32 number;
 
-    if (pcn_unlikely(!hash))
+    if (pcn_unlikely(!hash || PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_VLAN))
         return LBDSR_CLOSER;
     flow = lbdsr_flow_find(cpu, hash);
     number = pcn_likely(flow) ? lbdsr_glance_known(flow, seen.first) : lbdsr_glance_new(&seen, hash);

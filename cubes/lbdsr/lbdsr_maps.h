@@ -47,13 +47,13 @@ struct lbdsr_vip {
     union pcn_address address;
     __u16 port; /* network order; 0: all */
     __u8 protocol;
-    __u8 version;
+    __u8 pad;
+    __u32 domain;  /* see lbdsr_domain() */
     __u8 affinity; /* the client's address alone decides */
     __u8 rules;    /* LBDSR_ALLOW... */
     __u8 changed;  /* its table is not the first one: flows may have another backend than it says */
     __u8 quic_config;
     __u32 table; /* its first place; 0: there is no backend that takes flows */
-    __u32 pad1;
 };
 _Static_assert(sizeof(struct lbdsr_vip) == 32, "two to a cache line");
 
@@ -192,6 +192,8 @@ enum lbdsr_side {
 #define LBDSR_HAS_PORT 1u
 #define LBDSR_HAS_PROTOCOL 2u
 #define LBDSR_HAS_ALL 4u
+#define LBDSR_HAS_VLAN 8u
+#define LBDSR_SHAPES 4
 
 struct lbdsr_data {
     __u16 ports[LBDSR_SIDES];
@@ -245,10 +247,16 @@ LBDSR_SHARED __u64 lbdsr_address_hash(const union pcn_address *address, __u32 ve
     return lbdsr_mix((__u64)address->v6[0] << 32 | address->v6[1], (__u64)address->v6[2] << 32 | address->v6[3], seed);
 }
 
-/* port: network order. */
-LBDSR_SHARED __u64 lbdsr_key_hash(const union pcn_address *address, __u16 port, __u32 protocol, __u32 version)
+/* Where addresses have their meaning: version, and the tenant's VLAN id, 0: any. */
+LBDSR_SHARED __u32 lbdsr_domain(__u32 version, __u32 vlan)
 {
-    return lbdsr_mix(lbdsr_address_hash(address, version, 1), (__u64)port << 16 | protocol << 8 | version, 2);
+    return version | vlan << 8;
+}
+
+/* port: network order. */
+LBDSR_SHARED __u64 lbdsr_key_hash(const union pcn_address *address, __u16 port, __u32 protocol, __u32 domain)
+{
+    return lbdsr_mix(lbdsr_address_hash(address, domain & 0xff, 1), (__u64)port << 32 | protocol << 24 | domain, 2);
 }
 
 /* ports: the client's in the lower half. The same on every node with the same seed. */

@@ -11,7 +11,6 @@
 #define LBDSR_SOLICITED 0x10004u /* user space answers */
 
 struct lbdsr_arp {
-    struct ethhdr ethernet;
     __u16 hardware, protocol;
     __u8 hardware_length, protocol_length;
     __u16 operation;
@@ -26,19 +25,17 @@ __noinline __u32 lbdsr_arp(struct pcn_ctx *ctx)
 {
     struct pcn_packet *packet = pcn_packet_get();
     union pcn_address target = {.v6 = {}};
-    struct lbdsr_arp *arp;
+    struct ethhdr *ethernet = pcn_header(ctx, sizeof(*ethernet) + sizeof(struct lbdsr_arp));
+    struct lbdsr_arp *arp = (struct lbdsr_arp *)pcn_parse_at(ctx, packet->l3_offset, sizeof(*arp));
 
-    if (packet->l3_offset != sizeof(struct ethhdr))
-        return LBDSR_NOT_OURS;
-    arp = pcn_header(ctx, sizeof(*arp));
-    if (!arp || arp->hardware != bpf_htons(1) || arp->protocol != bpf_htons(ETH_P_IP) || arp->hardware_length != 6 ||
-        arp->protocol_length != 4 || arp->operation != bpf_htons(1))
+    if (!ethernet || !arp || arp->hardware != bpf_htons(1) || arp->protocol != bpf_htons(ETH_P_IP) ||
+        arp->hardware_length != 6 || arp->protocol_length != 4 || arp->operation != bpf_htons(1))
         return LBDSR_NOT_OURS;
     __builtin_memcpy(&target.v4, arp->target, 4);
     if (!lbdsr_is_vip(&target, 4))
         return LBDSR_NOT_OURS;
-    __builtin_memcpy(arp->ethernet.h_dest, arp->sender_mac, ETH_ALEN);
-    __builtin_memcpy(arp->ethernet.h_source, lbdsr_data.mac, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_dest, arp->sender_mac, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_source, lbdsr_data.mac, ETH_ALEN);
     arp->operation = bpf_htons(2);
     __builtin_memcpy(arp->target_mac, arp->sender_mac, ETH_ALEN);
     __builtin_memcpy(arp->target, arp->sender, 4);
@@ -81,12 +78,11 @@ PCN_INLINE __u32 lbdsr_echo(struct pcn_ctx *ctx, const struct pcn_packet *packet
 PCN_INLINE __u32 lbdsr_quoted(const union pcn_address *client, const union pcn_address *vip, __u32 ports, __u8 protocol,
                               __u8 version)
 {
-    __u32 number = lbdsr_vip_find(vip, ports >> 16, protocol, version), backend;
-    __u64 seed = PCN_READ_ONCE(lbdsr_data.hash_seed), hash;
+    __u32 tenant = lbdsr_tenant(pcn_packet_get()), backend;
+    __u32 number = lbdsr_vip_closest(vip, ports, protocol, version, tenant);
+    __u64 seed = lbdsr_seed(tenant), hash;
     const struct lbdsr_vip *service;
 
-    if (!number)
-        number = lbdsr_vip_wildcard(vip, protocol, version);
     service = lbdsr_vip_at(number);
     if (!service)
         return LBDSR_NOT_OURS;
@@ -165,7 +161,7 @@ __noinline __u32 lbdsr_icmp(struct pcn_ctx *ctx)
         return lbdsr_error4(ctx, packet);
     if (!v4 && type >= 1 && type <= 4)
         return lbdsr_error6(ctx, packet);
-    if (lbdsr_vip_wildcard(&packet->destination, packet->l4_protocol, packet->ip_version))
+    if (lbdsr_vip_closest(&packet->destination, 0, packet->l4_protocol, packet->ip_version, lbdsr_tenant(packet)))
         return LBDSR_AS_FLOW;
     return type == (v4 ? 8 : 128) ? lbdsr_echo(ctx, packet) : LBDSR_NOT_OURS;
 }
@@ -176,7 +172,7 @@ __noinline __u32 lbdsr_icmp(struct pcn_ctx *ctx)
 PCN_INLINE __u64 lbdsr_fragment_hash6(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 {
     const struct ipv6hdr *ip = pcn_parse_at(ctx, packet->l3_offset, sizeof(*ip));
-    __u64 offset = packet->l3_offset + sizeof(*ip), seed = PCN_READ_ONCE(lbdsr_data.hash_seed);
+    __u64 offset = packet->l3_offset + sizeof(*ip), seed = lbdsr_seed(lbdsr_tenant(packet));
     __u8 next = ip ? ip->nexthdr : IPPROTO_NONE;
 
 #pragma clang loop unroll(disable)
@@ -207,7 +203,7 @@ PCN_INLINE __u64 lbdsr_fragment_hash(struct pcn_ctx *ctx, const struct pcn_packe
         return lbdsr_fragment_hash6(ctx, packet);
     if (!ip)
         return 0;
-    return lbdsr_flow_hash(ip->saddr, ip->daddr, ip->id, 0x100 | ip->protocol, PCN_READ_ONCE(lbdsr_data.hash_seed));
+    return lbdsr_flow_hash(ip->saddr, ip->daddr, ip->id, 0x100 | ip->protocol, lbdsr_seed(lbdsr_tenant(packet)));
 }
 
 /* The first one, which has ports: the others are to follow it. */

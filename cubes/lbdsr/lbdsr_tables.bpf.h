@@ -26,9 +26,9 @@ PCN_INLINE const struct lbdsr_vip *lbdsr_vip_at(__u64 number)
 }
 
 /* Number of the vip with exactly this; 0: there is none. port: network order. */
-PCN_INLINE __u32 lbdsr_vip_find(const union pcn_address *address, __u16 port, __u32 protocol, __u32 version)
+PCN_INLINE __u32 lbdsr_vip_find(const union pcn_address *address, __u16 port, __u32 protocol, __u32 domain)
 {
-    __u64 hash = lbdsr_key_hash(address, port, protocol, version);
+    __u64 hash = lbdsr_key_hash(address, port, protocol, domain);
 
 #pragma unroll
     for (__u32 choice = 0; choice < 2; choice++) {
@@ -46,8 +46,8 @@ PCN_INLINE __u32 lbdsr_vip_find(const union pcn_address *address, __u16 port, __
                 continue;
             vip = lbdsr_vip_at((__u32)word);
             if (vip && vip->address.v6[0] == address->v6[0] && vip->port == port && vip->protocol == protocol &&
-                vip->version == version && vip->address.v6[1] == address->v6[1] &&
-                vip->address.v6[2] == address->v6[2] && vip->address.v6[3] == address->v6[3])
+                vip->domain == domain && vip->address.v6[1] == address->v6[1] && vip->address.v6[2] == address->v6[2] &&
+                vip->address.v6[3] == address->v6[3])
                 return (__u32)word;
         }
     }
@@ -55,7 +55,7 @@ PCN_INLINE __u32 lbdsr_vip_find(const union pcn_address *address, __u16 port, __
 }
 
 /* What is not found by its port. */
-__noinline __u32 lbdsr_vip_wildcard(const union pcn_address *address, __u8 protocol, __u8 version)
+__noinline __u32 lbdsr_vip_wildcard(const union pcn_address *address, __u8 protocol, __u32 domain)
 {
     __u8 shapes = PCN_READ_ONCE(lbdsr_data.shapes);
     __u32 vip = 0;
@@ -63,16 +63,62 @@ __noinline __u32 lbdsr_vip_wildcard(const union pcn_address *address, __u8 proto
     if (!address)
         return 0;
     if (shapes & LBDSR_HAS_PROTOCOL)
-        vip = lbdsr_vip_find(address, 0, protocol, version);
+        vip = lbdsr_vip_find(address, 0, protocol, domain);
     if (!vip && shapes & LBDSR_HAS_ALL)
-        vip = lbdsr_vip_find(address, 0, LBDSR_ALL, version);
+        vip = lbdsr_vip_find(address, 0, LBDSR_ALL, domain);
     return vip;
+}
+
+/* The tenant that a packet is of; 0 where there are none. */
+PCN_INLINE __u32 lbdsr_tenant(const struct pcn_packet *packet)
+{
+    if (pcn_likely(!(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_VLAN)) || !packet->n_vlans)
+        return 0;
+    return packet->vlan_tci & 0xfff;
+}
+
+/* Flows of two tenants are not the same. */
+PCN_INLINE __u32 lbdsr_seed(__u32 tenant)
+{
+    return PCN_READ_ONCE(lbdsr_data.hash_seed) ^ tenant << 16;
+}
+
+/* The closest service in a domain; ports: the VIP's in the upper half. */
+PCN_INLINE __u32 lbdsr_vip_in(const union pcn_address *address, __u32 ports, __u32 protocol, __u32 domain)
+{
+    __u32 vip = 0;
+
+    if (pcn_likely(ports && PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_PORT))
+        vip = lbdsr_vip_find(address, ports >> 16, protocol, domain);
+    return vip ? vip : lbdsr_vip_wildcard(address, protocol, domain);
+}
+
+static __noinline __u32 lbdsr_vip_of_tenant(const union pcn_address *address, __u32 ports, __u32 protocol, __u32 domain)
+{
+    return lbdsr_vip_in(address, ports, protocol, domain);
+}
+
+/* The tenant's, or one of all. */
+PCN_INLINE __u32 lbdsr_vip_closest(const union pcn_address *address, __u32 ports, __u32 protocol, __u32 version,
+                                   __u32 tenant)
+{
+    __u32 vip = 0;
+
+    if (pcn_unlikely(tenant))
+        vip = lbdsr_vip_of_tenant(address, ports, protocol, lbdsr_domain(version, tenant));
+    return vip ? vip : lbdsr_vip_in(address, ports, protocol, lbdsr_domain(version, 0));
 }
 
 /* Whether somebody asks for one of our addresses. */
 __noinline __u32 lbdsr_is_vip(const union pcn_address *address, __u8 version)
 {
-    return address ? lbdsr_vip_find(address, 0, LBDSR_ADDRESS, version) : 0;
+    __u32 tenant = lbdsr_tenant(pcn_packet_get()), vip = 0;
+
+    if (!address)
+        return 0;
+    if (tenant)
+        vip = lbdsr_vip_find(address, 0, LBDSR_ADDRESS, lbdsr_domain(version, tenant));
+    return vip ? vip : lbdsr_vip_find(address, 0, LBDSR_ADDRESS, lbdsr_domain(version, 0));
 }
 
 /* ---- backends ---- */
@@ -104,7 +150,7 @@ PCN_INLINE __u32 lbdsr_choose(const struct lbdsr_vip *vip, const union pcn_addre
     __u64 table = PCN_READ_ONCE(vip->table), index;
 
     if (vip->affinity)
-        hash = lbdsr_mix(lbdsr_address_hash(client, vip->version, PCN_READ_ONCE(lbdsr_data.hash_seed)), 0,
+        hash = lbdsr_mix(lbdsr_address_hash(client, vip->domain & 0xff, PCN_READ_ONCE(lbdsr_data.hash_seed)), 0,
                          PCN_READ_ONCE(lbdsr_data.hash_seed));
     index = table + lbdsr_place(hash, lbdsr_sizes.table_size);
     if (!table || index >= lbdsr_sizes.n_places)

@@ -694,6 +694,7 @@ static const struct pcn_test tests[] = {
     {"a service takes packets of sources that it allows alone", test_allow, .skip = pcn_skip_unless_root},
     {"of IPv6 too", test_allow6, .skip = pcn_skip_unless_root},
     {"QUIC goes to the server that its connection id names", test_quic, .skip = pcn_skip_unless_root},
+    {"tenants: a VLAN has services of its own, and answers in it", test_tenants, .skip = pcn_skip_unless_root},
     {"an ICMP error goes to the backend of the flow that it is about", test_icmp_error, .skip = pcn_skip_unless_root},
     {"later fragments follow the first one", test_fragments, .skip = pcn_skip_unless_root},
     {"IPv6", test_v6, .skip = pcn_skip_unless_root},

@@ -25,6 +25,7 @@ struct rig {
     struct lbdsr_group *groups[8];
     size_t n_groups;
     struct pcn_fast_run run;
+    uint64_t drops[LBDSR_DROP_REASONS]; /* that are known of */
 };
 
 void rig_freep(struct rig **ptr);
@@ -54,6 +55,7 @@ void test_fragments6(void);
 void test_allow(void);
 void test_allow6(void);
 void test_quic(void);
+void test_tenants(void);
 struct lbdsr_tally tally(const struct rig *rig);
 
 #define FOR_BOTH(connections_)                                                                                         \

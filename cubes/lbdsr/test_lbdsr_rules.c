@@ -111,3 +111,53 @@ void test_quic(void)
         PCN_CHECK(__builtin_popcount(seen) > 5);
     }
 }
+
+/* ---- tenants ---- */
+
+static struct pcn_frame tagged(uint16_t vlan, uint8_t flags)
+{
+    struct pcn_frame frame = tcp(CLIENT, 1000, flags);
+
+    if (vlan)
+        pcn_frame_push_vlan(&frame, vlan, 0x8100);
+    return frame;
+}
+
+void test_tenants(void)
+{
+    FOR_BOTH(1024)
+    {
+        /* By VLAN id: of two tenants, of one without services of its own, of none. */
+        static const struct {
+            uint16_t vlan;
+            uint32_t to;
+        } packets[] = {{10, 1}, {20, 2}, {30, 3}, {0, 3}};
+        struct pcn_frame arp = pcn_frame_arp_request("02:00:00:00:00:01", CLIENT, VIP),
+                         answer = pcn_frame_arp_reply(OUR_MAC, VIP, "02:00:00:00:00:01", CLIENT);
+        struct lbdsr_end ends[3];
+
+        ends_make(ends, 1, 3);
+        for (uint16_t i = 0; i < 3; i++) {
+            rig->leaves.key.vlan = i < 2 ? (uint16_t)(10 * (i + 1)) : 0;
+            service_set(rig, VIP, 80, IPPROTO_TCP, LBDSR_L2DSR, &ends[i], 1);
+        }
+        for (int round = 0; round < 3; round++)
+            for (size_t i = 0; i < PCN_ARRAY_SIZE(packets); i++) {
+                const struct pcn_frame frame = tagged(packets[i].vlan, round ? ACK : SYN);
+
+                PCN_CHECK_EQ(goes_to(rig, &frame), packets[i].to);
+            }
+        PCN_CHECK_EQ(rig->tables.data->shapes, LBDSR_HAS_PORT | LBDSR_HAS_VLAN);
+        service_withdraw(rig, 2);
+        PCN_CHECK_EQ(give(rig, &(struct pcn_frame[]){tagged(30, ACK)}[0]), 0);
+        PCN_CHECK_FRAME(&rig->run.frame, &(struct pcn_frame[]){tagged(30, ACK)}[0]);
+        pcn_frame_push_vlan(&arp, 20, 0x8100);
+        pcn_frame_push_vlan(&answer, 20, 0x8100);
+        PCN_CHECK_EQ(give(rig, &arp), 0);
+        PCN_CHECK_EQ(rig->run.port, FRONT);
+        PCN_CHECK_FRAME(&rig->run.frame, &answer);
+        service_withdraw(rig, 0);
+        service_withdraw(rig, 1);
+        PCN_CHECK_EQ(rig->tables.data->shapes, 0);
+    }
+}

@@ -219,6 +219,24 @@ in_host c bash -c 'echo >/dev/udp/10.0.0.108/53'
 expect "gets its packets there" eventually grep -q '10.0.0.108.53' "$lab_dir/vlan"
 expect "it goes" lb service del 10.0.0.108 53 UDP
 
+# ---- tenants ----
+# tagged VLAN: the client sends one packet to port 53 in it.
+tagged() {
+    in_host c python3 -c "
+import socket, struct
+udp = struct.pack('!4H', 1000, 53, 12, 0) + b'tag\n'
+ip = struct.pack('!2B3H2BH', 69, 0, 32, 1, 0, 64, 17, 0) + bytes([10, 0, 0, 2, 10, 0, 0, 108])
+total = sum(struct.unpack('!10H', ip)); total = (total >> 16) + (total & 65535)
+frame = b'\2\0\0\0\0\x99\2\0\0\0\0\1' + struct.pack('!3H', 0x8100, $1, 0x800) + ip[:10] + struct.pack('!H', 65535 - total) + ip[12:] + udp
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); raw.bind(('eth0', 0)); raw.send(frame)"
+}
+expect "a tenant's service" lb service add 10.0.0.108 53 UDP vlan=30
+expect "its backend" lb service 10.0.0.108 53 UDP backend add 10.0.0.11 mac="$(mac_of b1)"
+tagged 31
+tagged 30
+expect "takes what is of its VLAN" eventually prints '"packets": *1\b' lb service show 10.0.0.108 53 UDP -json
+expect "it goes" lb service del 10.0.0.108 53 UDP
+
 # ---- who may, and connection ids ----
 expect "a network that may" lb service 10.0.0.109 80 TCP allow add 198.51.100.0/24
 refused "the client may not" '' fetch 10.0.0.109 0.3
