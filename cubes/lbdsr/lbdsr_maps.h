@@ -94,7 +94,8 @@ struct lbdsr_bucket {
 
 /* .size of one that is being written. */
 #define LBDSR_UNFINISHED 255u
-#define LBDSR_OUTER_MAX 72u /* IPv6, UDP, Geneve, Ethernet, and the type in front of them */
+#define LBDSR_OUTER_IPV4 22u /* .size of IPv4 alone */
+#define LBDSR_OUTER_MAX 72u  /* IPv6, UDP, Geneve, Ethernet, and the type in front of them */
 
 /*
  * A backend: what all its packets get, made by the control path; the fast path copies it, and fills in what is the
@@ -110,7 +111,8 @@ struct lbdsr_target {
     __u32 sum;   /* of the outer IPv4 header's words */
     __u32 hosts; /* network order: bits of the outer source that follow the hash */
     __u64 room;  /* TC: flags of bpf_skb_adjust_room() */
-    __u8 mac[6]; /* where the frame goes */
+    /* Addresses and type of the frame, and the outer header: what is in front of a packet without a tag. */
+    __u8 mac[6];
     __u8 our_mac[6];
     union {
         __u8 outer[LBDSR_OUTER_MAX + 4]; /* from the Ethernet header's type on */
@@ -118,6 +120,8 @@ struct lbdsr_target {
     };
     __u8 pad[16];
 };
+_Static_assert(__builtin_offsetof(struct lbdsr_target, outer) == __builtin_offsetof(struct lbdsr_target, mac) + 12,
+               "copied as one");
 _Static_assert(sizeof(struct lbdsr_target) == 128, "two cache lines; IPv4 in IPv4 needs the first alone");
 
 struct lbdsr_count {

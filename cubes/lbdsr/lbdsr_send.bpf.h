@@ -39,7 +39,7 @@ PCN_INLINE void *lbdsr_outer_copy(struct pcn_ctx *ctx, const struct lbdsr_target
     void *to = pcn_data(ctx) + offset, *end = pcn_data_end(ctx), *last;
     __u64 rest = backend->size;
 
-    if (rest < 22 || rest > LBDSR_OUTER_MAX)
+    if (rest < LBDSR_OUTER_IPV4 || rest > LBDSR_OUTER_MAX)
         return NULL;
     rest -= 8;
     PCN_OPAQUE(rest);
@@ -49,10 +49,6 @@ PCN_INLINE void *lbdsr_outer_copy(struct pcn_ctx *ctx, const struct lbdsr_target
         return NULL;
     *(__u64 *)to = *(const __u64 *)backend->outer;
     *(__u64 *)(to + 8) = *(const __u64 *)(backend->outer + 8);
-    if (pcn_likely(rest == 14)) {
-        *(__u64 *)(to + 14) = *(const __u64 *)(backend->outer + 14);
-        return to;
-    }
     if (rest > 14) {
 #pragma unroll
         for (__u32 i = 2; i < LBDSR_OUTER_MAX / 8; i++) {
@@ -150,19 +146,33 @@ PCN_INLINE long lbdsr_make_room(struct pcn_ctx *ctx, const struct lbdsr_target *
 #endif
 }
 
+PCN_INLINE void lbdsr_put_macs(__u8 *to, const struct lbdsr_target *backend)
+{
+    *(__u64 *)to = *(const __u64 *)backend->mac;
+    *(__u32 *)(to + 8) = *(const __u32 *)(backend->mac + 8);
+}
+
 /* The frame had no tag in it, and gets none. */
 PCN_INLINE bool lbdsr_encapsulate(struct pcn_ctx *ctx, const struct lbdsr_target *backend,
                                   const struct lbdsr_inner *inner, __u64 hash)
 {
-    struct ethhdr *ethernet;
+    const __u8 *from = backend->mac;
+    __u8 *data, *end;
 
     if (lbdsr_make_room(ctx, backend, lbdsr_overhead(backend), inner->fits))
         return false;
-    ethernet = pcn_header(ctx, sizeof(*ethernet));
-    if (!ethernet)
+    data = pcn_data(ctx);
+    end = pcn_data_end(ctx);
+    if (data + 12 + LBDSR_OUTER_IPV4 > end)
         return false;
-    lbdsr_put_mac(ethernet->h_dest, backend->mac);
-    lbdsr_put_mac(ethernet->h_source, backend->our_mac);
+    if (pcn_likely(backend->size == LBDSR_OUTER_IPV4)) {
+#pragma unroll
+        for (int i = 0; i < 32; i += 8)
+            *(__u64 *)(data + i) = *(const __u64 *)(from + i);
+        *(__u16 *)(data + 32) = *(const __u16 *)(from + 32);
+        return lbdsr_outer_ipv4(data + 12, end, backend, inner, hash >> 16);
+    }
+    lbdsr_put_macs(data, backend);
     return lbdsr_outer_write(ctx, backend, inner, 12, hash);
 }
 
@@ -183,8 +193,7 @@ PCN_INLINE bool lbdsr_encapsulate_tagged(struct pcn_ctx *ctx, const struct lbdsr
         return false;
     if (backend->flags & LBDSR_VLAN)
         tci = (tci & 0xf000) | backend->vlan;
-    lbdsr_put_mac(ethernet->h_dest, backend->mac);
-    lbdsr_put_mac(ethernet->h_source, backend->our_mac);
+    lbdsr_put_macs(ethernet->h_dest, backend);
     tag = &ethernet->h_proto;
     tag[0] = bpf_htons(ETH_P_8021Q);
     tag[1] = bpf_htons(tci);
