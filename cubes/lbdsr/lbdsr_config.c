@@ -393,9 +393,21 @@ static struct lbdsr_group *service_next(struct lbdsr *lbdsr, struct lbdsr_group 
     return pending ? pending : now;
 }
 
-static int check_all(struct lbdsr *lbdsr, size_t *ret_n_services, size_t *ret_n_backends, struct pcn_error *error)
+struct room {
+    size_t n_services;
+    size_t n_backends;
+    size_t n_allows;
+};
+
+static void room_add(struct room *room, const struct lbdsr_group *service)
 {
-    size_t n_services = 0, n_backends = 0;
+    room->n_services++;
+    room->n_backends += service->n_ends;
+    room->n_allows += service->n_allows;
+}
+
+static int check_all(struct lbdsr *lbdsr, struct room *room, struct pcn_error *error)
+{
     int r = 0;
 
     for (struct lbdsr_group *list = lbdsr->services; list && r >= 0; list = list->next) {
@@ -403,22 +415,33 @@ static int check_all(struct lbdsr *lbdsr, size_t *ret_n_services, size_t *ret_n_
 
         if (!is_published(service))
             continue;
-        n_services++;
-        n_backends += service->n_ends;
+        room_add(room, service);
         r = service == list ? lbdsr_service_check(service, &lbdsr->next_settings, error) : 0;
     }
     for (struct lbdsr_group *list = lbdsr->pending; list && r >= 0; list = list->next) {
         if (!is_published(list))
             continue;
         r = lbdsr_service_check(list, &lbdsr->next_settings, error);
-        if (*service_find(&lbdsr->services, list))
-            continue;
-        n_services++;
-        n_backends += list->n_ends;
+        if (!*service_find(&lbdsr->services, list))
+            room_add(room, list);
     }
-    *ret_n_services = n_services;
-    *ret_n_backends = n_backends;
     return r;
+}
+
+static int check_room(const struct lbdsr *lbdsr, const struct room *room, struct pcn_error *error)
+{
+    uint32_t n_slots = lbdsr->tables.n_slots, n_backends = lbdsr->tables.sizes.n_backends - 1;
+
+    if (room->n_services > n_slots)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
+                             "there is room for %u services: create the cube with more max-services", n_slots);
+    if (room->n_backends > n_backends)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
+                             "there is room for %u backends: create the cube with more max-backends", n_backends);
+    if (room->n_allows > LBDSR_ALLOWED_MAX)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service/allow",
+                             "there is room for %u prefixes, of all services together", LBDSR_ALLOWED_MAX);
+    return 0;
 }
 
 /* frontend/vip and a service with the same key. */
@@ -443,24 +466,18 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
     const struct lbdsr_sizes *sizes = &lbdsr->tables.sizes;
-    size_t n_services, n_backends;
+    struct room room = {};
     int r;
 
     if (!lbdsr->changing)
         return 0;
-    r = check_all(lbdsr, &n_services, &n_backends, error);
+    r = check_all(lbdsr, &room, error);
     if (r >= 0)
         r = check_pool(lbdsr, error);
+    if (r >= 0)
+        r = check_room(lbdsr, &room, error);
     if (r < 0)
         return r;
-    if (n_services > lbdsr->tables.n_slots)
-        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
-                             "there is room for %u services: create the cube with more max-services",
-                             lbdsr->tables.n_slots);
-    if (n_backends > sizes->n_backends - 1)
-        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
-                             "there is room for %u backends: create the cube with more max-backends",
-                             sizes->n_backends - 1);
     for (struct lbdsr_group *service = lbdsr->pending; service && r >= 0; service = service->next) {
         free(service->table);
         service->table = NULL;
