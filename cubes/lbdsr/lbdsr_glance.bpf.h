@@ -111,7 +111,7 @@ PCN_INLINE enum pcn_verdict lbdsr_glance(struct pcn_ctx *ctx, struct pcn_packet 
         statistics->hits++;
     } else {
         statistics->misses++;
-        lbdsr_flow_new(cpu, hash, lbdsr_flow_word(number, backend->epoch, LBDSR_NEW));
+        lbdsr_flow_put(cpu, hash, lbdsr_flow_word(number, backend->epoch, LBDSR_NEW));
     }
     lbdsr_count(ctx, cpu, number);
     if (!(backend->flags & LBDSR_OUTER)) {

@@ -65,10 +65,10 @@ PCN_INLINE void *lbdsr_outer_copy(struct pcn_ctx *ctx, const struct lbdsr_target
 }
 
 /* to: the type in the Ethernet header. */
-PCN_INLINE bool lbdsr_outer_ipv4(void *to, void *end, const struct lbdsr_target *backend,
+PCN_INLINE bool lbdsr_outer_ipv4(void *to, void *end, const struct lbdsr_target *backend, __u32 overhead,
                                  const struct lbdsr_inner *inner, __u32 hash)
 {
-    __u32 length = inner->length + lbdsr_overhead(backend), tos = (inner->tos & backend->tos_mask) | backend->tos;
+    __u32 length = inner->length + overhead, tos = (inner->tos & backend->tos_mask) | backend->tos;
     __u32 hosts = hash & backend->hosts;
     __u64 sum;
 
@@ -122,7 +122,7 @@ PCN_INLINE bool lbdsr_outer_write(struct pcn_ctx *ctx, const struct lbdsr_target
     if (!to)
         return false;
     if (pcn_likely(!(flags & LBDSR_OUTER_V6))) {
-        if (!lbdsr_outer_ipv4(to, end, backend, inner, spread))
+        if (!lbdsr_outer_ipv4(to, end, backend, size, inner, spread))
             return false;
         return !(flags & LBDSR_OUTER_UDP) ||
                lbdsr_outer_udp(to + 22, end, inner->length + size - sizeof(struct iphdr), spread);
@@ -137,12 +137,12 @@ PCN_INLINE bool lbdsr_outer_write(struct pcn_ctx *ctx, const struct lbdsr_target
  * Room behind the Ethernet header. At TC the kernel is told what it is for, so that it can cut a GSO packet; of TCP,
  * segments that would be too large become smaller.
  */
-PCN_INLINE long lbdsr_make_room(struct pcn_ctx *ctx, const struct lbdsr_target *backend, __u32 more, bool fits)
+PCN_INLINE long lbdsr_make_room(struct pcn_ctx *ctx, __u64 room, __u32 more, bool fits)
 {
 #ifdef PCN_XDP
     return bpf_xdp_adjust_head(ctx, -(int)more);
 #else
-    return bpf_skb_adjust_room(ctx, more, BPF_ADJ_ROOM_MAC, backend->room | (fits ? BPF_F_ADJ_ROOM_FIXED_GSO : 0));
+    return bpf_skb_adjust_room(ctx, more, BPF_ADJ_ROOM_MAC, room | (fits ? BPF_F_ADJ_ROOM_FIXED_GSO : 0));
 #endif
 }
 
@@ -152,26 +152,42 @@ PCN_INLINE void lbdsr_put_macs(__u8 *to, const struct lbdsr_target *backend)
     *(__u32 *)(to + 8) = *(const __u32 *)(backend->mac + 8);
 }
 
-/* The frame had no tag in it, and gets none. */
-PCN_INLINE bool lbdsr_encapsulate(struct pcn_ctx *ctx, const struct lbdsr_target *backend,
-                                  const struct lbdsr_inner *inner, __u64 hash)
+/*
+ * IPv4 alone. Its size is a constant, guessed by the branch that leads here: where the frame begins need not wait for
+ * the backend's line of the cache, and so nothing behind it does.
+ */
+PCN_INLINE bool lbdsr_encapsulate_ipv4(struct pcn_ctx *ctx, const struct lbdsr_target *backend,
+                                       const struct lbdsr_inner *inner, __u64 hash)
 {
     const __u8 *from = backend->mac;
     __u8 *data, *end;
 
-    if (lbdsr_make_room(ctx, backend, lbdsr_overhead(backend), inner->fits))
+    if (lbdsr_make_room(ctx, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, sizeof(struct iphdr), inner->fits))
         return false;
     data = pcn_data(ctx);
     end = pcn_data_end(ctx);
     if (data + 12 + LBDSR_OUTER_IPV4 > end)
         return false;
-    if (pcn_likely(backend->size == LBDSR_OUTER_IPV4)) {
 #pragma unroll
-        for (int i = 0; i < 32; i += 8)
-            *(__u64 *)(data + i) = *(const __u64 *)(from + i);
-        *(__u16 *)(data + 32) = *(const __u16 *)(from + 32);
-        return lbdsr_outer_ipv4(data + 12, end, backend, inner, hash >> 16);
-    }
+    for (int i = 0; i < 32; i += 8)
+        *(__u64 *)(data + i) = *(const __u64 *)(from + i);
+    *(__u16 *)(data + 32) = *(const __u16 *)(from + 32);
+    return lbdsr_outer_ipv4(data + 12, end, backend, LBDSR_OUTER_IPV4 - 2, inner, hash >> 16);
+}
+
+/* The frame had no tag in it, and gets none. */
+PCN_INLINE bool lbdsr_encapsulate(struct pcn_ctx *ctx, const struct lbdsr_target *backend,
+                                  const struct lbdsr_inner *inner, __u64 hash)
+{
+    __u8 *data;
+
+    if (pcn_likely(PCN_READ_ONCE(backend->size) == LBDSR_OUTER_IPV4))
+        return lbdsr_encapsulate_ipv4(ctx, backend, inner, hash);
+    if (lbdsr_make_room(ctx, backend->room, lbdsr_overhead(backend), inner->fits))
+        return false;
+    data = pcn_data(ctx);
+    if (data + 12 > (__u8 *)pcn_data_end(ctx))
+        return false;
     lbdsr_put_macs(data, backend);
     return lbdsr_outer_write(ctx, backend, inner, 12, hash);
 }
@@ -186,7 +202,7 @@ PCN_INLINE bool lbdsr_encapsulate_tagged(struct pcn_ctx *ctx, const struct lbdsr
     struct ethhdr *ethernet;
 
     if (inner->offset > sizeof(struct ethhdr) + 4 ||
-        lbdsr_make_room(ctx, backend, lbdsr_overhead(backend) + (tagged ? 0 : 4), inner->fits))
+        lbdsr_make_room(ctx, backend->room, lbdsr_overhead(backend) + (tagged ? 0 : 4), inner->fits))
         return false;
     ethernet = pcn_header(ctx, sizeof(*ethernet) + 4);
     if (!ethernet)

@@ -203,7 +203,7 @@ PCN_INLINE __u32 lbdsr_flow_backend(__u32 word)
  * Remembers a flow that is in no place yet. An established one, unless it was silent for long, is never pushed out:
  * of the others the one that was silent longest makes room.
  */
-__noinline __u32 lbdsr_flow_new(__u32 cpu, __u64 hash, __u32 word)
+PCN_INLINE __u32 lbdsr_flow_put(__u32 cpu, __u64 hash, __u32 word)
 {
     struct lbdsr_tally *statistics = &lbdsr_data.statistics[cpu & (PCN_CPUS_MAX - 1)];
     __u32 now = pcn_now(), timeout = PCN_READ_ONCE(lbdsr_data.timeout), best_age = 0;
@@ -240,6 +240,11 @@ __noinline __u32 lbdsr_flow_new(__u32 cpu, __u64 hash, __u32 word)
         statistics->replaced++;
     *best = (struct lbdsr_flow){.hash = hash, .seen = now, .word = word};
     return 1;
+}
+
+__noinline __u32 lbdsr_flow_new(__u32 cpu, __u64 hash, __u32 word)
+{
+    return lbdsr_flow_put(cpu, hash, word);
 }
 
 /* What a CPU has of it, any one: for what does not come by the queue of its flow. 0: none has. */
