@@ -50,9 +50,9 @@ void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *no
     uint64_t value;
 
     service->mode = LBDSR_L2DSR;
-    for (uint8_t mode = 0; mode < LBDSR_MODES; mode++)
+    for (int mode = 0; mode < LBDSR_MODES; mode++)
         if (pcn_streq(name, mode_names[mode]))
-            service->mode = mode;
+            service->mode = (uint8_t)mode;
     service->affinity = pcn_node_bool(node, "source-affinity", false);
     service->has_dscp = leaf_uint(node, "outer-dscp", &value);
     service->dscp = (uint8_t)value;

@@ -137,7 +137,7 @@ void test_outer(void)
             /* A new flow, one that becomes established, one that is; the same at other sizes. */
             for (int round = 0; round < 5; round++) {
                 spec.tcp_flags = round ? ACK : SYN;
-                spec.payload_length = (size_t)(33 + 7 * round);
+                spec.payload_length = 33 + 7 * (size_t)round;
                 frame = pcn_frame_make(&spec);
                 PCN_CHECK_EQ(give(rig, &frame), 0);
                 PCN_CHECK_EQ(rig->run.port, BACK);
