@@ -209,16 +209,16 @@ PCN_INLINE __u32 lbdsr_flow_put(__u32 cpu, __u64 hash, __u32 word)
     __u32 now = pcn_now(), timeout = PCN_READ_ONCE(lbdsr_data.timeout), best_age = 0;
     struct lbdsr_flow *best = NULL;
 
-    /* The first way of both, then the second...: the emptier bucket is taken. */
+    /* By pairs: of the first bucket, of the second one... So few flows cost a look at the second, and both fill up. */
 #pragma unroll
     for (__u32 way = 0; way < 2 * LBDSR_FLOW_WAYS; way++) {
-        struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, way % 2);
+        struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, way / 2 % 2);
         struct lbdsr_flow *flow;
         __u32 age;
 
         if (!bucket)
             return 0;
-        flow = &bucket->flows[way / 2];
+        flow = &bucket->flows[way % 2 + way / 4 * 2];
         if (!flow->word) {
             best = flow;
             break;
