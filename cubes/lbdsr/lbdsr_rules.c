@@ -70,10 +70,16 @@ static bool allows_has(const struct lbdsr_group *service, const struct lbdsr_pre
     return false;
 }
 
+/* Connections of a backend that is down are spread as if their ids were nobody's. */
+static bool has_server(const struct lbdsr_end *end)
+{
+    return end->has_server && !end->health.out;
+}
+
 static bool servers_has(const struct lbdsr_group *service, uint16_t server)
 {
     for (size_t i = 0; service && i < service->n_ends; i++)
-        if (service->ends[i].has_server && service->ends[i].server == server)
+        if (has_server(&service->ends[i]) && service->ends[i].server == server)
             return true;
     return false;
 }
@@ -109,7 +115,7 @@ void lbdsr_rules_publish(struct pcn_cube *cube, const struct lbdsr_group *servic
     for (size_t i = 0; i < service->n_ends && r >= 0; i++) {
         const struct lbdsr_server_key key = {.vip = service->vip, .server = service->ends[i].server};
 
-        if (service->ends[i].has_server)
+        if (has_server(&service->ends[i]))
             r = pcn_map_set(cube, "lbdsr_servers", &key, &service->ends[i].number);
     }
     if (r < 0)
