@@ -172,6 +172,8 @@ static int configure(struct pcn_object *object, const struct pcn_node *config, s
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "max-backends", "for %u CPUs it is %u at most",
                              sizes.n_cpus, LBDSR_COUNTS_MAX / sizes.n_cpus - 1);
     r = pcn_object_set(object, "lbdsr_sizes", &sizes, sizeof(sizes));
+    if (r >= 0)
+        r = pcn_object_resize(object, "lbdsr_servers", sizes.n_backends);
     for (size_t i = 0; i < PCN_ARRAY_SIZE(arrays) && r >= 0; i++)
         r = pcn_object_trim(object, arrays[i].section, arrays[i].size);
     return r;
