@@ -14,7 +14,7 @@ build="gcc libc6-dev linux-libc-dev cmake ninja-build pkg-config git clang llvm 
     libyang2-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libpcap-dev libnl-3-dev libnl-route-3-dev libcap-dev
     libcurl4-openssl-dev libyaml-dev libedit-dev libcunit1-dev uthash-dev uuid-dev"
 # What the tests and the quickstart send packets and requests with.
-test="procps iputils-ping iperf3 curl traceroute ethtool netcat-openbsd tcpdump python3 openssl jq util-linux nftables"
+test="procps iputils-ping iperf3 curl traceroute ethtool netcat-openbsd tcpdump python3 openssl jq util-linux nftables tshark"
 bench="wrk bpftool bsdextrautils iptables"
 check="clang-format clang-tidy libclang-rt-14-dev"
 

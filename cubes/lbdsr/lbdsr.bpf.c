@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* Fast path of lbdsr: what clients send to a VIP gets a backend; what comes from backends passes. */
+#include "lbdsr_glance.bpf.h"
 #include "lbdsr_rare.bpf.h"
+#include "lbdsr_rules.bpf.h"
 #include "lbdsr_send.bpf.h"
 #include "lbdsr_tables.bpf.h"
-
-enum { LBDSR_TCP_FIN = 1, LBDSR_TCP_SYN = 2, LBDSR_TCP_RST = 4, LBDSR_TCP_ACK = 16 };
 
 /* Begins a flow, whatever was at its ports before. */
 PCN_INLINE bool lbdsr_is_first(const struct pcn_packet *packet)
@@ -95,21 +95,26 @@ PCN_INLINE enum pcn_verdict lbdsr_rare(struct pcn_ctx *ctx, struct pcn_packet *p
 
 PCN_INLINE enum pcn_verdict lbdsr_balance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 ports, __u16 port)
 {
-    __u64 seed = PCN_READ_ONCE(lbdsr_data.hash_seed), hash;
-    __u32 number = 0, cpu = bpf_get_smp_processor_id(), backend;
+    __u32 number, cpu = bpf_get_smp_processor_id(), tenant = lbdsr_tenant(packet), backend;
+    __u64 seed = lbdsr_seed(tenant), hash;
     const struct lbdsr_vip *vip;
 
-    if (pcn_likely(ports && PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_PORT))
-        number = lbdsr_vip_find(&packet->destination, ports >> 16, packet->l4_protocol, packet->ip_version);
-    if (!number)
-        number = lbdsr_vip_wildcard(&packet->destination, packet->l4_protocol, packet->ip_version);
+    number = lbdsr_vip_closest(&packet->destination, ports, packet->l4_protocol, packet->ip_version, tenant);
     vip = lbdsr_vip_at(number);
     if (!vip)
         return pcn_redirect(packet, port);
     hash = lbdsr_flow_hash(lbdsr_address_hash(&packet->source, packet->ip_version, seed),
                            lbdsr_address_hash(&packet->destination, packet->ip_version, seed), ports,
                            packet->l4_protocol, seed);
-    backend = lbdsr_backend_of(packet, vip, hash, cpu);
+    backend = 0;
+    if (pcn_unlikely(vip->rules)) {
+        if (vip->rules & LBDSR_ALLOW && !lbdsr_is_allowed(number))
+            return pcn_drop(packet, LBDSR_DROP_NOT_ALLOWED);
+        if (vip->rules & LBDSR_QUIC)
+            backend = lbdsr_quic_backend(ctx, number, vip->quic_config);
+    }
+    if (!backend)
+        backend = lbdsr_backend_of(packet, vip, hash, cpu);
     if (pcn_unlikely(packet->fragment == PCN_FRAGMENT_FIRST))
         lbdsr_fragment_first(ctx, backend);
     return lbdsr_send(ctx, packet, cpu, backend, hash, port);
@@ -117,10 +122,14 @@ PCN_INLINE enum pcn_verdict lbdsr_balance(struct pcn_ctx *ctx, struct pcn_packet
 
 PCN_INLINE enum pcn_verdict lbdsr_from_client(struct pcn_ctx *ctx, struct pcn_packet *packet, __u16 port)
 {
-    __u16 bad = pcn_packet_parse(ctx, packet);
-    __u32 ports = (__u32)packet->destination_port << 16 | packet->source_port;
-    __u32 said;
+    enum pcn_verdict verdict = lbdsr_glance(ctx, packet, bpf_get_smp_processor_id(), port);
+    __u32 ports, said;
+    __u16 bad;
 
+    if (pcn_likely(verdict != LBDSR_CLOSER))
+        return verdict;
+    bad = pcn_packet_parse(ctx, packet);
+    ports = (__u32)packet->destination_port << 16 | packet->source_port;
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
     if (pcn_unlikely(packet->ip_version == 0)) {

@@ -10,6 +10,7 @@ static const struct pcn_reason reasons[] = {
     {"fragment", "it is a fragment for a VIP, and the first one of its packet was not seen"},
     {"too-big", "it does not fit the backends' side with an outer header, and must not be answered or is not to be"},
     {"encapsulation", "there was no room for an outer header, or it has more tags than one"},
+    {"not-allowed", "its source is in no prefix that the service allows"},
 };
 
 #define TABLE_SIZE 65537u /* defaults of the model */
@@ -172,6 +173,8 @@ static int configure(struct pcn_object *object, const struct pcn_node *config, s
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "max-backends", "for %u CPUs it is %u at most",
                              sizes.n_cpus, LBDSR_COUNTS_MAX / sizes.n_cpus - 1);
     r = pcn_object_set(object, "lbdsr_sizes", &sizes, sizeof(sizes));
+    if (r >= 0)
+        r = pcn_object_resize(object, "lbdsr_servers", sizes.n_backends);
     for (size_t i = 0; i < PCN_ARRAY_SIZE(arrays) && r >= 0; i++)
         r = pcn_object_trim(object, arrays[i].section, arrays[i].size);
     return r;

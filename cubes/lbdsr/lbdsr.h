@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Control path of lbdsr. lbdsr_config.c takes services from the model, lbdsr_maglev.c spreads places over backends,
- * lbdsr_table.c writes what the fast path looks up, lbdsr_slow.c answers packets.
+ * lbdsr_outer.c makes what goes in front of packets, lbdsr_table.c writes what the fast path looks up, lbdsr_slow.c
+ * answers packets.
  */
 #pragma once
 #include "lbdsr_maps.h"
@@ -14,11 +15,22 @@ struct lbdsr_end {
     uint8_t version; /* 0: it is known by its MAC alone */
     uint8_t mac[ETH_ALEN];
     bool has_mac;
-    uint32_t id; /* in backend/pool */
+    bool has_inner_mac;
+    uint8_t inner_mac[ETH_ALEN];
+    uint16_t vlan; /* 0: frames keep what they have */
+    bool has_server;
+    uint16_t server; /* id in connection ids */
+    uint32_t id;     /* in backend/pool */
     uint32_t weight;
     uint32_t number; /* of struct lbdsr_target; 0: none yet */
     uint32_t places; /* of the service's table */
     struct pcn_health_end health;
+};
+
+struct lbdsr_prefix {
+    union pcn_address address;
+    uint8_t version;
+    uint8_t length;
 };
 
 struct lbdsr_key {
@@ -26,6 +38,8 @@ struct lbdsr_key {
     uint16_t port; /* host order */
     uint8_t protocol;
     uint8_t version;
+    uint16_t vlan; /* of the tenant, 0: none; not what tells services of the model apart */
+    uint16_t pad;
 };
 
 struct lbdsr_group {
@@ -33,8 +47,17 @@ struct lbdsr_group {
     struct lbdsr_key key;
     uint8_t mode;
     bool affinity;
-    bool gone; /* of a transaction that runs: it is to go */
-    bool pool; /* that of frontend/vip; key.version 0: there is no such address */
+    bool has_dscp;
+    uint8_t dscp; /* of the outer header; of L3DSR, of the packet */
+    bool has_quic;
+    uint8_t quic_config;
+    struct lbdsr_prefix *allows;
+    size_t n_allows;
+    bool has_vni;
+    uint32_t vni;
+    uint16_t udp_port; /* 0: that of the mode */
+    bool gone;         /* of a transaction that runs: it is to go */
+    bool pool;         /* that of frontend/vip; key.version 0: there is no such address */
     struct lbdsr_end *ends;
     size_t n_ends;
     uint32_t vip;  /* number; 0: none yet */
@@ -62,7 +85,8 @@ struct lbdsr_tables {
     bool *used_vips;
     bool *used_backends;
     bool *used_slots;
-    uint32_t *users; /* of a vip that is an address: its services */
+    uint32_t *users;               /* of a vip that is an address: its services */
+    uint32_t shapes[LBDSR_SHAPES]; /* services of each */
     uint32_t n_slots;
     uint32_t free_backends;
     uint32_t next_vip, next_backend,
@@ -74,6 +98,9 @@ struct lbdsr_settings {
     bool has_outer;
     uint32_t outer_source; /* network order */
     uint32_t outer_hosts;
+    bool has_outer6;
+    union pcn_address outer_source6;
+    uint32_t outer_hosts6; /* of its last word */
     bool has_gateway;
     uint8_t gateway[ETH_ALEN];
 };
@@ -105,6 +132,13 @@ struct lbdsr {
  */
 int lbdsr_maglev(struct lbdsr_end *ends, size_t n, uint32_t size, uint16_t **ret_table);
 
+/* ---- lbdsr_outer.c ---- */
+
+/* What a backend's packets get. our_mac: where frames of ours come from. .epoch is left as it is. */
+void lbdsr_outer_make(const struct lbdsr_group *service, const struct lbdsr_end *end,
+                      const struct lbdsr_settings *settings, const uint8_t our_mac[ETH_ALEN],
+                      struct lbdsr_target *target);
+
 /* ---- lbdsr_table.c ---- */
 
 /* Sizes for what the model says. */
@@ -131,8 +165,20 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void lbdsr_config_applied(struct pcn_cube *cube);
 void lbdsr_config_done(struct lbdsr *lbdsr);
 
+/* ---- lbdsr_check.c ---- */
+
 /* A MAC as the model writes it, which let no other text through. */
 void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN]);
+/* The address' version. */
+uint8_t lbdsr_address_parse(const char *text, union pcn_address *ret_address);
+bool lbdsr_address_is_host(const union pcn_address *address, uint8_t version);
+/* Of any address. */
+struct lbdsr_prefix lbdsr_prefix_parse(const char *text);
+void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *node);
+int lbdsr_settings_parse(const struct pcn_node *node, struct lbdsr_settings *ret_settings, struct pcn_error *error);
+/* Whether its mode has what it needs. */
+int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings,
+                        struct pcn_error *error);
 
 /* The transaction's copy of a service, by its keys in the model. NULL: no memory. */
 struct lbdsr_group *lbdsr_config_edit(struct lbdsr *lbdsr, const char *const *keys);
@@ -152,6 +198,16 @@ int lbdsr_health_prepare(struct lbdsr_group *service, struct pcn_error *error);
 void lbdsr_health_follow(struct lbdsr *lbdsr, struct lbdsr_group *service, struct lbdsr_group *before);
 /* A service goes. */
 void lbdsr_health_forget(struct lbdsr_group *service);
+
+/* ---- lbdsr_rules.c ---- */
+
+/* Copies of before's go to next. -ENOMEM. */
+int lbdsr_rules_copy(const struct lbdsr_group *before, struct lbdsr_group *next);
+int lbdsr_rules_check(const struct lbdsr_group *service, const char *path, struct pcn_error *error);
+/* The service is published; before: what it was, or NULL. */
+void lbdsr_rules_publish(struct pcn_cube *cube, const struct lbdsr_group *service, const struct lbdsr_group *before);
+/* The service is about to be withdrawn. */
+void lbdsr_rules_withdraw(struct pcn_cube *cube, const struct lbdsr_group *service);
 
 /* ---- lbdsr_slow.c ---- */
 

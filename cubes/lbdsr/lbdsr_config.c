@@ -8,35 +8,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-void lbdsr_mac_parse(const char *text, uint8_t ret_mac[ETH_ALEN])
-{
-    for (int i = 0; i < ETH_ALEN; i++, text += 3)
-        ret_mac[i] = (uint8_t)strtoul(text, NULL, 16);
-}
-
-/* Its version. */
-static uint8_t address_parse(const char *text, union pcn_address *ret_address)
-{
-    union pcn_address address = {.v6 = {}};
-
-    if (inet_pton(AF_INET, text, &address) == 1) {
-        *ret_address = address;
-        return 4;
-    }
-    (void)inet_pton(AF_INET6, text, &address);
-    *ret_address = address;
-    return 6;
-}
-
-static bool address_is_host(const union pcn_address *address, uint8_t version)
-{
-    uint32_t first = ntohl(address->v6[0]);
-
-    if (version == 6)
-        return first >> 24 != 0xff && (first || address->v6[1] || address->v6[2] || ntohl(address->v6[3]) > 1);
-    return first >> 24 != 0 && first >> 24 != 127 && first >> 28 < 0xe;
-}
-
 /* ---- the list ---- */
 
 static void service_freep(struct lbdsr_group **ptr)
@@ -47,6 +18,7 @@ static void service_freep(struct lbdsr_group **ptr)
         return;
     pcn_health_check_unrefp(&service->check);
     free(service->ends);
+    free(service->allows);
     free(service->table);
     free(service);
 }
@@ -65,7 +37,7 @@ static bool is_same(const struct lbdsr_group *a, const struct lbdsr_group *b)
 {
     if (a->pool || b->pool)
         return a->pool == b->pool;
-    return memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
+    return memcmp(&a->key, &b->key, offsetof(struct lbdsr_key, vlan)) == 0;
 }
 
 static struct lbdsr_group **service_find(struct lbdsr_group **list, const struct lbdsr_group *like)
@@ -79,7 +51,7 @@ static struct lbdsr_group service_like(const char *const *keys)
 {
     struct lbdsr_group like = {};
 
-    like.key.version = address_parse(keys[0], &like.key.address);
+    like.key.version = lbdsr_address_parse(keys[0], &like.key.address);
     like.key.port = (uint16_t)strtoul(keys[1], NULL, 10);
     if (!pcn_streq(keys[2], "ALL"))
         like.key.protocol = pcn_streq(keys[2], "TCP") ? IPPROTO_TCP : IPPROTO_UDP;
@@ -104,6 +76,10 @@ static struct lbdsr_group *service_edit(struct lbdsr *lbdsr, const struct lbdsr_
     service->check = pcn_health_check_ref(service->check);
     service->table = NULL;
     service->ends = NULL;
+    if (lbdsr_rules_copy(now, service) < 0) {
+        service_freep(&service);
+        return NULL;
+    }
     if (now && now->n_ends) {
         service->ends = malloc(now->n_ends * sizeof(*now->ends));
         if (!service->ends) {
@@ -175,7 +151,8 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
 {
     struct lbdsr_group *service = service_edit(lbdsr, like);
     struct lbdsr_end *found, *ends;
-    const char *mac;
+    const char *mac, *inner_mac;
+    uint64_t server;
 
     if (!service)
         return -ENOMEM;
@@ -193,6 +170,14 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
     end->has_mac = mac;
     if (mac)
         lbdsr_mac_parse(mac, end->mac);
+    inner_mac = pcn_node_string(after, "inner-mac");
+    end->has_inner_mac = inner_mac;
+    if (inner_mac)
+        lbdsr_mac_parse(inner_mac, end->inner_mac);
+    end->vlan = (uint16_t)pcn_node_uint(after, "vlan", 0);
+    server = pcn_node_uint(after, "server-id", UINT64_MAX);
+    end->has_server = server != UINT64_MAX;
+    end->server = end->has_server ? (uint16_t)server : 0;
     end->weight = (uint32_t)pcn_node_uint(after, "weight", 1);
     end->health.takes = end->weight != 0;
     if (found) {
@@ -207,10 +192,10 @@ static int end_change(struct lbdsr *lbdsr, const struct lbdsr_group *like, struc
     return 0;
 }
 
-static int check_mac(const struct pcn_node *node, const char *path, struct pcn_error *error)
+static int check_mac(const struct pcn_node *node, const char *leaf, const char *path, struct pcn_error *error)
 {
     static const uint8_t zero[ETH_ALEN];
-    const char *text = node ? pcn_node_string(node, "mac") : NULL;
+    const char *text = node ? pcn_node_string(node, leaf) : NULL;
     uint8_t mac[ETH_ALEN];
 
     if (!text)
@@ -226,16 +211,18 @@ static int check_mac(const struct pcn_node *node, const char *path, struct pcn_e
 int lbdsr_service_backend_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     union pcn_address address;
-    uint8_t version = address_parse(change->keys[3], &address);
+    uint8_t version = lbdsr_address_parse(change->keys[3], &address);
     char path[256];
+    int r;
 
     if (!change->after)
         return 0;
     (void)snprintf(path, sizeof(path), "service/%s/%s/%s/backend/%s", change->keys[0], change->keys[1], change->keys[2],
                    change->keys[3]);
-    if (!address_is_host(&address, version))
+    if (!lbdsr_address_is_host(&address, version))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s is not the address of a host", change->keys[3]);
-    return check_mac(change->after, path, error);
+    r = check_mac(change->after, "mac", path, error);
+    return r < 0 ? r : check_mac(change->after, "inner-mac", path, error);
 }
 
 int lbdsr_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -243,7 +230,7 @@ int lbdsr_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *chan
     const struct lbdsr_group like = service_like(change->keys);
     struct lbdsr_end end = {};
 
-    end.version = address_parse(change->keys[3], &end.address);
+    end.version = lbdsr_address_parse(change->keys[3], &end.address);
     return end_change(pcn_cube_state(cube), &like, &end, change->after);
 }
 
@@ -257,7 +244,7 @@ int lbdsr_backend_pool_validate(struct pcn_cube *cube, struct pcn_change *change
     char path[64];
 
     (void)snprintf(path, sizeof(path), "backend/pool/%s", change->keys[0]);
-    return check_mac(change->after, path, error);
+    return check_mac(change->after, "mac", path, error);
 }
 
 int lbdsr_backend_pool_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -282,7 +269,7 @@ int lbdsr_service_validate(struct pcn_cube *cube, struct pcn_change *change, str
     if (!change->after)
         return 0;
     (void)snprintf(path, sizeof(path), "service/%s/%s/%s", change->keys[0], change->keys[1], change->keys[2]);
-    if (!address_is_host(&like.key.address, like.key.version))
+    if (!lbdsr_address_is_host(&like.key.address, like.key.version))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "vip %s is not the address of a host",
                              change->keys[0]);
     if (!like.key.protocol && like.key.port)
@@ -300,15 +287,45 @@ int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
         return -ENOMEM;
     service->gone = !change->after;
     if (!change->before || !change->after)
-        service->n_ends = 0;
+        service->n_ends = service->n_allows = 0;
     if (change->after) {
-        service->mode = pcn_streq(pcn_node_string(change->after, "mode"), "IPIP") ? LBDSR_IPIP : LBDSR_L2DSR;
-        service->affinity = pcn_node_bool(change->after, "source-affinity", false);
+        lbdsr_service_leaves(service, change->after);
     }
     return 0;
 }
 
 void lbdsr_service_abort(struct pcn_cube *cube, struct pcn_change *change)
+{
+    config_abandon(cube);
+}
+
+/* ---- sources that it allows ---- */
+
+int lbdsr_service_allow_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    const struct lbdsr_group like = service_like(change->keys);
+    struct lbdsr_group *service = service_edit(pcn_cube_state(cube), &like);
+    struct lbdsr_prefix prefix = lbdsr_prefix_parse(change->keys[3]), *allows;
+
+    if (!service)
+        return -ENOMEM;
+    for (size_t i = 0; i < service->n_allows; i++) {
+        if (memcmp(&service->allows[i], &prefix, sizeof(prefix)) == 0) {
+            service->allows[i] = service->allows[--service->n_allows];
+            break;
+        }
+    }
+    if (!change->after)
+        return 0;
+    allows = realloc(service->allows, (service->n_allows + 1) * sizeof(*allows));
+    if (!allows)
+        return -ENOMEM;
+    service->allows = allows;
+    allows[service->n_allows++] = prefix;
+    return 0;
+}
+
+void lbdsr_service_allow_abort(struct pcn_cube *cube, struct pcn_change *change)
 {
     config_abandon(cube);
 }
@@ -320,10 +337,10 @@ int lbdsr_frontend_validate(struct pcn_cube *cube, struct pcn_change *change, st
     const char *vip = change->after ? pcn_node_string(change->after, "vip") : NULL;
     union pcn_address address;
 
-    if (vip && !address_is_host(&address, address_parse(vip, &address)))
+    if (vip && !lbdsr_address_is_host(&address, lbdsr_address_parse(vip, &address)))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "frontend/vip", "vip %s is not the address of a host",
                              vip);
-    return check_mac(change->after, "frontend/mac", error);
+    return check_mac(change->after, "mac", "frontend/mac", error);
 }
 
 int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -335,7 +352,7 @@ int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, str
         return -ENOMEM;
     memset(&service->key, 0, sizeof(service->key));
     if (vip)
-        service->key.version = address_parse(vip, &service->key.address);
+        service->key.version = lbdsr_address_parse(vip, &service->key.address);
     return 0;
 }
 
@@ -349,34 +366,11 @@ void lbdsr_frontend_abort(struct pcn_cube *cube, struct pcn_change *change)
 int lbdsr_root_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
-    struct lbdsr_settings *settings = &lbdsr->next_settings;
-    const char *outer, *gateway;
 
     if (!change->after)
         return 0;
-    *settings = (struct lbdsr_settings){};
-    outer = pcn_node_string(change->after, "outer-source");
-    gateway = pcn_node_string(change->after, "gateway-mac");
-    if (outer) {
-        char text[INET_ADDRSTRLEN];
-        union pcn_address address;
-        unsigned long length = strtoul(strchr(outer, '/') + 1, NULL, 10);
-
-        (void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(outer, "/"), outer);
-        (void)address_parse(text, &address);
-        if (!address_is_host(&address, 4) || length < 8)
-            return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "outer-source",
-                                 "%s is not a prefix of hosts, of 8 to 32 bits", outer);
-        settings->has_outer = true;
-        settings->outer_hosts = htonl((uint32_t)(0xffffffffull >> length));
-        settings->outer_source = address.v4 & ~settings->outer_hosts;
-    }
-    if (gateway) {
-        settings->has_gateway = true;
-        lbdsr_mac_parse(gateway, settings->gateway);
-    }
     lbdsr->changing = true;
-    return 0;
+    return lbdsr_settings_parse(change->after, &lbdsr->next_settings, error);
 }
 
 void lbdsr_root_abort(struct pcn_cube *cube, struct pcn_change *change)
@@ -391,59 +385,6 @@ static bool is_published(const struct lbdsr_group *service)
     return service && service->key.version && !service->gone;
 }
 
-static void service_path(const struct lbdsr_group *service, char *text, size_t size)
-{
-    char vip[INET6_ADDRSTRLEN];
-
-    if (service->pool) {
-        (void)snprintf(text, size, "frontend/vip");
-        return;
-    }
-    (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
-    (void)snprintf(text, size, "service/%s/%u/%s", vip, service->key.port,
-                   !service->key.protocol                 ? "ALL"
-                   : service->key.protocol == IPPROTO_TCP ? "TCP"
-                                                          : "UDP");
-}
-
-static int end_check(const struct lbdsr_group *service, const struct lbdsr_end *end,
-                     const struct lbdsr_settings *settings, struct pcn_error *error)
-{
-    char path[128], name[INET6_ADDRSTRLEN] = "";
-
-    if (!end->version)
-        return 0;
-    service_path(service, path, sizeof(path));
-    (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, name, sizeof(name));
-    if (service->mode == LBDSR_L2DSR && !end->has_mac)
-        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
-                             "backend %s has no mac: mode L2DSR sends frames to it", name);
-    if (service->mode == LBDSR_IPIP && end->version != 4)
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
-                             "backend %s is not IPv4: mode IPIP sends to IPv4 addresses", name);
-    if (service->mode == LBDSR_IPIP && !end->has_mac && !settings->has_gateway)
-        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
-                             "backend %s has no mac, and the cube no gateway-mac: mode IPIP needs one of them", name);
-    return 0;
-}
-
-static int service_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings,
-                         struct pcn_error *error)
-{
-    char path[128];
-    int r = 0;
-
-    service_path(service, path, sizeof(path));
-    if (service->mode == LBDSR_IPIP && service->key.version != 4)
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "mode IPIP is for an IPv4 vip");
-    if (service->mode == LBDSR_IPIP && !settings->has_outer)
-        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
-                             "mode IPIP needs outer-source of the cube: where encapsulated packets come from");
-    for (size_t i = 0; i < service->n_ends && r >= 0; i++)
-        r = end_check(service, &service->ends[i], settings, error);
-    return r;
-}
-
 /* What a service will be, once the transaction is through. */
 static struct lbdsr_group *service_next(struct lbdsr *lbdsr, struct lbdsr_group *now)
 {
@@ -452,9 +393,21 @@ static struct lbdsr_group *service_next(struct lbdsr *lbdsr, struct lbdsr_group 
     return pending ? pending : now;
 }
 
-static int check_all(struct lbdsr *lbdsr, size_t *ret_n_services, size_t *ret_n_backends, struct pcn_error *error)
+struct room {
+    size_t n_services;
+    size_t n_backends;
+    size_t n_allows;
+};
+
+static void room_add(struct room *room, const struct lbdsr_group *service)
 {
-    size_t n_services = 0, n_backends = 0;
+    room->n_services++;
+    room->n_backends += service->n_ends;
+    room->n_allows += service->n_allows;
+}
+
+static int check_all(struct lbdsr *lbdsr, struct room *room, struct pcn_error *error)
+{
     int r = 0;
 
     for (struct lbdsr_group *list = lbdsr->services; list && r >= 0; list = list->next) {
@@ -462,22 +415,33 @@ static int check_all(struct lbdsr *lbdsr, size_t *ret_n_services, size_t *ret_n_
 
         if (!is_published(service))
             continue;
-        n_services++;
-        n_backends += service->n_ends;
-        r = service == list ? service_check(service, &lbdsr->next_settings, error) : 0;
+        room_add(room, service);
+        r = service == list ? lbdsr_service_check(service, &lbdsr->next_settings, error) : 0;
     }
     for (struct lbdsr_group *list = lbdsr->pending; list && r >= 0; list = list->next) {
         if (!is_published(list))
             continue;
-        r = service_check(list, &lbdsr->next_settings, error);
-        if (*service_find(&lbdsr->services, list))
-            continue;
-        n_services++;
-        n_backends += list->n_ends;
+        r = lbdsr_service_check(list, &lbdsr->next_settings, error);
+        if (!*service_find(&lbdsr->services, list))
+            room_add(room, list);
     }
-    *ret_n_services = n_services;
-    *ret_n_backends = n_backends;
     return r;
+}
+
+static int check_room(const struct lbdsr *lbdsr, const struct room *room, struct pcn_error *error)
+{
+    uint32_t n_slots = lbdsr->tables.n_slots, n_backends = lbdsr->tables.sizes.n_backends - 1;
+
+    if (room->n_services > n_slots)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
+                             "there is room for %u services: create the cube with more max-services", n_slots);
+    if (room->n_backends > n_backends)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
+                             "there is room for %u backends: create the cube with more max-backends", n_backends);
+    if (room->n_allows > LBDSR_ALLOWED_MAX)
+        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service/allow",
+                             "there is room for %u prefixes, of all services together", LBDSR_ALLOWED_MAX);
+    return 0;
 }
 
 /* frontend/vip and a service with the same key. */
@@ -502,24 +466,18 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
     const struct lbdsr_sizes *sizes = &lbdsr->tables.sizes;
-    size_t n_services, n_backends;
+    struct room room = {};
     int r;
 
     if (!lbdsr->changing)
         return 0;
-    r = check_all(lbdsr, &n_services, &n_backends, error);
+    r = check_all(lbdsr, &room, error);
     if (r >= 0)
         r = check_pool(lbdsr, error);
+    if (r >= 0)
+        r = check_room(lbdsr, &room, error);
     if (r < 0)
         return r;
-    if (n_services > lbdsr->tables.n_slots)
-        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
-                             "there is room for %u services: create the cube with more max-services",
-                             lbdsr->tables.n_slots);
-    if (n_backends > sizes->n_backends - 1)
-        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
-                             "there is room for %u backends: create the cube with more max-backends",
-                             sizes->n_backends - 1);
     for (struct lbdsr_group *service = lbdsr->pending; service && r >= 0; service = service->next) {
         free(service->table);
         service->table = NULL;
@@ -540,6 +498,8 @@ static void withdraw_all(struct lbdsr *lbdsr)
         if (!now || (is_published(next) && !moves))
             continue;
         if (is_published(now))
+            lbdsr_rules_withdraw(lbdsr->cube, now);
+        if (is_published(now))
             lbdsr_tables_withdraw(&lbdsr->tables, now);
         next->vip = 0;
         for (size_t i = 0; i < next->n_ends; i++)
@@ -553,13 +513,10 @@ static void withdraw_all(struct lbdsr *lbdsr)
 void lbdsr_config_applied(struct pcn_cube *cube)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
-    struct lbdsr_data *data = lbdsr->tables.data;
 
     if (!lbdsr->changing)
         return;
     lbdsr->settings = lbdsr->next_settings;
-    data->outer_hosts = lbdsr->settings.outer_hosts;
-    data->outer_source = lbdsr->settings.outer_source;
     withdraw_all(lbdsr);
     for (struct lbdsr_group *service = lbdsr->services; service; service = service->next)
         lbdsr_tables_refresh(&lbdsr->tables, service, &lbdsr->settings);
@@ -573,6 +530,8 @@ void lbdsr_config_applied(struct pcn_cube *cube)
         }
         if (is_published(next))
             lbdsr_tables_publish(&lbdsr->tables, next, now, &lbdsr->settings);
+        if (is_published(next))
+            lbdsr_rules_publish(lbdsr->cube, next, now);
         free(next->table);
         next->table = NULL;
         next->generation = ++lbdsr->generation;
@@ -631,7 +590,7 @@ int lbdsr_service_backend_state(struct pcn_cube *cube, const char *const *keys, 
     const struct lbdsr_end *found;
     struct lbdsr_count count;
 
-    end.version = address_parse(keys[3], &end.address);
+    end.version = lbdsr_address_parse(keys[3], &end.address);
     found = service ? end_find(service, &end) : NULL;
     if (!found)
         return 0;

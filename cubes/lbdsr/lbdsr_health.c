@@ -107,6 +107,7 @@ static void job_done(void *data)
         service->ends = TAKE_PTR(job->ends);
         service->table = TAKE_PTR(job->table);
         lbdsr_tables_publish(&lbdsr->tables, service, service, &lbdsr->settings);
+        lbdsr_rules_publish(lbdsr->cube, service, service);
         free(service->table);
         service->table = NULL;
         /* Somebody may have changed meanwhile. */

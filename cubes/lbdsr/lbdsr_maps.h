@@ -30,7 +30,12 @@
 
 enum lbdsr_mode {
     LBDSR_L2DSR,
-    LBDSR_IPIP,
+    LBDSR_L3DSR,
+    LBDSR_IPIP, /* from here on with an outer header */
+    LBDSR_GUE,
+    LBDSR_VXLAN,
+    LBDSR_GENEVE,
+    LBDSR_MODES,
 };
 
 /* Of a vip that stands for an address alone: who asks for its MAC, or for an echo, is answered. */
@@ -42,14 +47,36 @@ struct lbdsr_vip {
     union pcn_address address;
     __u16 port; /* network order; 0: all */
     __u8 protocol;
-    __u8 version;
+    __u8 pad;
+    __u32 domain;  /* see lbdsr_domain() */
     __u8 affinity; /* the client's address alone decides */
+    __u8 rules;    /* LBDSR_ALLOW... */
     __u8 changed;  /* its table is not the first one: flows may have another backend than it says */
-    __u8 pad[2];
+    __u8 quic_config;
     __u32 table; /* its first place; 0: there is no backend that takes flows */
-    __u32 pad1;
 };
 _Static_assert(sizeof(struct lbdsr_vip) == 32, "two to a cache line");
+
+/* What a service asks for beside its table. */
+#define LBDSR_ALLOW 1u /* sources in map lbdsr_allowed */
+#define LBDSR_QUIC 2u  /* connection ids in map lbdsr_servers */
+
+#define LBDSR_ALLOWED_MAX 65536u
+#define LBDSR_SERVERS_MAX 65536u
+
+/* Key of map lbdsr_allowed, of longest prefixes; its value is a byte that means nothing. */
+struct lbdsr_allowed_key {
+    __u32 bits; /* those of vip, and the prefix' */
+    __u32 vip;
+    union pcn_address address;
+};
+_Static_assert(sizeof(struct lbdsr_allowed_key) == 24, "the same on both sides");
+
+/* Key of map lbdsr_servers; its value is the number of a backend. */
+struct lbdsr_server_key {
+    __u32 vip;
+    __u32 server; /* id */
+};
 
 #define LBDSR_KEY_WAYS 4
 /* Upper half: that of the key's hash; lower half: number of the vip. 0: free. */
@@ -57,15 +84,45 @@ struct lbdsr_bucket {
     __u64 words[LBDSR_KEY_WAYS];
 };
 
+/* What the fast path does for a backend. None: the frame's destination MAC is all that changes. */
+#define LBDSR_OUTER 1u     /* what stands in .outer goes in front of the packet */
+#define LBDSR_OUTER_V6 2u  /* its IP header is of IPv6 */
+#define LBDSR_OUTER_UDP 4u /* behind that there is one of UDP */
+#define LBDSR_CAREFUL 8u   /* its service has more to ask than whether the flow is known */
+#define LBDSR_REWRITE 16u  /* the packet's own destination becomes .address, its DSCP .tos */
+#define LBDSR_VLAN 32u     /* the frame leaves with VLAN id .vlan */
+
+/* .size of one that is being written. */
+#define LBDSR_UNFINISHED 255u
+#define LBDSR_OUTER_IPV4 22u /* .size of IPv4 alone */
+#define LBDSR_OUTER_MAX 72u  /* IPv6, UDP, Geneve, Ethernet, and the type in front of them */
+
+/*
+ * A backend: what all its packets get, made by the control path; the fast path copies it, and fills in what is the
+ * packet's own: lengths, DSCP and ECN, id and DF, a source port or address by the hash of the flow, and the checksum.
+ */
 struct lbdsr_target {
-    union pcn_address address;
-    __u8 mac[6]; /* where the frame goes */
     __u16 epoch; /* another one for each that has the number: flows of those before are none of its */
-    __u8 mode;
-    __u8 version;
-    __u8 pad[6];
+    __u8 flags;  /* LBDSR_OUTER ... */
+    __u8 size;   /* of .outer */
+    __u16 vlan;
+    __u8 tos_mask; /* what is taken of the inner packet's */
+    __u8 tos;
+    __u32 sum;   /* of the outer IPv4 header's words */
+    __u32 hosts; /* network order: bits of the outer source that follow the hash */
+    __u64 room;  /* TC: flags of bpf_skb_adjust_room() */
+    /* Addresses and type of the frame, and the outer header: what is in front of a packet without a tag. */
+    __u8 mac[6];
+    __u8 our_mac[6];
+    union {
+        __u8 outer[LBDSR_OUTER_MAX + 4]; /* from the Ethernet header's type on */
+        union pcn_address address;
+    };
+    __u8 pad[16];
 };
-_Static_assert(sizeof(struct lbdsr_target) == 32, "two to a cache line");
+_Static_assert(__builtin_offsetof(struct lbdsr_target, outer) == __builtin_offsetof(struct lbdsr_target, mac) + 12,
+               "copied as one");
+_Static_assert(sizeof(struct lbdsr_target) == 128, "two cache lines; IPv4 in IPv4 needs the first alone");
 
 struct lbdsr_count {
     __u64 packets;
@@ -139,19 +196,19 @@ enum lbdsr_side {
 #define LBDSR_HAS_PORT 1u
 #define LBDSR_HAS_PROTOCOL 2u
 #define LBDSR_HAS_ALL 4u
+#define LBDSR_HAS_VLAN 8u
+#define LBDSR_SHAPES 4
 
 struct lbdsr_data {
     __u16 ports[LBDSR_SIDES];
     __u8 shapes; /* LBDSR_HAS_* */
     __u8 pad[3];
     __u32 hash_seed;
-    __u32 timeout;      /* jiffies */
-    __u32 refresh;      /* jiffies: .seen is not moved for less */
-    __u32 mtu;          /* of the backends' side; 0: any */
-    __u32 outer_source; /* network order, both */
-    __u32 outer_hosts;
-    __u8 mac[6]; /* of the frontend */
-    __u8 pad1[26];
+    __u32 timeout; /* jiffies */
+    __u32 refresh; /* jiffies: .seen is not moved for less */
+    __u32 mtu;     /* of the backends' side; 0: any */
+    __u8 mac[6];   /* of the frontend */
+    __u8 pad1[34];
     struct lbdsr_tally statistics[PCN_CPUS_MAX];
 };
 _Static_assert(sizeof(struct lbdsr_data) == 64 + PCN_CPUS_MAX * 64, "the same on both sides");
@@ -163,12 +220,13 @@ enum lbdsr_reason {
     LBDSR_DROP_FRAGMENT,
     LBDSR_DROP_TOO_BIG,
     LBDSR_DROP_ENCAPSULATION,
+    LBDSR_DROP_NOT_ALLOWED,
     LBDSR_DROP_REASONS,
 };
 
 /* Reasons of the slow path. */
 enum lbdsr_slow_reason {
-    LBDSR_SLOW_TOO_BIG,   /* words: the MTU */
+    LBDSR_SLOW_TOO_BIG,   /* words: the MTU, the IP version */
     LBDSR_SLOW_SOLICITED, /* who has an IPv6 VIP? */
 };
 
@@ -193,16 +251,25 @@ LBDSR_SHARED __u64 lbdsr_address_hash(const union pcn_address *address, __u32 ve
     return lbdsr_mix((__u64)address->v6[0] << 32 | address->v6[1], (__u64)address->v6[2] << 32 | address->v6[3], seed);
 }
 
-/* port: network order. */
-LBDSR_SHARED __u64 lbdsr_key_hash(const union pcn_address *address, __u16 port, __u32 protocol, __u32 version)
+/* Where addresses have their meaning: version, and the tenant's VLAN id, 0: any. */
+LBDSR_SHARED __u32 lbdsr_domain(__u32 version, __u32 vlan)
 {
-    return lbdsr_mix(lbdsr_address_hash(address, version, 1), (__u64)port << 16 | protocol << 8 | version, 2);
+    return version | vlan << 8;
+}
+
+/* port: network order. */
+LBDSR_SHARED __u64 lbdsr_key_hash(const union pcn_address *address, __u16 port, __u32 protocol, __u32 domain)
+{
+    return lbdsr_mix(lbdsr_address_hash(address, domain & 0xff, 1), (__u64)port << 32 | protocol << 24 | domain, 2);
 }
 
 /* ports: the client's in the lower half. The same on every node with the same seed. */
 LBDSR_SHARED __u64 lbdsr_flow_hash(__u64 client, __u64 vip, __u32 ports, __u32 protocol, __u32 seed)
 {
-    return lbdsr_mix(client << 32 ^ client >> 32 ^ vip, (__u64)protocol << 32 | ports, seed);
+    __u64 hash = (client << 32 ^ client >> 32 ^ vip ^ seed) * 0x9e3779b97f4a7c15ull;
+
+    hash = (hash ^ hash >> 32 ^ (__u64)protocol << 32 ^ ports) * 0xd6e8feb86659fd93ull;
+    return hash ^ hash >> 32;
 }
 
 LBDSR_SHARED __u32 lbdsr_key_bucket(__u64 hash, __u32 choice, __u32 mask)
@@ -210,9 +277,12 @@ LBDSR_SHARED __u32 lbdsr_key_bucket(__u64 hash, __u32 choice, __u32 mask)
     return (__u32)(choice ? hash >> 16 : hash) & mask;
 }
 
+/* Both are in one page, so that the second one costs no second miss of the TLB. */
 LBDSR_SHARED __u32 lbdsr_flow_bucket(__u64 hash, __u32 choice, __u32 mask)
 {
-    return (__u32)(choice ? hash >> 24 : hash) & mask;
+    __u32 first = (__u32)hash & mask;
+
+    return choice ? (first & ~63u) | ((hash >> 24) & 63) : first;
 }
 
 /* Place in a table of size places. */

@@ -11,7 +11,6 @@
 #define LBDSR_SOLICITED 0x10004u /* user space answers */
 
 struct lbdsr_arp {
-    struct ethhdr ethernet;
     __u16 hardware, protocol;
     __u8 hardware_length, protocol_length;
     __u16 operation;
@@ -26,19 +25,17 @@ __noinline __u32 lbdsr_arp(struct pcn_ctx *ctx)
 {
     struct pcn_packet *packet = pcn_packet_get();
     union pcn_address target = {.v6 = {}};
-    struct lbdsr_arp *arp;
+    struct ethhdr *ethernet = pcn_header(ctx, sizeof(*ethernet) + sizeof(struct lbdsr_arp));
+    struct lbdsr_arp *arp = (struct lbdsr_arp *)pcn_parse_at(ctx, packet->l3_offset, sizeof(*arp));
 
-    if (packet->l3_offset != sizeof(struct ethhdr))
-        return LBDSR_NOT_OURS;
-    arp = pcn_header(ctx, sizeof(*arp));
-    if (!arp || arp->hardware != bpf_htons(1) || arp->protocol != bpf_htons(ETH_P_IP) || arp->hardware_length != 6 ||
-        arp->protocol_length != 4 || arp->operation != bpf_htons(1))
+    if (!ethernet || !arp || arp->hardware != bpf_htons(1) || arp->protocol != bpf_htons(ETH_P_IP) ||
+        arp->hardware_length != 6 || arp->protocol_length != 4 || arp->operation != bpf_htons(1))
         return LBDSR_NOT_OURS;
     __builtin_memcpy(&target.v4, arp->target, 4);
     if (!lbdsr_is_vip(&target, 4))
         return LBDSR_NOT_OURS;
-    __builtin_memcpy(arp->ethernet.h_dest, arp->sender_mac, ETH_ALEN);
-    __builtin_memcpy(arp->ethernet.h_source, lbdsr_data.mac, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_dest, arp->sender_mac, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_source, lbdsr_data.mac, ETH_ALEN);
     arp->operation = bpf_htons(2);
     __builtin_memcpy(arp->target_mac, arp->sender_mac, ETH_ALEN);
     __builtin_memcpy(arp->target, arp->sender, 4);
@@ -47,26 +44,33 @@ __noinline __u32 lbdsr_arp(struct pcn_ctx *ctx)
     return LBDSR_ANSWERED;
 }
 
-/* An echo of a VIP that has no service for it: there is somebody. */
+/* An echo of a VIP that has no service for it: there is somebody. The addresses change places, which no sum minds. */
 PCN_INLINE __u32 lbdsr_echo(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 {
-    struct iphdr *ip;
+    bool v4 = packet->ip_version == 4;
+    __u8 *ip;
     struct ethhdr *ethernet;
-    __u16 *icmp;
+    __u16 *icmp, type;
     __u8 mac[ETH_ALEN];
 
     ethernet = pcn_header(ctx, sizeof(*ethernet));
-    ip = (struct iphdr *)pcn_parse_at(ctx, packet->l3_offset, sizeof(*ip));
+    ip = (__u8 *)pcn_parse_at(ctx, packet->l3_offset, sizeof(struct ipv6hdr));
     icmp = (__u16 *)pcn_parse_at(ctx, packet->l4_offset, 8);
     if (!ethernet || !ip || !icmp || packet->fragment != PCN_FRAGMENT_NONE)
         return LBDSR_BAD;
     __builtin_memcpy(mac, ethernet->h_dest, ETH_ALEN);
     __builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
     __builtin_memcpy(ethernet->h_source, mac, ETH_ALEN);
-    ip->saddr = packet->destination.v4;
-    ip->daddr = packet->source.v4;
-    icmp[1] = pcn_csum_replace16(icmp[1], icmp[0], icmp[0] & ~bpf_htons(0xff00));
-    icmp[0] &= ~bpf_htons(0xff00);
+    if (v4) {
+        *(__u32 *)(ip + 12) = packet->destination.v4;
+        *(__u32 *)(ip + 16) = packet->source.v4;
+    } else {
+        __builtin_memcpy(ip + 8, &packet->destination, 16);
+        __builtin_memcpy(ip + 24, &packet->source, 16);
+    }
+    type = (icmp[0] & bpf_htons(0xff)) | (v4 ? 0 : bpf_htons(129 << 8));
+    icmp[1] = pcn_csum_replace16(icmp[1], icmp[0], type);
+    icmp[0] = type;
     return LBDSR_ANSWERED;
 }
 
@@ -74,12 +78,11 @@ PCN_INLINE __u32 lbdsr_echo(struct pcn_ctx *ctx, const struct pcn_packet *packet
 PCN_INLINE __u32 lbdsr_quoted(const union pcn_address *client, const union pcn_address *vip, __u32 ports, __u8 protocol,
                               __u8 version)
 {
-    __u32 number = lbdsr_vip_find(vip, ports >> 16, protocol, version), backend;
-    __u64 seed = PCN_READ_ONCE(lbdsr_data.hash_seed), hash;
+    __u32 tenant = lbdsr_tenant(pcn_packet_get()), backend;
+    __u32 number = lbdsr_vip_closest(vip, ports, protocol, version, tenant);
+    __u64 seed = lbdsr_seed(tenant), hash;
     const struct lbdsr_vip *service;
 
-    if (!number)
-        number = lbdsr_vip_wildcard(vip, protocol, version);
     service = lbdsr_vip_at(number);
     if (!service)
         return LBDSR_NOT_OURS;
@@ -158,21 +161,49 @@ __noinline __u32 lbdsr_icmp(struct pcn_ctx *ctx)
         return lbdsr_error4(ctx, packet);
     if (!v4 && type >= 1 && type <= 4)
         return lbdsr_error6(ctx, packet);
-    if (lbdsr_vip_wildcard(&packet->destination, packet->l4_protocol, packet->ip_version))
+    if (lbdsr_vip_closest(&packet->destination, 0, packet->l4_protocol, packet->ip_version, lbdsr_tenant(packet)))
         return LBDSR_AS_FLOW;
-    return v4 && type == 8 ? lbdsr_echo(ctx, packet) : LBDSR_NOT_OURS;
+    return type == (v4 ? 8 : 128) ? lbdsr_echo(ctx, packet) : LBDSR_NOT_OURS;
 }
 
-/* ---- fragments of IPv4 ---- */
+/* ---- fragments ---- */
+
+/* IPv6: the fragment header is behind at most PCN_EXTENSIONS_MAX others, which the parser has gone through. */
+PCN_INLINE __u64 lbdsr_fragment_hash6(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+    const struct ipv6hdr *ip = pcn_parse_at(ctx, packet->l3_offset, sizeof(*ip));
+    __u64 offset = packet->l3_offset + sizeof(*ip), seed = lbdsr_seed(lbdsr_tenant(packet));
+    __u8 next = ip ? ip->nexthdr : IPPROTO_NONE;
+
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < PCN_EXTENSIONS_MAX; i++) {
+        const __u8 *header = pcn_parse_at(ctx, offset, 8);
+
+        if (!header)
+            return 0;
+        if (next == IPPROTO_FRAGMENT)
+            return lbdsr_flow_hash(lbdsr_address_hash(&packet->source, 6, seed),
+                                   lbdsr_address_hash(&packet->destination, 6, seed), *(const __u32 *)(header + 4),
+                                   0x100, seed);
+        if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
+            return 0;
+        next = header[0];
+        offset += (header[1] + 1) * 8;
+        PCN_FORGET(offset, packet->source.v6[0]);
+    }
+    return 0;
+}
 
 /* What they have in common; 0: it is not known. */
 PCN_INLINE __u64 lbdsr_fragment_hash(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 {
     const struct iphdr *ip = pcn_parse_at(ctx, packet->l3_offset, sizeof(*ip));
 
-    if (!ip || packet->ip_version != 4)
+    if (packet->ip_version == 6)
+        return lbdsr_fragment_hash6(ctx, packet);
+    if (!ip)
         return 0;
-    return lbdsr_flow_hash(ip->saddr, ip->daddr, ip->id, 0x100 | ip->protocol, PCN_READ_ONCE(lbdsr_data.hash_seed));
+    return lbdsr_flow_hash(ip->saddr, ip->daddr, ip->id, 0x100 | ip->protocol, lbdsr_seed(lbdsr_tenant(packet)));
 }
 
 /* The first one, which has ports: the others are to follow it. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packets that the fast path sent up: what is too big (RFC 1191), and who has an IPv6 VIP (RFC 4861), is answered. */
+/* Packets that the fast path sent up: what is too big (RFC 1191, RFC 8201), and who has an IPv6 VIP (RFC 4861), is answered. */
 #include "lbdsr.h"
 #include <arpa/inet.h>
 #include <netinet/icmp6.h>
@@ -9,7 +9,8 @@
 
 #define ERRORS_PER_SECOND 1000u /* each costs a sender's packet, so that this bounds nobody's harm */
 #define ERRORS_BURST 200u
-#define QUOTE 520 /* RFC 1812 section 4.3.2.3: 576 in all, with 20 of IP and 8 of ICMP, rounded down */
+#define MESSAGE6_MAX 1280u /* RFC 4443 section 2.4: what any path takes */
+#define QUOTE 520          /* RFC 1812 section 4.3.2.3: 576 in all, with 20 of IP and 8 of ICMP, rounded down */
 
 static bool errors_take(struct lbdsr *lbdsr)
 {
@@ -89,15 +90,45 @@ struct advertisement {
 };
 _Static_assert(sizeof(struct advertisement) == 72, "as on the wire");
 
-static uint16_t checksum6(const struct advertisement *answer)
+/* Of an ICMPv6 message, the IPv6 header in front of it; length: of both, at most that of the longest one we send. */
+static uint16_t checksum6(const void *packet, size_t length)
 {
-    uint8_t bytes[sizeof(*answer)];
-    const uint32_t rest[2] = {htonl(sizeof(*answer) - sizeof(answer->ip)), htonl(IPPROTO_ICMPV6)};
+    uint8_t bytes[MESSAGE6_MAX];
+    const uint32_t rest[2] = {htonl((uint32_t)(length - sizeof(struct ip6_hdr))), htonl(IPPROTO_ICMPV6)};
 
     /* The pseudo header has the addresses where they are, and eight bytes in front of them. */
-    memcpy(bytes, answer, sizeof(bytes));
+    memcpy(bytes, packet, length);
     memcpy(bytes, rest, sizeof(rest));
-    return checksum(bytes, sizeof(bytes));
+    return checksum(bytes, length);
+}
+
+static void too_big6(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port, uint32_t mtu)
+{
+    uint8_t answer[ETH_HLEN + 8 + MESSAGE6_MAX];
+    struct icmp6_hdr icmp = {.icmp6_type = ICMP6_PACKET_TOO_BIG, .icmp6_dataun.icmp6_un_data32 = {htonl(mtu)}};
+    size_t l2 = l2_length(frame, length, ETHERTYPE_IPV6), quote, size;
+    struct ip6_hdr ip = {}, sent;
+
+    if (!l2 || l2 + sizeof(sent) > length || frame[ETH_ALEN] & 1 || !errors_take(lbdsr))
+        return;
+    memcpy(&sent, frame + l2, sizeof(sent));
+    quote = PCN_MIN(length - l2, MESSAGE6_MAX - sizeof(ip) - sizeof(icmp));
+    size = sizeof(ip) + sizeof(icmp) + quote;
+    ip.ip6_flow = htonl(6u << 28);
+    ip.ip6_plen = htons((uint16_t)(sizeof(icmp) + quote));
+    ip.ip6_nxt = IPPROTO_ICMPV6;
+    ip.ip6_hlim = 64;
+    ip.ip6_src = sent.ip6_dst;
+    ip.ip6_dst = sent.ip6_src;
+    memcpy(answer, frame, l2);
+    memcpy(answer, frame + ETH_ALEN, ETH_ALEN);
+    memcpy(answer + ETH_ALEN, lbdsr->tables.data->mac, ETH_ALEN);
+    memcpy(answer + l2, &ip, sizeof(ip));
+    memcpy(answer + l2 + sizeof(ip), &icmp, sizeof(icmp));
+    memcpy(answer + l2 + sizeof(ip) + sizeof(icmp), frame + l2, quote);
+    icmp.icmp6_cksum = checksum6(answer + l2, size);
+    memcpy(answer + l2 + sizeof(ip), &icmp, sizeof(icmp));
+    (void)pcn_cube_send(lbdsr->cube, port, PCN_EGRESS, answer, l2 + size);
 }
 
 /* We have it. */
@@ -127,7 +158,7 @@ static void solicited(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, 
     answer.advert.nd_na_target = solicit.nd_ns_target;
     answer.option = (struct nd_opt_hdr){.nd_opt_type = ND_OPT_TARGET_LINKADDR, .nd_opt_len = 1};
     memcpy(answer.mac, lbdsr->tables.data->mac, ETH_ALEN);
-    answer.advert.nd_na_cksum = checksum6(&answer);
+    answer.advert.nd_na_cksum = checksum6(&answer, sizeof(answer));
     memcpy(bytes, frame, l2);
     memcpy(bytes, frame + ETH_ALEN, ETH_ALEN);
     memcpy(bytes + ETH_ALEN, answer.mac, ETH_ALEN);
@@ -137,9 +168,13 @@ static void solicited(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, 
 
 void lbdsr_packet_in(struct pcn_cube *cube, const struct pcn_packet_in *packet)
 {
-    if (packet->record.reason == LBDSR_SLOW_TOO_BIG)
-        too_big(pcn_cube_state(cube), packet->frame, packet->record.captured, packet->record.port,
-                packet->record.words[0]);
-    else if (packet->record.reason == LBDSR_SLOW_SOLICITED)
-        solicited(pcn_cube_state(cube), packet->frame, packet->record.captured, packet->record.port);
+    const struct pcn_record *record = &packet->record;
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+
+    if (record->reason == LBDSR_SLOW_SOLICITED)
+        solicited(lbdsr, packet->frame, record->captured, record->port);
+    else if (record->reason == LBDSR_SLOW_TOO_BIG && record->words[1] == 6)
+        too_big6(lbdsr, packet->frame, record->captured, record->port, record->words[0]);
+    else if (record->reason == LBDSR_SLOW_TOO_BIG)
+        too_big(lbdsr, packet->frame, record->captured, record->port, record->words[0]);
 }

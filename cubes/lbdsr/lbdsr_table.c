@@ -77,7 +77,7 @@ static uint32_t take(bool *used, uint32_t n, uint32_t *next)
 static bool vip_has_key(const struct lbdsr_vip *vip, const struct lbdsr_vip *key)
 {
     return memcmp(&vip->address, &key->address, sizeof(vip->address)) == 0 && vip->port == key->port &&
-           vip->protocol == key->protocol && vip->version == key->version;
+           vip->protocol == key->protocol && vip->domain == key->domain;
 }
 
 /* The word that leads to it; NULL: there is none. */
@@ -123,7 +123,7 @@ static __u64 *key_free(struct lbdsr_tables *tables, uint64_t hash)
 /* Number of a vip with this key, whose .table is written before packets find it; 0: both buckets are full. */
 static uint32_t vip_publish(struct lbdsr_tables *tables, const struct lbdsr_vip *key)
 {
-    uint64_t hash = lbdsr_key_hash(&key->address, key->port, key->protocol, key->version);
+    uint64_t hash = lbdsr_key_hash(&key->address, key->port, key->protocol, key->domain);
     __u64 *word = key_find(tables, key, hash);
     uint32_t number;
 
@@ -133,6 +133,8 @@ static uint32_t vip_publish(struct lbdsr_tables *tables, const struct lbdsr_vip 
             __atomic_store_n(&tables->vips[number].changed, 1, __ATOMIC_RELEASE);
         __atomic_store_n(&tables->vips[number].table, key->table, __ATOMIC_RELEASE);
         __atomic_store_n(&tables->vips[number].affinity, key->affinity, __ATOMIC_RELAXED);
+        __atomic_store_n(&tables->vips[number].quic_config, key->quic_config, __ATOMIC_RELAXED);
+        __atomic_store_n(&tables->vips[number].rules, key->rules, __ATOMIC_RELEASE);
         return number;
     }
     word = key_free(tables, hash);
@@ -147,7 +149,7 @@ static uint32_t vip_publish(struct lbdsr_tables *tables, const struct lbdsr_vip 
 static void vip_withdraw(struct lbdsr_tables *tables, uint32_t number)
 {
     const struct lbdsr_vip *vip = &tables->vips[number];
-    __u64 *word = key_find(tables, vip, lbdsr_key_hash(&vip->address, vip->port, vip->protocol, vip->version));
+    __u64 *word = key_find(tables, vip, lbdsr_key_hash(&vip->address, vip->port, vip->protocol, vip->domain));
 
     if (word)
         __atomic_store_n(word, 0, __ATOMIC_RELEASE);
@@ -156,8 +158,9 @@ static void vip_withdraw(struct lbdsr_tables *tables, uint32_t number)
 
 static struct lbdsr_vip address_of(const struct lbdsr_group *service)
 {
-    return (struct lbdsr_vip){
-        .address = service->key.address, .protocol = LBDSR_ADDRESS, .version = service->key.version};
+    return (struct lbdsr_vip){.address = service->key.address,
+                              .protocol = LBDSR_ADDRESS,
+                              .domain = lbdsr_domain(service->key.version, service->key.vlan)};
 }
 
 /* ---- backends ---- */
@@ -165,12 +168,19 @@ static struct lbdsr_vip address_of(const struct lbdsr_group *service)
 static void backend_write(struct lbdsr_tables *tables, const struct lbdsr_group *service, const struct lbdsr_end *end,
                           const struct lbdsr_settings *settings)
 {
-    struct lbdsr_target *backend = &tables->backends[end->number];
+    struct lbdsr_target *backend = &tables->backends[end->number], next = *backend;
+    uint8_t size;
 
-    memcpy(backend->mac, end->has_mac ? end->mac : settings->gateway, ETH_ALEN);
-    backend->address = end->address;
-    backend->version = end->version;
-    backend->mode = service->mode;
+    lbdsr_outer_make(service, end, settings, tables->data->mac, &next);
+    if (memcmp(backend, &next, sizeof(next)) == 0)
+        return;
+    /* Until all of it is there, packets are not sent with half of it. */
+    __atomic_store_n(&backend->size, LBDSR_UNFINISHED, __ATOMIC_SEQ_CST);
+    size = next.size;
+    next.size = LBDSR_UNFINISHED;
+    next.epoch = backend->epoch;
+    *backend = next;
+    __atomic_store_n(&backend->size, size, __ATOMIC_RELEASE);
 }
 
 static void backend_begin(struct lbdsr_tables *tables, struct lbdsr_end *end)
@@ -240,12 +250,23 @@ static uint32_t places_write(struct lbdsr_tables *tables, struct lbdsr_group *se
     return start + service->half * size;
 }
 
-/* Before a service goes, shapes may say more than there is: it costs a lookup. */
-static void shape_add(struct lbdsr_tables *tables, const struct lbdsr_key *key)
+static uint8_t shape_of(const struct lbdsr_key *key)
 {
     uint8_t shape = key->port ? LBDSR_HAS_PORT : key->protocol ? LBDSR_HAS_PROTOCOL : LBDSR_HAS_ALL;
 
-    __atomic_store_n(&tables->data->shapes, tables->data->shapes | shape, __ATOMIC_RELEASE);
+    return shape | (key->vlan ? LBDSR_HAS_VLAN : 0);
+}
+
+/* by: 1 or -1 services of its shape more. */
+static void shape_count(struct lbdsr_tables *tables, const struct lbdsr_key *key, int by)
+{
+    uint8_t shapes = 0, shape = shape_of(key);
+
+    for (int bit = 0; bit < LBDSR_SHAPES; bit++) {
+        tables->shapes[bit] += (uint32_t)(shape >> bit & 1 ? by : 0);
+        shapes |= (uint8_t)((tables->shapes[bit] != 0) << bit);
+    }
+    __atomic_store_n(&tables->data->shapes, shapes, __ATOMIC_RELEASE);
 }
 
 void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *service, struct lbdsr_group *before,
@@ -254,8 +275,11 @@ void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *servi
     struct lbdsr_vip key = {.address = service->key.address,
                             .port = htons(service->key.port),
                             .protocol = service->key.protocol,
-                            .version = service->key.version,
-                            .affinity = service->affinity};
+                            .domain = lbdsr_domain(service->key.version, service->key.vlan),
+                            .affinity = service->affinity,
+                            .rules =
+                                (uint8_t)((service->n_allows ? LBDSR_ALLOW : 0) | (service->has_quic ? LBDSR_QUIC : 0)),
+                            .quic_config = service->quic_config};
     const struct lbdsr_vip address = address_of(service);
     uint32_t number;
 
@@ -269,11 +293,11 @@ void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *servi
     key.table = places_write(tables, service, before);
     service->vip = vip_publish(tables, &key);
     backends_down(tables, service);
-    shape_add(tables, &service->key);
     if (before) {
         backends_leave(tables, before, service);
         return;
     }
+    shape_count(tables, &service->key, 1);
     number = vip_publish(tables, &address);
     tables->users[number]++;
 }
@@ -289,13 +313,14 @@ void lbdsr_tables_refresh(struct lbdsr_tables *tables, const struct lbdsr_group 
 void lbdsr_tables_withdraw(struct lbdsr_tables *tables, struct lbdsr_group *service)
 {
     const struct lbdsr_vip key = address_of(service);
-    __u64 *word = key_find(tables, &key, lbdsr_key_hash(&key.address, 0, LBDSR_ADDRESS, key.version));
+    __u64 *word = key_find(tables, &key, lbdsr_key_hash(&key.address, 0, LBDSR_ADDRESS, key.domain));
 
     if (service->vip)
         vip_withdraw(tables, service->vip);
     if (word && --tables->users[(uint32_t)*word] == 0)
         vip_withdraw(tables, (uint32_t)*word);
     backends_leave(tables, service, NULL);
+    shape_count(tables, &service->key, -1);
     tables->used_slots[service->slot] = false;
 }
 

@@ -26,9 +26,9 @@ PCN_INLINE const struct lbdsr_vip *lbdsr_vip_at(__u64 number)
 }
 
 /* Number of the vip with exactly this; 0: there is none. port: network order. */
-PCN_INLINE __u32 lbdsr_vip_find(const union pcn_address *address, __u16 port, __u32 protocol, __u32 version)
+PCN_INLINE __u32 lbdsr_vip_find(const union pcn_address *address, __u16 port, __u32 protocol, __u32 domain)
 {
-    __u64 hash = lbdsr_key_hash(address, port, protocol, version);
+    __u64 hash = lbdsr_key_hash(address, port, protocol, domain);
 
 #pragma unroll
     for (__u32 choice = 0; choice < 2; choice++) {
@@ -46,8 +46,8 @@ PCN_INLINE __u32 lbdsr_vip_find(const union pcn_address *address, __u16 port, __
                 continue;
             vip = lbdsr_vip_at((__u32)word);
             if (vip && vip->address.v6[0] == address->v6[0] && vip->port == port && vip->protocol == protocol &&
-                vip->version == version && vip->address.v6[1] == address->v6[1] &&
-                vip->address.v6[2] == address->v6[2] && vip->address.v6[3] == address->v6[3])
+                vip->domain == domain && vip->address.v6[1] == address->v6[1] && vip->address.v6[2] == address->v6[2] &&
+                vip->address.v6[3] == address->v6[3])
                 return (__u32)word;
         }
     }
@@ -55,7 +55,7 @@ PCN_INLINE __u32 lbdsr_vip_find(const union pcn_address *address, __u16 port, __
 }
 
 /* What is not found by its port. */
-__noinline __u32 lbdsr_vip_wildcard(const union pcn_address *address, __u8 protocol, __u8 version)
+__noinline __u32 lbdsr_vip_wildcard(const union pcn_address *address, __u8 protocol, __u32 domain)
 {
     __u8 shapes = PCN_READ_ONCE(lbdsr_data.shapes);
     __u32 vip = 0;
@@ -63,16 +63,62 @@ __noinline __u32 lbdsr_vip_wildcard(const union pcn_address *address, __u8 proto
     if (!address)
         return 0;
     if (shapes & LBDSR_HAS_PROTOCOL)
-        vip = lbdsr_vip_find(address, 0, protocol, version);
+        vip = lbdsr_vip_find(address, 0, protocol, domain);
     if (!vip && shapes & LBDSR_HAS_ALL)
-        vip = lbdsr_vip_find(address, 0, LBDSR_ALL, version);
+        vip = lbdsr_vip_find(address, 0, LBDSR_ALL, domain);
     return vip;
+}
+
+/* The tenant that a packet is of; 0 where there are none. */
+PCN_INLINE __u32 lbdsr_tenant(const struct pcn_packet *packet)
+{
+    if (pcn_likely(!(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_VLAN)) || !packet->n_vlans)
+        return 0;
+    return packet->vlan_tci & 0xfff;
+}
+
+/* Flows of two tenants are not the same. */
+PCN_INLINE __u32 lbdsr_seed(__u32 tenant)
+{
+    return PCN_READ_ONCE(lbdsr_data.hash_seed) ^ tenant << 16;
+}
+
+/* The closest service in a domain; ports: the VIP's in the upper half. */
+PCN_INLINE __u32 lbdsr_vip_in(const union pcn_address *address, __u32 ports, __u32 protocol, __u32 domain)
+{
+    __u32 vip = 0;
+
+    if (pcn_likely(ports && PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_PORT))
+        vip = lbdsr_vip_find(address, ports >> 16, protocol, domain);
+    return vip ? vip : lbdsr_vip_wildcard(address, protocol, domain);
+}
+
+static __noinline __u32 lbdsr_vip_of_tenant(const union pcn_address *address, __u32 ports, __u32 protocol, __u32 domain)
+{
+    return lbdsr_vip_in(address, ports, protocol, domain);
+}
+
+/* The tenant's, or one of all. */
+PCN_INLINE __u32 lbdsr_vip_closest(const union pcn_address *address, __u32 ports, __u32 protocol, __u32 version,
+                                   __u32 tenant)
+{
+    __u32 vip = 0;
+
+    if (pcn_unlikely(tenant))
+        vip = lbdsr_vip_of_tenant(address, ports, protocol, lbdsr_domain(version, tenant));
+    return vip ? vip : lbdsr_vip_in(address, ports, protocol, lbdsr_domain(version, 0));
 }
 
 /* Whether somebody asks for one of our addresses. */
 __noinline __u32 lbdsr_is_vip(const union pcn_address *address, __u8 version)
 {
-    return address ? lbdsr_vip_find(address, 0, LBDSR_ADDRESS, version) : 0;
+    __u32 tenant = lbdsr_tenant(pcn_packet_get()), vip = 0;
+
+    if (!address)
+        return 0;
+    if (tenant)
+        vip = lbdsr_vip_find(address, 0, LBDSR_ADDRESS, lbdsr_domain(version, tenant));
+    return vip ? vip : lbdsr_vip_find(address, 0, LBDSR_ADDRESS, lbdsr_domain(version, 0));
 }
 
 /* ---- backends ---- */
@@ -104,7 +150,7 @@ PCN_INLINE __u32 lbdsr_choose(const struct lbdsr_vip *vip, const union pcn_addre
     __u64 table = PCN_READ_ONCE(vip->table), index;
 
     if (vip->affinity)
-        hash = lbdsr_mix(lbdsr_address_hash(client, vip->version, PCN_READ_ONCE(lbdsr_data.hash_seed)), 0,
+        hash = lbdsr_mix(lbdsr_address_hash(client, vip->domain & 0xff, PCN_READ_ONCE(lbdsr_data.hash_seed)), 0,
                          PCN_READ_ONCE(lbdsr_data.hash_seed));
     index = table + lbdsr_place(hash, lbdsr_sizes.table_size);
     if (!table || index >= lbdsr_sizes.n_places)
@@ -157,46 +203,48 @@ PCN_INLINE __u32 lbdsr_flow_backend(__u32 word)
  * Remembers a flow that is in no place yet. An established one, unless it was silent for long, is never pushed out:
  * of the others the one that was silent longest makes room.
  */
-__noinline __u32 lbdsr_flow_new(__u32 cpu, __u64 hash, __u32 word)
+PCN_INLINE __u32 lbdsr_flow_put(__u32 cpu, __u64 hash, __u32 word)
 {
     struct lbdsr_tally *statistics = &lbdsr_data.statistics[cpu & (PCN_CPUS_MAX - 1)];
-    __u32 now = pcn_now(), timeout = PCN_READ_ONCE(lbdsr_data.timeout), best_age = 0, best = ~0u;
-    struct lbdsr_flows *bucket;
+    __u32 now = pcn_now(), timeout = PCN_READ_ONCE(lbdsr_data.timeout), best_age = 0;
+    struct lbdsr_flow *best = NULL;
 
-#pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < 2 * LBDSR_FLOW_WAYS; i++) {
-        const struct lbdsr_flow *flow;
+    /* By pairs: of the first bucket, of the second one... So few flows cost a look at the second, and both fill up. */
+#pragma unroll
+    for (__u32 way = 0; way < 2 * LBDSR_FLOW_WAYS; way++) {
+        struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, way / 2 % 2);
+        struct lbdsr_flow *flow;
         __u32 age;
 
-        bucket = lbdsr_flows_at(cpu, hash, i / LBDSR_FLOW_WAYS);
         if (!bucket)
             return 0;
-        flow = &bucket->flows[i % LBDSR_FLOW_WAYS];
-        age = now - flow->seen;
+        flow = &bucket->flows[way % 2 + way / 4 * 2];
         if (!flow->word) {
-            best = i;
-            best_age = 0;
+            best = flow;
             break;
         }
+        age = now - flow->seen;
         if (flow->word >> LBDSR_STATE_SHIFT == LBDSR_ESTABLISHED && age <= timeout && lbdsr_flow_backend(flow->word))
             continue;
-        if (best == ~0u || age > best_age) {
-            best = i;
+        if (!best || age > best_age) {
+            best = flow;
             best_age = age;
         }
     }
-    if (best >= 2 * LBDSR_FLOW_WAYS) {
+    if (!best) {
         statistics->full++;
         return 0;
     }
-    bucket = lbdsr_flows_at(cpu, hash, best / LBDSR_FLOW_WAYS);
-    if (!bucket)
-        return 0;
     statistics->created++;
-    if (bucket->flows[best % LBDSR_FLOW_WAYS].word)
+    if (best->word)
         statistics->replaced++;
-    bucket->flows[best % LBDSR_FLOW_WAYS] = (struct lbdsr_flow){.hash = hash, .seen = now, .word = word};
+    *best = (struct lbdsr_flow){.hash = hash, .seen = now, .word = word};
     return 1;
+}
+
+__noinline __u32 lbdsr_flow_new(__u32 cpu, __u64 hash, __u32 word)
+{
+    return lbdsr_flow_put(cpu, hash, word);
 }
 
 /* What a CPU has of it, any one: for what does not come by the queue of its flow. 0: none has. */

@@ -45,8 +45,12 @@ static int rig_open(bool xdp, uint32_t connections, struct rig *rig)
     data->timeout = 300 * pcn_clock_hz();
     data->refresh = pcn_clock_hz();
     data->mtu = MTU;
-    data->outer_source = inet_addr("10.200.0.0");
-    data->outer_hosts = inet_addr("0.0.255.255");
+    rig->settings.has_outer = true;
+    rig->settings.outer_source = inet_addr("10.200.0.0");
+    rig->settings.outer_hosts = inet_addr("0.0.255.255");
+    rig->settings.has_outer6 = true;
+    (void)inet_pton(AF_INET6, "2001:db8:200::", &rig->settings.outer_source6);
+    rig->settings.outer_hosts6 = UINT32_MAX;
     pcn_parse_mac(OUR_MAC, data->mac);
     return lbdsr_tables_open(tables);
 }
@@ -112,13 +116,14 @@ static size_t service_find(const struct rig *rig, const struct lbdsr_key *key)
 size_t service_set(struct rig *rig, const char *vip, uint16_t port, uint8_t protocol, uint8_t mode,
                    const struct lbdsr_end *ends, size_t n)
 {
-    const struct lbdsr_key key = key_of(vip, port, protocol);
+    struct lbdsr_key key = key_of(vip, port, protocol);
     struct lbdsr_group *group = calloc(1, sizeof(*group)), *before;
-    size_t index = service_find(rig, &key);
+    size_t index;
 
+    key.vlan = rig->leaves.key.vlan;
+    index = service_find(rig, &key);
     before = index < rig->n_groups ? rig->groups[index] : NULL;
-    if (before)
-        *group = *before;
+    *group = before ? *before : rig->leaves;
     group->key = key;
     group->mode = mode;
     group->n_ends = n;
@@ -157,18 +162,20 @@ struct lbdsr_tally tally(const struct rig *rig)
 
 uint32_t give(struct rig *rig, const struct pcn_frame *frame)
 {
-    uint64_t before[LBDSR_DROP_REASONS];
+    uint32_t reason = ~0u;
 
-    for (uint32_t i = 0; i < LBDSR_DROP_REASONS; i++)
-        before[i] = pcn_fast_drops(&rig->fast, i);
     if (!PCN_CHECK_OK(pcn_fast_run(&rig->fast, PCN_INGRESS, FRONT, frame, &rig->run)))
         return ~0u;
     if (rig->run.verdict == PCN_SINK)
         return 0;
-    for (uint32_t i = 0; i < LBDSR_DROP_REASONS; i++)
-        if (pcn_fast_drops(&rig->fast, i) != before[i])
-            return i;
-    return ~0u;
+    for (uint32_t i = 0; i < LBDSR_DROP_REASONS; i++) {
+        uint64_t drops = pcn_fast_drops(&rig->fast, i);
+
+        if (drops != rig->drops[i])
+            reason = i;
+        rig->drops[i] = drops;
+    }
+    return reason;
 }
 
 uint32_t goes_to(struct rig *rig, const struct pcn_frame *frame)

@@ -21,9 +21,11 @@ struct rig {
     struct pcn_fast fast;
     struct lbdsr_tables tables;
     struct lbdsr_settings settings;
+    struct lbdsr_group leaves; /* of services that are made: what is not an argument */
     struct lbdsr_group *groups[8];
     size_t n_groups;
     struct pcn_fast_run run;
+    uint64_t drops[LBDSR_DROP_REASONS]; /* that are known of */
 };
 
 void rig_freep(struct rig **ptr);
@@ -41,6 +43,19 @@ uint32_t give(struct rig *rig, const struct pcn_frame *frame);
 uint32_t goes_to(struct rig *rig, const struct pcn_frame *frame);
 struct pcn_frame tcp(const char *client, uint16_t port, uint8_t flags);
 struct pcn_frame udp(const char *client, uint16_t port);
+/* Tests of test_lbdsr_outer.c and test_lbdsr_rules.c. */
+void test_outer(void);
+void test_outer_tagged(void);
+void test_outer_dscp(void);
+void test_outer_too_big(void);
+void test_vlan(void);
+void test_rewrite(void);
+void test_echo6(void);
+void test_fragments6(void);
+void test_allow(void);
+void test_allow6(void);
+void test_quic(void);
+void test_tenants(void);
 struct lbdsr_tally tally(const struct rig *rig);
 
 #define FOR_BOTH(connections_)                                                                                         \

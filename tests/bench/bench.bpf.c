@@ -116,8 +116,12 @@ SEC("tc") int bench_bare_tc(struct __sk_buff *ctx)
 
 /* ---- in test runs ---- */
 
+/* The frame of a test run is never made anew. */
 SEC("xdp") int bench_rotor_xdp(struct xdp_md *ctx)
 {
+    if (bench_state.trim &&
+        bpf_xdp_adjust_head(ctx, (int)((void *)(long)ctx->data_end - (void *)(long)ctx->data) - BENCH_FRAME))
+        return XDP_ABORTED;
     if (!bench_write((void *)(long)ctx->data, (void *)(long)ctx->data_end))
         return XDP_ABORTED;
     bpf_tail_call_static(ctx, &bench_subject_xdp, 0);
@@ -131,6 +135,8 @@ SEC("xdp") int bench_empty_xdp(struct xdp_md *ctx)
 
 SEC("tc") int bench_rotor_tc(struct __sk_buff *ctx)
 {
+    if (bench_state.trim && bpf_skb_adjust_room(ctx, BENCH_FRAME - (int)ctx->len, BPF_ADJ_ROOM_MAC, 0))
+        return TC_ACT_SHOT;
     if (!bench_write((void *)(long)ctx->data, (void *)(long)ctx->data_end))
         return TC_ACT_SHOT;
     bpf_tail_call_static(ctx, &bench_subject_tc, 0);

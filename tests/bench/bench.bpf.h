@@ -33,6 +33,6 @@ struct bench_state {
     __u32 mask; /* packets in the list - 1 */
     __u32 line; /* index in bench_devices */
     __u32 out;  /* bare TC program: ifindex */
-    __u32 pad;
+    __u32 trim; /* test runs: what the program put in front is taken off first, of a frame that is as it was too */
     struct bench_flows flows;
 };

@@ -110,8 +110,8 @@ static const struct {
     int (*run)(void);
 } groups[] = {
     {"forward", bench_forward},   {"chain", bench_chain},         {"router", bench_router}, {"kernel", bench_kernel},
-    {"firewall", bench_firewall}, {"conntrack", bench_conntrack}, {"lbrp", bench_lbrp},     {"nat", bench_nat},
-    {"control", bench_control},   {"routes", bench_routes},       {"rest", bench_rest},
+    {"firewall", bench_firewall}, {"conntrack", bench_conntrack}, {"nat", bench_nat},       {"lbdsr", bench_lbdsr},
+    {"lbrp", bench_lbrp},         {"control", bench_control},     {"routes", bench_routes}, {"rest", bench_rest},
 };
 
 static bool group_wanted(const char *name, int argc, char **argv)

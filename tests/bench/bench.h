@@ -58,5 +58,6 @@ int bench_firewall(void);
 int bench_conntrack(void);
 int bench_lbrp(void);
 int bench_nat(void);
+int bench_lbdsr(void);
 int bench_control(void);
 int bench_rest(void);

@@ -40,7 +40,6 @@ void filter_packets(struct bench_lab *lab, const struct bench_packet *packets, c
 
 /* ---- ours ---- */
 
-/* Before the daemon takes it away: it does with that of a device without a port. */
 int filter_hold(struct pcn_testd *daemon, enum bench_way way, int line, struct filter_device *ret_device)
 {
     char device[16], pin[256];

@@ -26,13 +26,13 @@ struct filter_device {
     int program;
 };
 
-/* The program of device d<line>. */
-int filter_hold(struct pcn_testd *daemon, enum bench_way way, int line, struct filter_device *ret_device);
 /* The device's program alone: its packets go to the stack. */
 int filter_idle(struct pcn_testd *daemon, struct bench_lab *lab, enum bench_way way, struct filter_device *ret_device);
 /* Takes the cube, of any service, to a device of its own. */
 int filter_attach(struct pcn_testd *daemon, struct bench_lab *lab, enum bench_way way, const char *cube,
                   struct filter_device *ret_device);
+/* Holds the program of the line's device, before the daemon takes it away: it does with that of a device without a port. */
+int filter_hold(struct pcn_testd *daemon, enum bench_way way, int line, struct filter_device *ret_device);
 void filter_device_done(struct filter_device *device);
 
 /* ---- the kernel ---- */

@@ -272,7 +272,7 @@ const char *bench_lab_entry(const struct pcn_testd *daemon, enum bench_way way, 
 int bench_lab_test_run(struct bench_lab *lab, enum bench_way way, int program, unsigned int n_packets, double *ret_ns)
 {
     bool xdp = way == BENCH_XDP;
-    uint8_t frame[BENCH_FRAME] = {};
+    uint8_t frame[BENCH_FRAME] = {[12] = 0x08}; /* IPv4, or there is no room for an outer header at TC */
     LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame));
     uint32_t zero = 0;
     int r = 0;

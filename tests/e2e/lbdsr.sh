@@ -4,7 +4,7 @@
 . "$(dirname "$0")/expect.sh"
 
 lb() { pctl lb1 "$@"; }
-fetch() { in_host c curl -sf --max-time 3 "http://$1/"; }
+fetch() { in_host c curl -sf --max-time "${2:-3}" "http://$1/"; }
 # fetch_all ADDRESS N: who answered, and how often.
 fetch_all() {
     for _ in $(seq "$2"); do fetch "$1" || echo nobody; done | sort | uniq -c
@@ -34,26 +34,38 @@ class Handler(http.server.BaseHTTPRequestHandler):
 Server(('::', $2), Handler).serve_forever()" 2>/dev/null &
     servers+=($!)
 }
-# ipip_take HOST: takes the outer header off, as a device of type ipip does, which not every kernel has.
-ipip_take() {
+# outer_take HOST: takes outer headers off, as devices of types that not every kernel has do: IP, GUE, Geneve.
+outer_take() {
     in_host "$1" python3 -c "
-import fcntl, os, socket, struct, subprocess
+import fcntl, os, select, socket, struct, subprocess
 def whole(packet):
     # What its sender, or receipt (GRO), left to a device: there is the sum of the pseudo header alone.
-    start = (packet[0] & 15) * 4
-    if packet[9] != 6: return packet
+    if packet[0] >> 4 == 6:
+        start, protocol, addresses = 40, packet[6], packet[8:40]
+    else:
+        start, protocol, addresses = (packet[0] & 15) * 4, packet[9], packet[12:20]
+    if protocol != 6: return packet
     tcp = packet[start:start + 16] + bytes(2) + packet[start + 18:]
-    pseudo = packet[12:20] + struct.pack('!HH', 6, len(tcp))
+    pseudo = addresses + struct.pack('!HH', 6, len(tcp))
     if int.from_bytes(packet[start + 16:start + 18], 'big') != int.from_bytes(pseudo, 'big') % 65535: return packet
     check = 65535 - int.from_bytes(pseudo + tcp + bytes(len(tcp) % 2), 'big') % 65535
     return packet[:start] + tcp[:16] + struct.pack('!H', check) + tcp[18:]
 tun = os.open('/dev/net/tun', os.O_RDWR)
 fcntl.ioctl(tun, 0x400454ca, struct.pack('16sH', b'tun', 0x1001))
+strip = {}
+for family in socket.AF_INET, socket.AF_INET6:
+    for protocol in 4, 41:
+        raw = socket.socket(family, socket.SOCK_RAW, protocol)
+        strip[raw] = 20 if family == socket.AF_INET else 0
+for port, headers in (6080, 0), (6081, 22):
+    udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    udp.setsockopt(socket.SOL_UDP, 102, 1) # UDP_NO_CHECK6_RX
+    udp.bind(('::', port))
+    strip[udp] = headers
 subprocess.check_call(['ip', 'link', 'set', 'tun', 'up'])
-outer = socket.socket(socket.AF_INET, socket.SOCK_RAW, 4)
 while True:
-    packet = outer.recv(65536)
-    os.write(tun, whole(packet[(packet[0] & 15) * 4:]))" &
+    for ready in select.select(list(strip), [], [])[0]:
+        os.write(tun, whole(ready.recv(65536)[strip[ready]:]))" &
     servers+=($!)
 }
 servers=()
@@ -62,10 +74,10 @@ lab_up
 lab_host c 10.0.0.2/24 "" fd00::2/64
 for n in 1 2; do
     lab_host b$n 10.0.0.1$n/24 "" fd00::1$n/64
-    in_host b$n ip address add fd00::100/128 dev lo nodad
+    in_host b$n ip address add fd00::100/128 dev lo
     in_host b$n sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 \
         net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0
-    for vip in 10.0.0.100 10.0.0.101 10.0.0.102; do in_host b$n ip address add $vip/32 dev lo; done
+    for vip in 10.0.0.{100..109}/32 fd00::{101..104}/128; do in_host b$n ip address add $vip dev lo; done
     http_serve b$n 80
 done
 head -c 2000000 /dev/zero >"$lab_dir/body"
@@ -82,7 +94,7 @@ expect "both ways" in_host b2 ping -q -c 1 -W 2 10.0.0.2
 
 # ---- L2DSR ----
 expect "a service" lb service add 10.0.0.100 80 TCP
-refused "has nobody yet" '' fetch 10.0.0.100
+refused "has nobody yet" '' fetch 10.0.0.100 0.3
 expect_output "which is counted" '"packets": *[1-9]' lb counters dropped no-backend show -json
 expect "a backend" lb service 10.0.0.100 80 TCP backend add 10.0.0.11 mac="$(mac_of b1)"
 expect_output "serves" '^b1' fetch 10.0.0.100
@@ -92,7 +104,7 @@ expect_output "by their weight" ' (2[0-9]|3[0-9]) b2' fetch_all 10.0.0.100 40
 expect_output "places by weight" '"places": *16384' lb service 10.0.0.100 80 TCP backend show 10.0.0.11 -json
 expect_output "the VIP answers" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 10.0.0.100
 expect_output "a large body comes" '3000003' in_host c curl -s --max-time 5 -o /dev/null -w '%{size_download}' http://10.0.0.100/big
-expect_output "and goes" '2000000' in_host c curl -s --max-time 5 --data-binary @"$lab_dir/body" http://10.0.0.100/
+expect_output "and goes" '2000000' in_host c curl -s --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://10.0.0.100/
 expect_output "counters" '"packets": *[1-9]' lb service show 10.0.0.100 80 TCP -json
 expect_output "hits" '"hits": *[1-9]' lb statistics show -json
 
@@ -112,7 +124,7 @@ expect_output "one serves all" ' 10 b2' fetch_all 10.0.0.100 10
 
 # ---- IPIP ----
 for n in 1 2; do
-    ipip_take b$n
+    outer_take b$n
     expect "a tunnel's end" eventually prints UP in_host b$n ip link show tun
 done
 refused "IPIP without a source" 'outer-source' lb service add 10.0.0.101 80 TCP mode=IPIP
@@ -126,28 +138,144 @@ expect_output "serves" ' b1' fetch_all 10.0.0.101 30
 expect_output "and the other" ' b2' fetch_all 10.0.0.101 30
 expect_output "a large body comes" '3000003' in_host c curl -s --max-time 5 -o /dev/null -w '%{size_download}' http://10.0.0.101/big
 if [ "$type" = TC ]; then
-    expect_output "and goes, as GSO packets" '2000000' in_host c curl -sS --max-time 5 --data-binary @"$lab_dir/body" http://10.0.0.101/
+    expect_output "and goes, as GSO packets" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://10.0.0.101/
     in_host c ethtool -K eth0 tx off tso off gso off >/dev/null
 fi
-expect_output "and goes, in packets that fit" '2000000' in_host c curl -sS --max-time 5 --data-binary @"$lab_dir/body" http://10.0.0.101/
+expect_output "and goes, in packets that fit" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://10.0.0.101/
 expect_output "which the client was told" 'mtu 1480' in_host c ip route get 10.0.0.101
 refused "the source cannot go" 'outer-source' lb set outer-source=
-if command -v tshark >/dev/null; then
-    in_host b1 timeout 20 tshark -q -i eth0 -a packets:4 -w "$lab_dir/wire.pcap" 'ip proto 4' 2>"$lab_dir/tshark" &
-    tshark=$!
-    expect "it listens" eventually grep -q 'Capturing' "$lab_dir/tshark"
-    for _ in 1 2 3 4 5 6; do fetch 10.0.0.101 >/dev/null || true; done
-    wait $tshark || true
-    expect_output "tshark sees both headers, right" '^10\.200\.[0-9.]+,10\.0\.0\.2	10\.0\.0\.11,10\.0\.0\.101	1,1$' \
-        tshark -r "$lab_dir/wire.pcap" -o ip.check_checksum:TRUE -T fields -e ip.src -e ip.dst -e ip.checksum.status
+
+# ---- other outer headers ----
+expect "sources of IPv6" lb set outer-source6=2001:db8:200::/64
+in_host b1 ip link add vx type vxlan id 77 dstport 4789 local 10.0.0.11
+in_host b1 ip link add vx6 type vxlan id 78 dstport 4790 local fd00::11 udp6zerocsumrx
+for device in vx vx6; do
+    in_host b1 ip link set $device up
+    in_host b1 sysctl -qw net.ipv4.conf.$device.rp_filter=0
+done
+inner_mac() { ip -n "$lab_id-b1" -br link show "$1" | awk '{ print $3 }'; }
+# encapsulated VIP BACKEND MODE...: a service of one backend, which answers.
+encapsulated() {
+    local vip=$1 backend=$2 inner=
+    shift 2
+    [[ $* != *VXLAN* ]] || inner=inner-mac=$(inner_mac "$(case $backend in *:*) echo vx6 ;; *) echo vx ;; esac)")
+    expect "$* to $backend" lb service add "$vip" 80 TCP mode="$@"
+    # shellcheck disable=SC2086
+    expect "its backend" lb service "$vip" 80 TCP backend add "$backend" mac="$(mac_of b1)" $inner
+    [[ $vip != *:* ]] || vip="[$vip]"
+    expect_output "serves" ' 3 b1' fetch_all "$vip" 3
+}
+ip netns exec "$lab_id-b1" timeout 60 tcpdump -U --immediate-mode -i eth0 -Q in -w "$lab_dir/wire.pcap" \
+    'ip proto 4 or ip proto 41 or ip6 proto 4 or ip6 proto 41 or udp' 2>"$lab_dir/tcpdump" &
+tcpdump=$!
+expect "it listens" eventually grep -q 'listening' "$lab_dir/tcpdump"
+encapsulated 10.0.0.109 10.0.0.11 IPIP
+encapsulated 10.0.0.103 fd00::11 IPIP
+encapsulated fd00::101 10.0.0.11 IPIP
+encapsulated fd00::102 fd00::11 IPIP
+encapsulated 10.0.0.104 10.0.0.11 GUE
+encapsulated 10.0.0.105 fd00::11 GUE
+encapsulated 10.0.0.106 10.0.0.11 VXLAN vni=77 outer-dscp=10
+encapsulated fd00::103 fd00::11 VXLAN vni=78 udp-port=4790
+encapsulated 10.0.0.107 10.0.0.11 GENEVE vni=79
+encapsulated fd00::104 fd00::11 GENEVE vni=80
+kill $tcpdump
+wait $tcpdump 2>/dev/null || true
+expect_output "a large body in VXLAN" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://10.0.0.106/
+expect_output "in GUE, of IPv6" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://10.0.0.105/
+expect_output "of IPv6 in IPv4" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" 'http://[fd00::101]/'
+expect_output "which the client was told" 'mtu 1480' in_host c ip -6 route get fd00::101
+if [ "$type" = TC ]; then
+    in_host c ethtool -K eth0 tx on tso on gso on >/dev/null
+    for vip in 10.0.0.103 10.0.0.104 10.0.0.105 10.0.0.106 10.0.0.107; do
+        expect_output "and as GSO packets" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://$vip/
+    done
+    in_host c ethtool -K eth0 tx off tso off gso off >/dev/null
 fi
+# decoded PATTERN: tshark sees this: protocols|IPv4 from|to|IPv6 from|to|DSCP|port|VNI|VNI|checksums of IP|UDP|TCP.
+decoded() { grep -E "$1" "$lab_dir/decoded"; }
+tshark -n -r "$lab_dir/wire.pcap" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE \
+    -d udp.port==6080,ip -d udp.port==4790,vxlan -T fields -E separator='|' -e frame.protocols -e ip.src -e ip.dst \
+    -e ipv6.src -e ipv6.dst -e ip.dsfield.dscp -e udp.dstport -e vxlan.vni -e geneve.vni -e ip.checksum.status \
+    -e udp.checksum.status -e tcp.checksum.status >"$lab_dir/decoded" 2>/dev/null || true
+expect "no checksum is wrong" awk -F'|' '$10 $11 $12 ~ /0/ { wrong++ } END { exit NR == 0 || wrong > 0 }' "$lab_dir/decoded"
+expect "tshark sees IPv4 in IPv4" decoded '^[a-z:]*:ip:ip:tcp.*\|10\.200\.[0-9.]+,10\.0\.0\.2\|10\.0\.0\.11,10\.0\.0\.109\|.*\|1,1\|\|1$'
+expect "IPv4 in IPv6" decoded ':ipv6:ip:tcp.*\|10\.0\.0\.2\|10\.0\.0\.103\|2001:db8:200::[0-9a-f:]+\|fd00::11\|.*\|1\|\|1$'
+expect "IPv6 in IPv4" decoded ':ip:ipv6:tcp.*\|10\.200\.[0-9.]+\|10\.0\.0\.11\|fd00::2\|fd00::101\|.*\|1\|\|1$'
+expect "IPv6 in IPv6" decoded ':ipv6:ipv6:tcp.*\|2001:db8:200::[0-9a-f:]+,fd00::2\|fd00::11,fd00::102\|.*\|1$'
+expect "GUE" decoded ':ip:udp:ip:tcp.*\|10\.200\.0\.1,10\.0\.0\.2\|10\.0\.0\.11,10\.0\.0\.104\|.*\|6080\|\|\|1,1\|3\|1$'
+expect "GUE over IPv6" decoded ':ipv6:udp:ip:tcp.*\|10\.0\.0\.105\|2001:db8:200::1\|fd00::11\|.*\|6080\|\|\|1\|4\|1$'
+expect "VXLAN, with its DSCP" decoded ':ip:udp:vxlan:eth:ethertype:ip:tcp.*\|10\.0\.0\.11,10\.0\.0\.106\|.*\|10,0\|4789\|77\|\|1,1\|3\|1$'
+expect "VXLAN over IPv6" decoded ':ipv6:udp:vxlan:eth:ethertype:ipv6:tcp.*\|fd00::11,fd00::103\|.*\|4790\|78\|\|\|4\|1$'
+expect "Geneve" decoded ':ip:udp:geneve:eth:ethertype:ip:tcp.*\|10\.0\.0\.11,10\.0\.0\.107\|.*\|6081\|\|0x00004f\|1,1\|3\|1$'
+expect "Geneve over IPv6" decoded ':ipv6:udp:geneve:eth:ethertype:ipv6:tcp.*\|fd00::11,fd00::104\|.*\|6081\|\|0x000050\|\|4\|1$'
+
+# ---- VLAN ----
+expect "a service" lb service add 10.0.0.108 53 UDP
+expect "whose backend is in a VLAN" lb service 10.0.0.108 53 UDP backend add 10.0.0.11 mac="$(mac_of b1)" vlan=20
+in_host b1 timeout 9 tcpdump -l -n --immediate-mode -c 1 -i eth0 'vlan 20 and udp port 53' >"$lab_dir/vlan" 2>"$lab_dir/tcpdump" &
+expect "it listens" eventually grep -q 'listening' "$lab_dir/tcpdump"
+in_host c bash -c 'echo >/dev/udp/10.0.0.108/53'
+expect "gets its packets there" eventually grep -q '10.0.0.108.53' "$lab_dir/vlan"
+expect "it goes" lb service del 10.0.0.108 53 UDP
+
+# ---- tenants ----
+# tagged VLAN: the client sends one packet to port 53 in it.
+tagged() {
+    in_host c python3 -c "
+import socket, struct
+udp = struct.pack('!4H', 1000, 53, 12, 0) + b'tag\n'
+ip = struct.pack('!2B3H2BH', 69, 0, 32, 1, 0, 64, 17, 0) + bytes([10, 0, 0, 2, 10, 0, 0, 108])
+total = sum(struct.unpack('!10H', ip)); total = (total >> 16) + (total & 65535)
+frame = b'\2\0\0\0\0\x99\2\0\0\0\0\1' + struct.pack('!3H', 0x8100, $1, 0x800) + ip[:10] + struct.pack('!H', 65535 - total) + ip[12:] + udp
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); raw.bind(('eth0', 0)); raw.send(frame)"
+}
+expect "a tenant's service" lb service add 10.0.0.108 53 UDP vlan=30
+expect "its backend" lb service 10.0.0.108 53 UDP backend add 10.0.0.11 mac="$(mac_of b1)"
+tagged 31
+tagged 30
+expect "takes what is of its VLAN" eventually prints '"packets": *1\b' lb service show 10.0.0.108 53 UDP -json
+expect "it goes" lb service del 10.0.0.108 53 UDP
+
+# ---- who may, and connection ids ----
+expect "a network that may" lb service 10.0.0.109 80 TCP allow add 198.51.100.0/24
+refused "the client may not" '' fetch 10.0.0.109 0.3
+expect_output "which is counted" '"packets": *[1-9]' lb counters dropped not-allowed show -json
+expect "its network may" lb service 10.0.0.109 80 TCP allow add 10.0.0.0/24
+expect_output "it is served" ' 3 b1' fetch_all 10.0.0.109 3
+expect "it may not any more" lb service 10.0.0.109 80 TCP allow del 10.0.0.0/24
+refused "and is not" '' fetch 10.0.0.109 0.3
+expect "all may" lb service 10.0.0.109 80 TCP allow del 198.51.100.0/24
+expect_output "and are served" ' 3 b1' fetch_all 10.0.0.109 3
+refused "a network of the other version" 'not IPv4' lb service 10.0.0.109 80 TCP allow add 2001:db8::/32
+refused "QUIC over TCP" 'UDP' lb service 10.0.0.109 80 TCP set quic-config=1
+expect "QUIC" lb service add 10.0.0.108 443 UDP quic-config=1
+for n in 1 2; do
+    expect "a server" lb service 10.0.0.108 443 UDP backend add 10.0.0.1$n mac="$(mac_of b$n)" server-id=$((n + 256))
+done
+refused "a server's id twice" 'server-id 257' lb service 10.0.0.108 443 UDP backend 10.0.0.12 set server-id=257
+for id in 1 2 1; do
+    in_host c bash -c "printf '\\x40\\x20\\x01\\x0${id}rest' >/dev/udp/10.0.0.108/443"
+done
+expect_output "its packets go where their ids say" '"packets": *2' lb service 10.0.0.108 443 UDP backend show 10.0.0.11 -json
+expect_output "and there" '"packets": *1' lb service 10.0.0.108 443 UDP backend show 10.0.0.12 -json
+expect "it goes" lb service del 10.0.0.108 443 UDP
+
+# ---- L3DSR ----
+in_host b1 nft 'table ip marks { chain in { type filter hook prerouting priority raw; ip dscp 12 ip daddr set 10.0.0.108; }; }'
+expect "a mark" lb service add 10.0.0.108 80 TCP mode=L3DSR outer-dscp=12
+refused "a backend of the other version" 'not IPv4' lb service 10.0.0.108 80 TCP backend add fd00::11 mac="$(mac_of b1)"
+expect "a backend that knows it" lb service 10.0.0.108 80 TCP backend add 10.0.0.11 mac="$(mac_of b1)"
+expect_output "serves" ' 3 b1' fetch_all 10.0.0.108 3
+expect "it goes" lb service del 10.0.0.108 80 TCP
 
 # ---- IPv6 ----
 expect "a service of IPv6" lb service add fd00::100 80 TCP
 for n in 1 2; do expect "a backend" lb service fd00::100 80 TCP backend add fd00::1$n mac="$(mac_of b$n)"; done
 expect_output "serves" ' b1' fetch_all '[fd00::100]' 20
 expect_output "and the other" ' b2' fetch_all '[fd00::100]' 20
-refused "which IPIP cannot" 'IPv4' lb service fd00::100 80 TCP set mode=IPIP
+
+expect_output "its VIP answers" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 fd00::100
 
 # ---- as Polycube has it ----
 expect "the one VIP" lb frontend set vip=10.0.0.102
@@ -168,8 +296,12 @@ refused "a backend without address" '' lb service 10.0.0.100 80 TCP backend add 
 refused "a backend without mac" 'no mac' lb service 10.0.0.100 80 TCP backend add 10.0.0.13
 refused "the MAC of a group" 'first byte' lb service 10.0.0.100 80 TCP backend add 10.0.0.13 mac=01:00:00:00:00:01
 refused "a group's address" 'not the address of a host' lb service add 224.0.0.1 80 TCP
-refused "a port of all protocols" 'port 0' lb service add 10.0.0.103 80 ALL
-refused "a mode that is none" 'mode' lb service add 10.0.0.103 80 TCP mode=VXLAN
+refused "a port of all protocols" 'port 0' lb service add 10.0.0.108 80 ALL
+refused "a mode that is none" 'mode' lb service add 10.0.0.108 80 TCP mode=MPLS
+refused "a segment without its id" 'vni' lb service add 10.0.0.108 80 TCP mode=VXLAN
+refused "an id that is none" 'vni' lb service add 10.0.0.108 80 TCP mode=VXLAN vni=16777216
+refused "a mark that is none" 'outer-dscp' lb service add 10.0.0.108 80 TCP mode=L3DSR
+refused "sources of a network that is too large" '64 to 128' lb set outer-source6=2001:db8::/48
 refused "a third port" 'already' lb ports add third type=FRONTEND
 refused "a port of no type" 'type' lb ports add fourth
 refused "a table that is no prime" 'prime' pctl lbdsr add lb2 type="$type" table-size=65536
@@ -178,7 +310,7 @@ expect "nothing of it was taken over" test "$before" = "$(services)"
 expect_output "and all still works" '^b2' fetch 10.0.0.100
 expect "many services" pctl lbdsr add lb3 type="$type" max-services=512 table-size=1021 max-backends=8192
 expect "a service goes" lb service del 10.0.0.100 80 TCP
-refused "and is gone" '' fetch 10.0.0.100
+refused "and is gone" '' fetch 10.0.0.100 0.3
 
 kill "${servers[@]}"
 finish

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Most packets are TCP or UDP over IPv4 without options or tags. Of those whose flow is remembered the connection table
+ * alone is asked, and no packet's context is filled in. Whatever is unusual is left to those who look closer.
+ */
+#pragma once
+#include "lbdsr_send.bpf.h"
+
+enum { LBDSR_TCP_FIN = 1, LBDSR_TCP_SYN = 2, LBDSR_TCP_RST = 4, LBDSR_TCP_ACK = 16 };
+
+#define LBDSR_CLOSER PCN_VERDICT_MAX
+
+struct lbdsr_glance {
+    struct lbdsr_inner inner;
+    __u32 ports;
+    __u32 vip;
+    __u8 protocol;
+    bool first; /* of its flow */
+};
+
+/* Hash of its flow; 0: it is for those who look closer. */
+PCN_INLINE __u64 lbdsr_glance_hash(struct pcn_ctx *ctx, struct lbdsr_glance *seen)
+{
+    struct lbdsr_inner *inner = &seen->inner;
+    const struct ethhdr *ethernet = pcn_data(ctx);
+    const struct iphdr *ip = (const struct iphdr *)(ethernet + 1);
+    const __u8 *l4 = (const __u8 *)(ip + 1);
+    const void *end = pcn_data_end(ctx);
+
+    if ((const void *)(l4 + 8) > end || ethernet->h_proto != bpf_htons(ETH_P_IP) || *(const __u8 *)ip != 0x45 ||
+        ip->frag_off & bpf_htons(0x3fff))
+        return 0;
+    inner->length = bpf_ntohs(ip->tot_len);
+    if (sizeof(*ethernet) + inner->length > pcn_length(ctx))
+        return 0;
+    if (ip->protocol == IPPROTO_TCP) {
+        if ((const void *)(l4 + 20) > end || l4[12] < 0x50 || sizeof(*ip) + (l4[12] >> 4) * 4 > inner->length ||
+            l4[13] & (LBDSR_TCP_FIN | LBDSR_TCP_RST))
+            return 0;
+        seen->first = l4[13] & LBDSR_TCP_SYN;
+    } else if (ip->protocol == IPPROTO_UDP) {
+        __u32 length = bpf_ntohs(*(const __u16 *)(l4 + 4));
+
+        if (length < 8 || sizeof(*ip) + length > inner->length)
+            return 0;
+    } else {
+        return 0;
+    }
+    seen->ports = *(const __u32 *)l4;
+    seen->vip = ip->daddr;
+    seen->protocol = ip->protocol;
+    inner->tos = ip->tos;
+    inner->id_df = *(const __u32 *)&ip->id & (0xffff | LBDSR_DF);
+    return lbdsr_flow_hash(ip->saddr, ip->daddr, *(const __u32 *)l4, ip->protocol, PCN_READ_ONCE(lbdsr_data.hash_seed));
+}
+
+/* Backend of a flow of which nothing but its packet is new; 0: look closer. */
+PCN_INLINE __u32 lbdsr_glance_known(const struct lbdsr_flow *flow, bool first)
+{
+    __u32 word = flow->word;
+
+    if (pcn_unlikely(first || word >> LBDSR_STATE_SHIFT != LBDSR_ESTABLISHED ||
+                     (__u32)pcn_now() - flow->seen >= PCN_READ_ONCE(lbdsr_data.refresh)))
+        return 0;
+    return lbdsr_flow_backend(word);
+}
+
+/* Of one that is not remembered, and that no other CPU can know. */
+PCN_INLINE __u32 lbdsr_glance_new(const struct lbdsr_glance *seen, __u64 hash)
+{
+    const union pcn_address vip_address = {.v6 = {seen->vip}};
+    const struct lbdsr_vip *vip;
+
+    if (!(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_PORT))
+        return 0;
+    vip = lbdsr_vip_at(lbdsr_vip_find(&vip_address, seen->ports >> 16, seen->protocol, lbdsr_domain(4, 0)));
+    if (!vip || PCN_READ_ONCE(vip->changed) || vip->affinity || vip->rules)
+        return 0;
+    return lbdsr_choose(vip, &vip_address, hash);
+}
+
+/* Whether all there is to do for it is done here. */
+PCN_INLINE bool lbdsr_is_plain(const struct lbdsr_target *backend, const struct lbdsr_inner *inner)
+{
+    __u32 flags = backend->flags, mtu = PCN_READ_ONCE(lbdsr_data.mtu);
+
+    if (flags & (LBDSR_CAREFUL | LBDSR_REWRITE | LBDSR_VLAN) || PCN_READ_ONCE(backend->size) == LBDSR_UNFINISHED)
+        return false;
+    return !(flags & LBDSR_OUTER) || !mtu || inner->length + lbdsr_overhead(backend) <= mtu;
+}
+
+/* LBDSR_CLOSER: nothing was done. */
+PCN_INLINE enum pcn_verdict lbdsr_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 cpu, __u16 port)
+{
+    struct lbdsr_tally *statistics = &lbdsr_data.statistics[cpu & (PCN_CPUS_MAX - 1)];
+    struct lbdsr_glance seen = {.inner = {.offset = sizeof(struct ethhdr), .fits = true}};
+    __u64 hash = lbdsr_glance_hash(ctx, &seen);
+    const struct lbdsr_target *backend;
+    const struct lbdsr_flow *flow;
+    struct ethhdr *ethernet;
+    __u32 number;
+
+    if (pcn_unlikely(!hash || PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_VLAN))
+        return LBDSR_CLOSER;
+    flow = lbdsr_flow_find(cpu, hash);
+    number = pcn_likely(flow) ? lbdsr_glance_known(flow, seen.first) : lbdsr_glance_new(&seen, hash);
+    backend = lbdsr_backend_at(number);
+    if (pcn_unlikely(!backend || !lbdsr_is_plain(backend, &seen.inner)))
+        return LBDSR_CLOSER;
+    if (pcn_likely(flow)) {
+        statistics->hits++;
+    } else {
+        statistics->misses++;
+        lbdsr_flow_put(cpu, hash, lbdsr_flow_word(number, backend->epoch, LBDSR_NEW));
+    }
+    lbdsr_count(ctx, cpu, number);
+    if (!(backend->flags & LBDSR_OUTER)) {
+        ethernet = pcn_header(ctx, sizeof(*ethernet));
+        if (ethernet)
+            lbdsr_put_mac(ethernet->h_dest, backend->mac);
+        return pcn_redirect(packet, port);
+    }
+    if (!lbdsr_encapsulate(ctx, backend, &seen.inner, hash))
+        return pcn_drop(packet, LBDSR_DROP_ENCAPSULATION);
+    pcn_packet_invalidate(packet);
+    return pcn_redirect(packet, port);
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Load balancing of UDP flows: those that are known, and new ones, beside the kernel's DNAT to one of many backends. */
+#include "filter.h"
+#include <stdio.h>
+
+#define WAYS 2
+#define NEW_FLOWS 12288u /* a round */
+#define CONNECTIONS "131072"
+#define CONNECTIONS_NEW "262144" /* of all rounds, with room to spare: nothing is replaced */
+
+/* What is balanced. */
+static const struct lbdsr_layout {
+    const char *name;
+    unsigned int n_vips;
+    unsigned int n_backends; /* of all VIPs together */
+} layouts[] = {
+    {"128 VIPs, 4,000 backends", 128, 4000},
+    {"1 VIP, 255 backends", 1, 255},
+};
+enum { LAYOUT_MANY, LAYOUT_ONE, LAYOUTS };
+
+static const struct lbdsr_scene {
+    const char *mode;
+    const char *name;
+    int layout;
+    uint32_t flows;     /* that are known; 0: each packet is a new one */
+    uint32_t n_packets; /* a round */
+    double limit;       /* 0: none */
+    bool peers;
+    int with; /* the scene that it may cost no more than; -1: none */
+} scenes[] = {
+    {"IPIP", "1,024 flows", LAYOUT_MANY, 1024, FILTER_RUN, 40, true, -1},
+    {"IPIP", "1,024 flows", LAYOUT_ONE, 1024, FILTER_RUN, 40, false, 0},
+    {"IPIP", "65,536 flows", LAYOUT_MANY, 65536, 10 * 65536, 120, true, -1},
+    {"IPIP", "each packet a new flow", LAYOUT_MANY, 0, NEW_FLOWS, 200, true, -1},
+    {"L2DSR", "1,024 flows", LAYOUT_MANY, 1024, FILTER_RUN, 40, false, -1},
+    {"L2DSR", "1,024 flows", LAYOUT_ONE, 1024, FILTER_RUN, 40, false, 4},
+    {"L2DSR", "65,536 flows", LAYOUT_MANY, 65536, 10 * 65536, 120, false, -1},
+    {"L2DSR", "each packet a new flow", LAYOUT_MANY, 0, NEW_FLOWS, 200, false, -1},
+    {"GUE", "1,024 flows", LAYOUT_MANY, 1024, FILTER_RUN, 0, false, -1},
+    {"VXLAN", "1,024 flows", LAYOUT_MANY, 1024, FILTER_RUN, 0, false, -1},
+};
+#define SCENES PCN_ARRAY_SIZE(scenes)
+#define APART_NS 5.0 /* that layouts may be apart, if it is more than this share */
+#define APART 0.1
+
+enum lbdsr_peer {
+    PEER_PLAIN,
+    PEER_IPTABLES,
+    PEER_NUMGEN,
+    PEER_JHASH,
+    PEERS,
+};
+static const char *const peer_names[] = {NULL, "iptables DNAT, range", "nft dnat, numgen map", "nft dnat, jhash map"};
+
+struct lbdsr_bench {
+    struct pcn_testd *daemon;
+    struct bench_lab lab;
+    struct filter_device idle[WAYS];
+    struct filter_device devices[SCENES][WAYS];
+    struct filter_peer peers[PEERS];
+    struct bench_packet packets[LAYOUTS][FILTER_PACKETS];
+    double cost[SCENES][WAYS][FILTER_ROUNDS];
+    double peer_cost[PEERS][FILTER_ROUNDS];
+};
+
+/* ---- packets ---- */
+
+static void vip_text(const struct lbdsr_layout *layout, unsigned int n, char text[32])
+{
+    (void)snprintf(text, 32, "10.200.0.%u", 1 + n % layout->n_vips);
+}
+
+/* Bytes 34 and 35, the source port, tell flows apart beyond the list: see conntrack.c. */
+static void packets_make(struct lbdsr_bench *bench, int layout)
+{
+    char client[64], vip[32];
+
+    for (unsigned int i = 0; i < FILTER_PACKETS; i++) {
+        const struct pcn_frame_spec spec = {.source = client,
+                                            .destination = vip,
+                                            .protocol = IPPROTO_UDP,
+                                            .source_port = (uint16_t)(1024 + i),
+                                            .destination_port = 53,
+                                            .payload_length = 22};
+        struct pcn_frame frame;
+
+        (void)snprintf(client, sizeof(client), "10.100.%u.%u", i >> 8, i & 255);
+        vip_text(&layouts[layout], i, vip);
+        frame = pcn_frame_make(&spec);
+        filter_packet(&frame, &bench->packets[layout][i]);
+    }
+}
+
+static void list_set(const struct lbdsr_bench *bench, struct bench_lab *lab, const struct lbdsr_scene *scene,
+                     uint64_t next)
+{
+    const struct bench_flows all = {.shift = __builtin_ctz(FILTER_PACKETS),
+                                    .mask = (scene->flows ?: 65536u * FILTER_PACKETS) / FILTER_PACKETS - 1,
+                                    .factor_a = UINT64_C(1) << 32};
+
+    filter_packets(lab, bench->packets[scene->layout], &all, next);
+}
+
+/* ---- ours ---- */
+
+/* Backends of VIP n are from first to the next one's. */
+static unsigned int backend_first(const struct lbdsr_layout *layout, unsigned int n)
+{
+    return n * layout->n_backends / layout->n_vips;
+}
+
+static json_t *service_json(const struct lbdsr_layout *layout, unsigned int n, const char *mode)
+{
+    json_t *backends = json_array();
+    char vip[32], text[32];
+
+    vip_text(layout, n, vip);
+    for (unsigned int i = backend_first(layout, n); i < backend_first(layout, n + 1); i++) {
+        (void)snprintf(text, sizeof(text), "10.201.%u.%u", i >> 8, i & 255);
+        json_array_append_new(backends, json_pack("{s:s, s:s}", "ip", text, "mac", BENCH_SINK_MAC));
+    }
+    return json_pack("{s:s, s:i, s:s, s:s, s:i, s:o}", "vip", vip, "port", 53, "proto", "UDP", "mode", mode, "vni", 1,
+                     "backend", backends);
+}
+
+static int cube_create(struct lbdsr_bench *bench, const struct lbdsr_scene *scene, enum bench_way way, int line,
+                       const char *name)
+{
+    const struct lbdsr_layout *layout = &layouts[scene->layout];
+    json_t *services = json_array(), *json;
+    char front[16], back[16];
+    char *body;
+    int r;
+
+    (void)snprintf(front, sizeof(front), "d%d", line);
+    (void)snprintf(back, sizeof(back), "e%d", line);
+    for (unsigned int n = 0; n < layout->n_vips; n++)
+        json_array_append_new(services, service_json(layout, n, scene->mode));
+    json = json_pack("{s:s, s:s, s:i, s:i, s:s, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}], s:o}", "type",
+                     way == BENCH_XDP ? "XDP_DRV" : "TC", "loglevel", "OFF", "max-services", (int)layout->n_vips,
+                     "connections", atoi(scene->flows ? CONNECTIONS : CONNECTIONS_NEW), "outer-source", "10.202.0.0/16",
+                     "ports", "name", "front", "type", "FRONTEND", "peer", front, "name", "back", "type", "BACKEND",
+                     "peer", back, "service", services);
+    body = json_dumps(json, 0);
+    r = body && pcn_testd_post(bench->daemon, body, "lbdsr/%s", name) == 201 ? 0 : -EIO;
+    free(body);
+    json_decref(json);
+    return r;
+}
+
+static int scene_create(struct lbdsr_bench *bench, size_t scene, enum bench_way way)
+{
+    int line = bench_lab_line(&bench->lab, way), r;
+    char name[16];
+
+    if (line < 0)
+        return line;
+    (void)snprintf(name, sizeof(name), "lb%zu%d", scene, way);
+    r = cube_create(bench, &scenes[scene], way, line, name);
+    return r < 0 ? r : filter_hold(bench->daemon, way, line, &bench->devices[scene][way]);
+}
+
+static int bench_open(struct lbdsr_bench *bench)
+{
+    int r = bench_lab_open(pcn_testd_netns(bench->daemon), &bench->lab);
+
+    for (int layout = 0; layout < LAYOUTS; layout++)
+        packets_make(bench, layout);
+    for (enum bench_way way = BENCH_XDP; way <= BENCH_TC && r == 0; way++) {
+        r = filter_idle(bench->daemon, &bench->lab, way, &bench->idle[way]);
+        for (size_t scene = 0; scene < SCENES && r == 0; scene++)
+            r = scene_create(bench, scene, way);
+    }
+    bench->lab.state->trim = 1;
+    return r;
+}
+
+static long long count(const struct lbdsr_bench *bench, size_t scene, int way, const char *what)
+{
+    json_t *json = pcn_testd_get(bench->daemon, "lbdsr/lb%zu%d/statistics/", scene, way);
+    long long number = pcn_json_int(json, what);
+
+    json_decref(json);
+    return number;
+}
+
+/* ---- the kernel ---- */
+
+static void peers_close(struct lbdsr_bench *bench)
+{
+    for (int peer = 0; peer < PEERS; peer++) {
+        filter_peer_close(&bench->peers[peer]);
+        bench->peers[peer] = (struct filter_peer){};
+    }
+}
+
+/* The same VIPs, and of each the same number of backends: a file, and the command that loads it. */
+static int rules_write(enum lbdsr_peer peer, char *command, size_t size)
+{
+    const struct lbdsr_layout *layout = &layouts[LAYOUT_MANY];
+    char path[256];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/rules%d", pcn_sandbox_directory(), peer);
+    file = fopen(path, "we");
+    if (!file)
+        return -errno;
+    (void)fprintf(file, peer == PEER_IPTABLES ? "*nat\n" : "table ip nat {\n");
+    for (unsigned int n = 0; n < layout->n_vips; n++) {
+        unsigned int n_ends = backend_first(layout, n + 1) - backend_first(layout, n);
+
+        if (peer == PEER_IPTABLES) {
+            (void)fprintf(file, "-A PREROUTING -d 10.200.0.%u -j DNAT --to-destination 10.200.%u.1-10.200.%u.%u\n",
+                          n + 1, n + 16, n + 16, n_ends);
+            continue;
+        }
+        (void)fprintf(file, "chain v%u { dnat to %s mod %u map {", n,
+                      peer == PEER_NUMGEN ? "numgen random" : "jhash ip saddr . udp sport", n_ends);
+        for (unsigned int i = 0; i < n_ends; i++)
+            (void)fprintf(file, "%s %u : 10.200.%u.%u", i ? "," : "", i, n + 16, i + 1);
+        (void)fprintf(file, " }; }\n");
+    }
+    if (peer == PEER_IPTABLES) {
+        (void)fprintf(file, "COMMIT\n");
+    } else {
+        (void)fprintf(file, "chain prerouting { type nat hook prerouting priority dstnat; ip daddr vmap {");
+        for (unsigned int n = 0; n < layout->n_vips; n++)
+            (void)fprintf(file, "%s 10.200.0.%u : goto v%u", n ? "," : "", n + 1, n);
+        (void)fprintf(file, " }; }\n}\n");
+    }
+    (void)fclose(file);
+    /* The ports change, the checksums do not follow. */
+    (void)snprintf(command, size, "%s %s && sysctl -qw net.netfilter.nf_conntrack_checksum=0",
+                   peer == PEER_IPTABLES ? "iptables-legacy-restore" : "nft -f", path);
+    return 0;
+}
+
+static int peers_open(struct lbdsr_bench *bench, const struct lbdsr_scene *scene)
+{
+    char command[512];
+    double ignored;
+    int r = 0;
+
+    for (int peer = 0; peer < PEERS && r == 0 && scene->peers; peer++) {
+        struct filter_peer *it = &bench->peers[peer];
+
+        if (peer != PEER_PLAIN)
+            r = rules_write((enum lbdsr_peer)peer, command, sizeof(command));
+        if (r == 0)
+            r = filter_peer_open(peer == PEER_PLAIN ? NULL : command, it);
+        if (r < 0)
+            return r;
+        list_set(bench, &it->lab, scene, 0);
+        if (scene->flows)
+            r = bench_lab_run(&it->lab, (unsigned int)it->line, scene->flows, &ignored);
+        it->n_frames = scene->flows ? 65536 : 20480;
+    }
+    return r;
+}
+
+/* ---- measuring ---- */
+
+static int ours_open(struct lbdsr_bench *bench, size_t scene, int way)
+{
+    double ignored;
+
+    if (!scenes[scene].flows)
+        return 0;
+    list_set(bench, &bench->lab, &scenes[scene], 0);
+    return bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->devices[scene][way].program,
+                              2 * scenes[scene].flows, &ignored);
+}
+
+static int round_ours(struct lbdsr_bench *bench, size_t index, int way, size_t round, size_t sample)
+{
+    const struct lbdsr_scene *scene = &scenes[index];
+    uint64_t next = scene->flows ? 0 : round * NEW_FLOWS;
+    double idle, whole;
+    int r;
+
+    list_set(bench, &bench->lab, scene, next);
+    r = bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->idle[way].program, scene->n_packets, &idle);
+    list_set(bench, &bench->lab, scene, next);
+    if (r == 0)
+        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->devices[index][way].program, scene->n_packets,
+                               &whole);
+    if (r == 0)
+        bench->cost[index][way][sample] = whole - idle;
+    return r;
+}
+
+static int peers_rounds(struct lbdsr_bench *bench)
+{
+    int r = 0;
+
+    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++) {
+        double ns[PEERS] = {};
+
+        for (int peer = 0; peer < PEERS && r == 0; peer++) {
+            r = filter_peer_run(&bench->peers[peer], &ns[peer]);
+            bench->peer_cost[peer][round ? round - 1 : 0] = ns[peer] - ns[PEER_PLAIN];
+        }
+    }
+    return r;
+}
+
+/* Round 0 warms up. The peers come after: they would push our tables out of the cache before each short round. */
+static int scene_rounds(struct lbdsr_bench *bench, size_t index)
+{
+    const struct lbdsr_scene *scene = &scenes[index];
+    long long wanted = scene->flows ?: (FILTER_ROUNDS + 1) * NEW_FLOWS;
+    int r = 0;
+
+    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
+        for (int way = 0; way < WAYS && r == 0; way++)
+            r = round_ours(bench, index, way, round, round ? round - 1 : 0);
+    if (scene->peers && r == 0)
+        r = peers_rounds(bench);
+    /* Each flow is remembered. */
+    for (int way = 0; way < WAYS && r == 0; way++) {
+        long long created = count(bench, index, way, "created");
+
+        /* Few find no place of theirs. */
+        if (created < wanted || created > wanted + wanted / 100) {
+            fprintf(stderr, "bench: lbdsr: %lld flows\n", created);
+            r = -EIO;
+        }
+    }
+    return r;
+}
+
+/* ---- rows ---- */
+
+static void scene_what(const struct lbdsr_scene *scene, int way, char text[96])
+{
+    (void)snprintf(text, 96, "lbdsr, %s, %s, %s, %s", scene->mode, layouts[scene->layout].name, scene->name,
+                   way == BENCH_XDP ? "XDP_DRV" : "TC");
+}
+
+static void scene_print_with(const struct lbdsr_bench *bench, size_t index, int way)
+{
+    const struct lbdsr_scene *scene = &scenes[index];
+    char what[96], other[96];
+    struct bench_row row = {.what = what,
+                            .unit = "ns",
+                            .measure = "ns more",
+                            .peer_name = other,
+                            .pairs = FILTER_ROUNDS,
+                            .how = "differences of both, round by round",
+                            .target = BENCH_AT_MOST};
+
+    scene_what(&scenes[scene->with], way, what);
+    scene_what(scene, way, other);
+    row.ours = filter_figure(bench->cost[scene->with][way]);
+    row.peer = filter_figure(bench->cost[index][way]);
+    row.value = bench_difference(bench->cost[scene->with][way], bench->cost[index][way], FILTER_ROUNDS, 1);
+    row.limit = PCN_MAX(APART_NS, APART * row.peer.median);
+    bench_print(&row);
+}
+
+static void scene_print(const struct lbdsr_bench *bench, size_t index)
+{
+    const struct lbdsr_scene *scene = &scenes[index];
+    char what[96];
+
+    for (int way = 0; way < WAYS; way++) {
+        struct bench_row row = {.what = what,
+                                .unit = "ns",
+                                .measure = "ns a packet",
+                                .pairs = FILTER_ROUNDS,
+                                .how = "BPF_PROG_TEST_RUN of a device with the cube less one without",
+                                .target = scene->limit > 0 ? BENCH_AT_MOST : BENCH_NO_TARGET,
+                                .limit = scene->limit};
+
+        scene_what(scene, way, what);
+        row.ours = row.value = filter_figure(bench->cost[index][way]);
+        bench_print(&row);
+        if (scene->with >= 0)
+            scene_print_with(bench, index, way);
+    }
+    for (int peer = PEER_IPTABLES; peer < PEERS && scene->peers; peer++) {
+        struct bench_row row = {.what = what,
+                                .unit = "ns",
+                                .measure = "x cheaper",
+                                .peer_name = peer_names[peer],
+                                .pairs = FILTER_ROUNDS,
+                                .how =
+                                    "ours: test runs; peer: live frames, CPU time, forwarding with NAT less without"};
+
+        scene_what(scene, BENCH_TC, what);
+        row.ours = filter_figure(bench->cost[index][BENCH_TC]);
+        row.peer = filter_figure(bench->peer_cost[peer]);
+        row.value = bench_ratio(bench->peer_cost[peer], bench->cost[index][BENCH_TC], FILTER_ROUNDS);
+        bench_print(&row);
+    }
+}
+
+static void bench_close(struct lbdsr_bench *bench)
+{
+    peers_close(bench);
+    for (int way = 0; way < WAYS; way++) {
+        filter_device_done(&bench->idle[way]);
+        for (size_t scene = 0; scene < SCENES; scene++)
+            filter_device_done(&bench->devices[scene][way]);
+    }
+    if (bench->lab.object)
+        bench_lab_close(&bench->lab);
+    pcn_testd_freep(&bench->daemon);
+}
+
+int bench_lbdsr(void)
+{
+    const struct pcn_testd_spec spec = {.loglevel = "warning"};
+    struct lbdsr_bench *bench = calloc(1, sizeof(*bench));
+    int r;
+
+    if (!bench)
+        return -ENOMEM;
+    r = pcn_testd_start(&spec, &bench->daemon);
+    if (r == 0)
+        r = bench_open(bench);
+    for (size_t i = 0; i < SCENES && r == 0; i++) {
+        r = peers_open(bench, &scenes[i]);
+        for (int way = 0; way < WAYS && r == 0; way++)
+            r = ours_open(bench, i, way);
+        if (r == 0)
+            r = scene_rounds(bench, i);
+        if (r == 0)
+            scene_print(bench, i);
+        peers_close(bench);
+    }
+    bench_close(bench);
+    free(bench);
+    return r;
+}
