@@ -120,7 +120,7 @@ PCN_INLINE __u64 pcn_ct_update(const struct pcn_packet *packet, struct pcn_ct *c
         return 0;
     place = pcn_ct_word_at(ct->slot);
 #pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 4; attempt++) {
+    for (int attempt = 0; attempt < 2; attempt++) {
         timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[ct->next & (PCN_CT_FLOWS - 1)]);
         word = pcn_ct_word(ct->hash, ct->next, now + timeout);
         seen = __sync_val_compare_and_swap(place, ct->word, word);

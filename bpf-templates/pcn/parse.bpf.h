@@ -183,6 +183,7 @@ PCN_INLINE __u16 pcn_parse_ipv4(struct pcn_ctx *ctx, struct pcn_packet *packet, 
     /* A GSO packet over 64 KB says 0. */
     if (!length && pcn_segment_size(ctx))
         length = pcn_length(ctx) - offset;
+    PCN_FORGET(length, packet->ct_slot);
     if (ip->version != 4 || header < sizeof(*ip) || length < header || offset + length > pcn_length(ctx))
         return PCN_DROP_MALFORMED;
     fragment = ip->frag_off;
@@ -249,6 +250,7 @@ PCN_INLINE __u16 pcn_parse_ipv6(struct pcn_ctx *ctx, struct pcn_packet *packet, 
     /* A GSO packet over 64 KB says 0. */
     if (length == sizeof(*ip) && pcn_segment_size(ctx))
         length = pcn_length(ctx) - offset;
+    PCN_FORGET(length, packet->ct_slot);
     if (ip->version != 6 || offset + length > pcn_length(ctx))
         return PCN_DROP_MALFORMED;
     packet->ip_version = 6;
