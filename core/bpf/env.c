@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#define RING_BYTES (4u * 1024 * 1024)
+#define RING_BYTES (2u * 1024 * 1024)
 #define LOGS_BYTES (512u * 1024)
 
 extern const unsigned char pcn_reinject_object[];

@@ -186,13 +186,15 @@ void firewall_small_fill(const struct firewall_segments *segments, uint32_t *wor
 int firewall_interfaces_build(const uint32_t words[FIREWALL_CLASSES], const uint32_t *ifindexes, uint32_t n,
                               struct firewall_bank *bank);
 
+/* Each word has a multiplier of its own, so that none waits for another's product. */
 static inline uint64_t firewall_hash(const uint64_t *words, size_t n)
 {
-    uint64_t hash = n;
+    uint64_t hash = n, factor = 0;
 
     for (size_t i = 0; i < n; i++) {
-        hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ull;
-        hash ^= hash >> 29;
+        factor += 0x9e3779b97f4a7c15ull;
+        hash += (words[i] ^ words[i] >> 32) * (factor | 1);
     }
-    return hash;
+    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
+    return hash ^ hash >> 29;
 }
