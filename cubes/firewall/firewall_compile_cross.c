@@ -246,7 +246,8 @@ static int cross_write(struct cross *cross, struct firewall_cross *table)
     table->sources = 2 * (table->pairs + n);
     table->destinations = table->sources + rows;
     words = cross->store->pages[table->lists / LBVS_PAGE_WORDS].words;
-    memcpy(words, cross->lists, cross->n_lists * sizeof(*cross->lists));
+    if (cross->n_lists)
+        memcpy(words, cross->lists, cross->n_lists * sizeof(*cross->lists));
     words += n_listed;
     for (uint32_t i = 0; i < n; i++) {
         const struct pair *pair = &cross->pairs[i];

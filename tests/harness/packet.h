@@ -18,8 +18,10 @@
 
 #define PCN_FRAME_MAX 16384
 
+/* What follows the Ethernet header is aligned, as in the kernel. */
 struct pcn_frame {
     size_t length;
+    uint16_t align;
     uint8_t bytes[PCN_FRAME_MAX];
 };
 
