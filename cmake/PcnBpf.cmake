@@ -7,6 +7,10 @@ set(PCN_BPF_FLAGS -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-paramete
     -Wno-address-of-packed-member -fno-stack-protector
     -I${CMAKE_SOURCE_DIR}/core/include -I${CMAKE_SOURCE_DIR}/bpf-templates
     -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
+# Of the machine that the objects are built for, which is the one they run on: see PCN_STORE_RELEASE().
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
+    list(APPEND PCN_BPF_FLAGS -DPCN_STORES_IN_ORDER)
+endif()
 if(PCN_WERROR)
     list(APPEND PCN_BPF_FLAGS -Werror)
 endif()

@@ -38,6 +38,19 @@
 /* A load or store the compiler may not split, repeat or leave out. */
 #define PCN_READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define PCN_WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+/*
+ * A store that nobody sees before those in front of it. BPF has it as an atomic exchange alone, which waits until these have left
+ * the CPU: a cache miss, where they have written a new line. Where the machine keeps stores in order (x86), an ordinary one does.
+ */
+#ifdef PCN_STORES_IN_ORDER
+#define PCN_STORE_RELEASE(place, value)                                                                                \
+    do {                                                                                                               \
+        asm volatile("" ::: "memory");                                                                                 \
+        *(volatile typeof(*(place)) *)(place) = (value);                                                               \
+    } while (0)
+#else
+#define PCN_STORE_RELEASE(place, value) ((void)__sync_lock_test_and_set(place, value))
+#endif
 /* Keeps the compiler from reasoning about x: the verifier then sees the check that was written. */
 #define PCN_OPAQUE(x) asm volatile("" : "+r"(x))
 /*

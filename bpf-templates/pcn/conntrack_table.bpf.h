@@ -279,8 +279,7 @@ PCN_INLINE void pcn_ct_publish(const struct pcn_packet *packet, __u64 hash, __u3
     *pcn_ct_entry_at(slot) = (struct pcn_ct_entry){.key = key};
     if (pcn_ct_masks.traffic)
         *pcn_ct_traffic_at(slot) = (struct pcn_ct_traffic){};
-    /* Orders the entry before the word. */
-    __sync_lock_test_and_set(
+    PCN_STORE_RELEASE(
         place, pcn_ct_word(hash, flow, now + PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)])));
 }
 
