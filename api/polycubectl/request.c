@@ -151,11 +151,16 @@ static int client_fail(const struct pcn_cli_client *client, CURLcode code, const
                        const struct receiver *receiver, struct pcn_cli_message *message)
 {
     const char *where = client->socket ? client->socket : client->base;
+    long number = 0;
 
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return pcn_cli_fail(message, -EINTR, "interrupted");
     if (receiver->too_long)
         return pcn_cli_fail(message, -EIO, "the answer is longer than %zu MiB", PCN_CLI_ANSWER_LENGTH >> 20);
+    /* curl would tell of a host and a port. */
+    if (code == CURLE_COULDNT_CONNECT && client->socket &&
+        curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number)
+        return pcn_cli_fail(message, -EIO, "cannot reach polycubed at %.200s: %s", where, strerror((int)number));
     if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
         return pcn_cli_fail(message, -EIO, "cannot reach polycubed at %.200s: %s", where,
                             *detail ? detail : curl_easy_strerror(code));

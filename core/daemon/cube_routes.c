@@ -391,6 +391,15 @@ static void member_route(struct pcn_daemon *daemon, const struct pcn_request *re
         return;
     }
     allow = pcn_schema_allow(target->service->schema, target->path, target->n);
+    if (kind == PCN_TARGET_PARTIAL && request->verb != PCN_VERB_OPTIONS) {
+        pcn_error_set(
+            &error, PCN_ERROR_NOT_SUPPORTED, "",
+            "an element is named by all keys of its list, and not all are given: OPTIONS, or ? in polycubectl, "
+            "tells what comes next");
+        pcn_answer_error(answer, &error);
+        answer->allow = TAKE_PTR(allow);
+        return;
+    }
     if (!allow || !allows(allow, request->verb)) {
         pcn_answer_not_allowed(answer, allow ? allow : "OPTIONS");
         return;

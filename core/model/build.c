@@ -17,7 +17,8 @@ int build_expect(const json_t *body, const struct lysc_node *schema, const char 
     if (list ? json_is_array(body) : json_is_object(body))
         return 0;
     return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s is %s", schema->name,
-                         list ? "a list: give an array, [...]" : "an object: give {...}");
+                         list ? "a list: give an array, [...], or name the element by its keys"
+                              : "an object: give {...}");
 }
 
 int build_member(const struct lysc_node *parent, const char *name, const char *path, const struct lysc_node **ret_node,

@@ -64,6 +64,8 @@ static void form_names(char *text, size_t size, const struct lysc_type_enum *typ
 
 static void form_string(char *text, size_t size, const struct lysc_type_str *type)
 {
+    bool first = true;
+
     append(text, size, "text");
     if (type->length) {
         append(text, size, " of a length");
@@ -71,8 +73,10 @@ static void form_string(char *text, size_t size, const struct lysc_type_str *typ
     }
     /* A long expression says nothing to its reader; the example does. */
     for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(type->patterns); i++) {
-        if (strlen(type->patterns[i]->expr) <= 60)
-            append(text, size, "%s like %s", i ? " and" : "", type->patterns[i]->expr);
+        if (strlen(type->patterns[i]->expr) > 60)
+            continue;
+        append(text, size, "%s like %s", first ? "" : " and", type->patterns[i]->expr);
+        first = false;
     }
 }
 

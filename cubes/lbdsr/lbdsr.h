@@ -64,6 +64,7 @@ struct lbdsr_group {
     uint32_t slot; /* its part of the places */
     uint32_t half;
     uint32_t moved;
+    uint64_t hash;            /* of its places, by the names of backends; 0: nobody takes flows */
     uint16_t *table;          /* of a transaction: index of the end + 1 for each place; NULL: nobody takes flows */
     struct lbdsr_count spent; /* of backends that are gone */
     /* See lbdsr_health.c. */

@@ -6,6 +6,7 @@
 #include "lbdsr.h"
 #include "lbdsr_model.h"
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 /* ---- the list ---- */
@@ -571,6 +572,7 @@ int lbdsr_service_state(struct pcn_cube *cube, const char *const *keys, size_t n
     struct lbdsr *lbdsr = pcn_cube_state(cube);
     const struct lbdsr_group like = service_like(keys), *service = *service_find(&lbdsr->services, &like);
     struct lbdsr_count count;
+    char hash[17];
 
     if (!service)
         return 0;
@@ -578,6 +580,8 @@ int lbdsr_service_state(struct pcn_cube *cube, const char *const *keys, size_t n
     pcn_emit_uint(emitter, "packets", count.packets);
     pcn_emit_uint(emitter, "bytes", count.bytes);
     pcn_emit_uint(emitter, "places-moved", service->moved);
+    (void)snprintf(hash, sizeof(hash), "%016" PRIx64, service->hash);
+    pcn_emit_string(emitter, "table-hash", hash);
     return 0;
 }
 

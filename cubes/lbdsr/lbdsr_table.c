@@ -229,6 +229,17 @@ static void backends_down(struct lbdsr_tables *tables, struct lbdsr_group *servi
 
 /* ---- services ---- */
 
+/* A backend by its name, as Maglev knows it: the same on every node. */
+static uint64_t end_hash(const struct lbdsr_end *end)
+{
+    uint64_t mac = 0;
+
+    if (end->version)
+        return lbdsr_address_hash(&end->address, end->version, end->version);
+    memcpy(&mac, end->mac, sizeof(end->mac));
+    return lbdsr_mix(mac, 0, 0);
+}
+
 /* Writes the half that no packet reads. Returns where it begins; 0: nobody takes flows. */
 static uint32_t places_write(struct lbdsr_tables *tables, struct lbdsr_group *service, const struct lbdsr_group *before)
 {
@@ -238,12 +249,16 @@ static uint32_t places_write(struct lbdsr_tables *tables, struct lbdsr_group *se
     uint16_t *new;
 
     service->moved = 0;
+    service->hash = 0;
     if (!service->table)
         return 0;
     service->half = !service->half;
     new = tables->places + start + service->half *size;
     for (uint32_t i = 0; i < size; i++) {
-        new[i] = (uint16_t)service->ends[service->table[i] - 1].number;
+        const struct lbdsr_end *end = &service->ends[service->table[i] - 1];
+
+        new[i] = (uint16_t)end->number;
+        service->hash = lbdsr_mix(service->hash, end_hash(end), i);
         if (had && new[i] != old[i])
             service->moved++;
     }

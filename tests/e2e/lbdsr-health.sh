@@ -21,18 +21,36 @@ mac_of() { ip -n "$lab_id-$1" -br link show eth0 | awk '{ print $3 }'; }
 process() { cat "$lab_dir/polycubed.pid"; }
 rss() { awk '/VmRSS/ { print $2 }' "/proc/$(process)/status"; }
 threads() { cat "/proc/$(process)/task/"*/comm; }
-# serve N: HTTP, which says who it is; /sick has status 503. Its process is server[N].
+# serve N: HTTP, which says who it is; /sick has status 503, /slow takes its time. Its process is server[N].
 declare -A server
 serve() {
     nsenter --net="/run/netns/$lab_id-b$1" -- python3 -c "
-import http.server
+import http.server, os, time
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(503 if self.path == '/sick' else 200); self.end_headers(); self.wfile.write(b'b$1\n')
+        while self.path == '/slow' and not os.path.exists('$lab_dir/enough'):
+            self.wfile.write(b'.'); time.sleep(0.05)
+        if self.path == '/slow': self.wfile.write(b'whole\n')
     def log_message(self, *arguments): pass
 http.server.ThreadingHTTPServer(('', 80), Handler).serve_forever()" 2>/dev/null &
     server[$1]=$!
     expect "b$1 listens" eventually prints ':80 ' in_host b"$1" ss -Hltn
+}
+# downloads: 16 of them, which run until they are over.
+downloads() {
+    rm -rf "$lab_dir/enough" "$lab_dir/slow"
+    mkdir "$lab_dir/slow"
+    in_host c bash -c 'for i in $(seq 16); do curl -sSN --max-time 30 http://10.0.0.100/slow >'"$lab_dir"'/slow/$i 2>&1 & done; wait' &
+    slow=$!
+    expect "downloads run" eventually bash -c "[ \$(grep -l '^b' $lab_dir/slow/* | wc -l) = 16 ]"
+}
+# over BACKEND: those of a backend are whole.
+over() {
+    touch "$lab_dir/enough"
+    wait $slow || true
+    expect "b$1 has some" grep -q "^b$1" "$lab_dir"/slow/*
+    refused "none of b$1's was reset" '' bash -c "grep -l '^b$1' $lab_dir/slow/* | xargs grep -L whole | grep ."
 }
 silence() {
     kill "${server[$1]}"
@@ -104,12 +122,14 @@ expect "b2 is up" is_now 2 UP
 expect_output "and why" '"reason":"connected"' health 2
 expect_output "since when" '"last-change":"20[0-9-]+T[0-9:.]+Z","checks":[1-9]' health 2
 expect_output "both serve" ' b2' fetch_all 20
+downloads
 silence 2
 within 1000 "b2 is out" has_now 2 0
 expect "and down" is_now 2 DOWN
 expect_output "and why" '"reason":"Connectionrefused"' health 2
 expect_output "b1 has all" '^65537$' places 1
 expect_output "and serves all" ' 20 b1' fetch_all 20
+over 1
 serve 2
 within 1000 "b2 is back" has_now 2 32768
 expect_output "and serves" ' b2' fetch_all 20

@@ -12,10 +12,10 @@ fetch_all() {
 # What is configured, without counters.
 services() { rest GET lbdsr/lb1/service/ | sed -E 's/"(packets|bytes)":[0-9]+//g'; }
 mac_of() { ip -n "$lab_id-$1" -br link show eth0 | awk '{ print $3 }'; }
-# http_serve HOST PORT: says who it is. /slow takes its time: a dot each 50 ms, 40 of them.
+# http_serve HOST PORT: says who it is. /slow takes its time: dots, until $lab_dir/enough is there.
 http_serve() {
     in_host "$1" python3 -c "
-import http.server, socket, time
+import http.server, os, socket, time
 class Server(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6
     daemon_threads = True
@@ -23,7 +23,7 @@ class Server(http.server.ThreadingHTTPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers()
-        for _ in range(40 if self.path == '/slow' else 0):
+        while self.path == '/slow' and not os.path.exists('$lab_dir/enough'):
             self.wfile.write(b'.'); time.sleep(0.05)
         self.wfile.write(b'$1\n')
         if self.path == '/big': self.wfile.write(b'x' * 3000000)
@@ -110,15 +110,37 @@ expect_output "hits" '"hits": *[1-9]' lb statistics show -json
 
 # ---- drain, add, remove ----
 mkdir "$lab_dir/slow"
-in_host c bash -c 'for i in $(seq 16); do curl -sS --max-time 9 http://10.0.0.100/slow >'"$lab_dir"'/slow/$i & done; wait' &
+in_host c bash -c 'for i in $(seq 16); do curl -sS --max-time 30 http://10.0.0.100/slow >'"$lab_dir"'/slow/$i & done; wait' &
 slow=$!
 expect "downloads run" eventually prints '^ *(1[0-9])$' in_host c bash -c "ss -Htn state established | wc -l"
+# New ones meanwhile, one after the other.
+touch "$lab_dir/more"
+in_host c bash -c "while [ -e $lab_dir/more ]; do curl -sS --max-time 3 http://10.0.0.100/ || echo failed; done" >"$lab_dir/short" 2>&1 &
+short=$!
+# All that began before have ended.
+begun_end() {
+    local n
+    n=$(wc -l <"$lab_dir/short")
+    eventually bash -c "[ \$(wc -l <$lab_dir/short) -ge $((n + 2)) ]"
+}
+expect "new ones, too" begun_end
+expect "a backend is added" lb service 10.0.0.100 80 TCP backend add 10.0.0.13 mac="$(mac_of b1)"
+expect "and gets some" eventually prints '"packets": *[1-9]' lb service 10.0.0.100 80 TCP backend show 10.0.0.13 -json
+expect "and drained" lb service 10.0.0.100 80 TCP backend 10.0.0.13 set weight=0
+expect "so that what it has ends" begun_end
+expect "and removed" lb service 10.0.0.100 80 TCP backend del 10.0.0.13
+expect "new ones do" begun_end
 expect "one is drained" lb service 10.0.0.100 80 TCP backend 10.0.0.12 set weight=0
 expect_output "new flows go to the other" ' 20 b1' fetch_all 10.0.0.100 20
+rm "$lab_dir/more"
+wait $short || true
+refused "no new one failed" '' grep -nvE '^b[12]( |$)' "$lab_dir/short"
 expect "the other is drained" lb service 10.0.0.100 80 TCP backend 10.0.0.11 set weight=0
 expect "the first is back" lb service 10.0.0.100 80 TCP backend 10.0.0.12 set weight=2
+expect_output "they still run" '^ *16$' in_host c bash -c "ss -Htn state established | wc -l"
+touch "$lab_dir/enough"
 wait $slow || true
-expect_output "nobody was reset" '^16$' bash -c "cat $lab_dir/slow/* | grep -cE '^\.{40}b[12]$'"
+expect_output "nobody was reset" '^16$' bash -c "cat $lab_dir/slow/* | grep -cE '^\.+b[12]$'"
 expect "drained, it can go" lb service 10.0.0.100 80 TCP backend del 10.0.0.11
 expect_output "one serves all" ' 10 b2' fetch_all 10.0.0.100 10
 
