@@ -38,7 +38,7 @@ PCN_INLINE bool nat_sides_of(__u32 slot, __u32 ports, struct nat_sides *sides)
     sides->destination.from_port = ports >> 16;
     sides->source.to_port = first ? to : to >> 16;
     sides->destination.to_port = first ? to >> 16 : to;
-    return nat_is_pair(slot, nat_session_at(slot));
+    return pcn_ct_pair_is(slot);
 }
 
 /* Back to where it came from: the router that sent it gets it. */
