@@ -5,6 +5,7 @@
  */
 #pragma once
 #include <pcn/conntrack.bpf.h>
+#include <pcn/rewrite.bpf.h>
 
 PCN_INLINE __u32 *pcn_ct_partner_at(__u64 slot)
 {
@@ -66,6 +67,15 @@ PCN_INLINE __u32 pcn_ct_pair_claim(__u64 hash, enum pcn_ct_how *ret_how)
 PCN_INLINE void pcn_ct_pair_release(__u32 slot)
 {
     (void)__sync_lock_test_and_set(pcn_ct_word_at(slot), 0);
+}
+
+/* What a side of a packet is to be: a side of a key, which is best that of the other place. */
+PCN_INLINE void pcn_ct_key_side(const struct pcn_ct_key *key, bool destination, struct pcn_change *ret_change)
+{
+    __u64 words[2] = {key->words[destination ? 2 : 0], key->words[destination ? 3 : 1]};
+
+    __builtin_memcpy(&ret_change->to, words, sizeof(words));
+    ret_change->to_port = destination ? key->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT : key->words[4];
 }
 
 /* Whether a place other than `except` has the key, in either direction, in one of its buckets. */
