@@ -5,6 +5,7 @@
  */
 #pragma once
 #include <pcn/conntrack.bpf.h>
+#include <pcn/rewrite.bpf.h>
 
 PCN_INLINE __u32 *pcn_ct_partner_at(__u64 slot)
 {
@@ -28,10 +29,53 @@ PCN_INLINE bool pcn_ct_pair_is(__u32 slot)
     return PCN_READ_ONCE(*pcn_ct_partner_at(partner)) == slot;
 }
 
+/* Ends what is left of a session in its other place. The slot of that; PCN_CT_NO_SLOT: it was lost before. */
+PCN_INLINE __u32 pcn_ct_pair_end_partner(__u32 slot)
+{
+    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
+
+    if (PCN_READ_ONCE(*pcn_ct_partner_at(partner)) != slot)
+        return PCN_CT_NO_SLOT;
+    pcn_ct_pair_end(partner);
+    return partner;
+}
+
+/*
+ * A place for a key: busy, and not filled in. Its slot, or PCN_CT_NO_SLOT. Where ret_how is not PCN_CT_HOW_FREE, it is
+ * that of a session that has expired or is turned out, which may not stay in its other place.
+ */
+PCN_INLINE __u32 pcn_ct_pair_claim(__u64 hash, enum pcn_ct_how *ret_how)
+{
+    __u32 now = pcn_now(), slot = PCN_CT_AGAIN;
+
+    *ret_how = PCN_CT_HOW_FULL;
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 4 && slot == PCN_CT_AGAIN; attempt++)
+        slot = pcn_ct_claim(hash, now, ret_how);
+    if (slot == PCN_CT_AGAIN || slot == PCN_CT_NO_SLOT) {
+        PCN_CT_COUNT(full);
+        return PCN_CT_NO_SLOT;
+    }
+    if (*ret_how == PCN_CT_HOW_EXPIRED)
+        PCN_CT_COUNT(reused);
+    else if (*ret_how == PCN_CT_HOW_EARLY)
+        PCN_CT_COUNT(early_dropped);
+    return slot;
+}
+
 /* Frees a place that was claimed, or published just now. */
 PCN_INLINE void pcn_ct_pair_release(__u32 slot)
 {
     (void)__sync_lock_test_and_set(pcn_ct_word_at(slot), 0);
+}
+
+/* What a side of a packet is to be: a side of a key, which is best that of the other place. */
+PCN_INLINE void pcn_ct_key_side(const struct pcn_ct_key *key, bool destination, struct pcn_change *ret_change)
+{
+    __u64 words[2] = {key->words[destination ? 2 : 0], key->words[destination ? 3 : 1]};
+
+    __builtin_memcpy(&ret_change->to, words, sizeof(words));
+    ret_change->to_port = destination ? key->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT : key->words[4];
 }
 
 /* Whether a place other than `except` has the key, in either direction, in one of its buckets. */
@@ -46,18 +90,15 @@ PCN_INLINE bool pcn_ct_taken_in(__u32 index, const struct pcn_ct_key *key, __u64
         __u64 word = PCN_READ_ONCE(bucket->words[way]);
         __u32 slot = index * PCN_CT_WAYS + way;
         const struct pcn_ct_entry *entry;
-        __u64 same, other;
 
-        if (pcn_likely(word >> PCN_CT_BUSY_SHIFT != tag) || pcn_ct_left(word, now) <= 0 || slot == except)
+        if (pcn_likely(word >> PCN_CT_BUSY_SHIFT != tag) || pcn_ct_left(word, now) <= 0)
+            continue;
+        /* A table of one bucket: the verifier would learn from each place which `except` is not. */
+        PCN_FORGET(slot, hash);
+        if (slot == except)
             continue;
         entry = pcn_ct_entry_at(slot);
-        same = (entry->key.words[0] ^ key->words[0]) | (entry->key.words[1] ^ key->words[1]) |
-               (entry->key.words[2] ^ key->words[2]) | (entry->key.words[3] ^ key->words[3]) |
-               (entry->key.words[4] ^ key->words[4]);
-        other = (entry->key.words[0] ^ key->words[2]) | (entry->key.words[1] ^ key->words[3]) |
-                (entry->key.words[2] ^ key->words[0]) | (entry->key.words[3] ^ key->words[1]) |
-                (entry->key.words[4] ^ reverse);
-        if (!same || !other)
+        if (!(pcn_ct_differs(entry, key) && pcn_ct_differs_reversed(entry, key, reverse)))
             return true;
     }
     return false;

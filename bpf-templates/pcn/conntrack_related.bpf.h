@@ -5,6 +5,7 @@
  */
 #pragma once
 #include <pcn/conntrack_table.bpf.h>
+#include <pcn/quote.bpf.h>
 
 /* ---- ICMP errors ---- */
 
@@ -47,32 +48,14 @@ PCN_INLINE bool pcn_ct_quoted4(struct pcn_ctx *ctx, const struct pcn_packet *pac
 PCN_INLINE bool pcn_ct_quoted6(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u32 offset,
                                struct pcn_ct_key *key)
 {
+    __u32 transport = pcn_quote_transport6(ctx);
     const struct ipv6hdr *ip = pcn_header_at(ctx, offset, sizeof(*ip));
-    __u64 at = offset + sizeof(*ip);
-    __u8 protocol;
 
-    if (!ip || ip->version != 6)
+    if (!transport || !ip)
         return false;
     __builtin_memcpy(&key->words[0], &ip->saddr, 16);
     __builtin_memcpy(&key->words[2], &ip->daddr, 16);
-    protocol = ip->nexthdr;
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < PCN_EXTENSIONS_MAX; i++) {
-        const __u8 *header;
-
-        if (protocol != IPPROTO_HOPOPTS && protocol != IPPROTO_ROUTING && protocol != IPPROTO_DSTOPTS &&
-            protocol != IPPROTO_FRAGMENT)
-            break;
-        header = pcn_header_at(ctx, at, 8);
-        if (!header)
-            return false;
-        if (protocol == IPPROTO_FRAGMENT && *(const __u16 *)(header + 2) & bpf_htons(0xfff8))
-            return false;
-        at += protocol == IPPROTO_FRAGMENT ? 8 : (header[1] + 1) * 8;
-        PCN_FORGET(at, pcn_ct_settings.seed);
-        protocol = header[0];
-    }
-    return pcn_ct_quoted(ctx, packet, at, protocol, key);
+    return pcn_ct_quoted(ctx, packet, transport & 0xffff, transport >> 16, key);
 }
 
 /* A function of its own: the verifier comes to it once, not once for each kind of header that may be quoted. */

@@ -127,6 +127,22 @@ PCN_INLINE __u64 *pcn_ct_word_at(__u64 slot)
     return &pcn_ct_buckets[0].words[0] + slot;
 }
 
+/* 0: the entry has the key as the flow's first packet has it. */
+PCN_INLINE __u64 pcn_ct_differs(const struct pcn_ct_entry *entry, const struct pcn_ct_key *key)
+{
+    return (entry->key.words[0] ^ key->words[0]) | (entry->key.words[1] ^ key->words[1]) |
+           (entry->key.words[2] ^ key->words[2]) | (entry->key.words[3] ^ key->words[3]) |
+           (entry->key.words[4] ^ key->words[4]);
+}
+
+/* 0: as packets of the other direction have it. reverse: words[4] the other way round. */
+PCN_INLINE __u64 pcn_ct_differs_reversed(const struct pcn_ct_entry *entry, const struct pcn_ct_key *key, __u64 reverse)
+{
+    return (entry->key.words[0] ^ key->words[2]) | (entry->key.words[1] ^ key->words[3]) |
+           (entry->key.words[2] ^ key->words[0]) | (entry->key.words[3] ^ key->words[1]) |
+           (entry->key.words[4] ^ reverse);
+}
+
 PCN_INLINE bool pcn_ct_find_in(__u32 index, const struct pcn_ct_key *key, __u32 now, struct pcn_ct *ct)
 {
     const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
@@ -141,12 +157,8 @@ PCN_INLINE bool pcn_ct_find_in(__u32 index, const struct pcn_ct_key *key, __u32 
         if (word >> PCN_CT_BUSY_SHIFT != tag || pcn_ct_left(word, now) <= 0)
             continue;
         entry = pcn_ct_entry_at(slot);
-        same = (entry->key.words[0] ^ key->words[0]) | (entry->key.words[1] ^ key->words[1]) |
-               (entry->key.words[2] ^ key->words[2]) | (entry->key.words[3] ^ key->words[3]) |
-               (entry->key.words[4] ^ key->words[4]);
-        other = (entry->key.words[0] ^ key->words[2]) | (entry->key.words[1] ^ key->words[3]) |
-                (entry->key.words[2] ^ key->words[0]) | (entry->key.words[3] ^ key->words[1]) |
-                (entry->key.words[4] ^ reverse);
+        same = pcn_ct_differs(entry, key);
+        other = pcn_ct_differs_reversed(entry, key, reverse);
         if (same && other)
             continue;
         ct->word = word;

@@ -4,6 +4,7 @@
  * own addresses. Nothing is left to a device: the sum of the bytes stays the same, and so does what one has summed up.
  */
 #pragma once
+#include <pcn/quote.bpf.h>
 #include <pcn/rewrite.bpf.h>
 
 /* What replacing words has added: to the sum of addresses, of ports, and of all there is. */
@@ -44,8 +45,8 @@ PCN_INLINE __u64 pcn_quote_word(__u16 *word, __u16 value)
     return sum;
 }
 
-PCN_INLINE __u32 pcn_quote_ports(__u16 *header, __u8 protocol, const struct pcn_error_change *change,
-                                 struct pcn_quote *quote)
+PCN_INLINE void pcn_quote_ports(__u16 *header, __u8 protocol, const struct pcn_error_change *change,
+                                struct pcn_quote *quote)
 {
     __u8 type = *(__u8 *)header;
 
@@ -58,7 +59,6 @@ PCN_INLINE __u32 pcn_quote_ports(__u16 *header, __u8 protocol, const struct pcn_
     } else if (type == (protocol == IPPROTO_ICMP ? 0 : 129)) {
         quote->ports = pcn_quote_word(header + 2, change->destination.to_port);
     }
-    return 0;
 }
 
 /* The quoted transport header, at offset, of a protocol that has a checksum; end: of the error. */
@@ -103,18 +103,18 @@ PCN_INLINE bool pcn_quote_ipv4(struct pcn_ctx *ctx, __u32 offset, __u32 end, con
     return true;
 }
 
-/* Behind extension headers, ports stay: who gets it then knows the packet by its addresses alone. */
 PCN_INLINE bool pcn_quote_ipv6(struct pcn_ctx *ctx, __u32 offset, __u32 end, const struct pcn_error_change *change,
                                struct pcn_quote *quote)
 {
+    __u32 transport = pcn_quote_transport6(ctx);
     struct ipv6hdr *ip = (void *)pcn_parse_at(ctx, offset, sizeof(*ip));
 
-    if (!ip)
+    if (!transport || !ip)
         return false;
     quote->addresses = pcn_quote_address((__u32 *)&ip->saddr, &change->source.to, 6);
     quote->addresses += pcn_quote_address((__u32 *)&ip->daddr, &change->destination.to, 6);
     quote->all = quote->addresses;
-    pcn_quote_l4(ctx, offset + sizeof(*ip), end, ip->nexthdr, change, quote);
+    pcn_quote_l4(ctx, transport & 0xffff, end, transport >> 16, change, quote);
     return true;
 }
 
@@ -122,7 +122,8 @@ PCN_INLINE bool pcn_quote_ipv6(struct pcn_ctx *ctx, __u32 offset, __u32 end, con
 PCN_INLINE bool pcn_rewrite_error(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_error_change *change,
                                   __u32 version)
 {
-    __u32 offset = packet->l4_offset + 8, end = pcn_length(ctx);
+    /* Behind the end the frame may be padded. */
+    __u32 offset = packet->l4_offset + 8, end = pcn_ip_end(ctx, packet, version);
     struct pcn_quote quote = {};
     __u16 *icmp;
 

@@ -113,14 +113,6 @@ __noinline __u32 lbrp_other(struct pcn_ctx *ctx, bool from_back)
 
 /* ---- ICMP errors ---- */
 
-PCN_INLINE void lbrp_key_side(const struct pcn_ct_key *key, bool destination, struct pcn_change *ret_change)
-{
-    __u64 words[2] = {key->words[destination ? 2 : 0], key->words[destination ? 3 : 1]};
-
-    __builtin_memcpy(&ret_change->to, words, sizeof(words));
-    ret_change->to_port = destination ? key->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT : key->words[4];
-}
-
 /*
  * An error about the session of a place: 0, or the reason to drop it. It quotes what went the other way: from the VIP to
  * the client, or from the client to the backend; and comes from whom it is about, as far as the other side is to know.
@@ -134,8 +126,8 @@ __noinline __u32 lbrp_error(struct pcn_ctx *ctx, __u32 slot, bool reply)
     if (!pcn_ct_pair_is(slot))
         return LBRP_DROP_INVALID;
     there = &pcn_ct_entry_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)))->key;
-    lbrp_key_side(there, !reply, &change.source);
-    lbrp_key_side(there, reply, &change.destination);
+    pcn_ct_key_side(there, !reply, &change.source);
+    pcn_ct_key_side(there, reply, &change.destination);
     change.outer_destination = change.source;
     change.outer_source = change.destination;
     /* Who is on the clients' side may be known to backends, unless clients are not. */

@@ -40,46 +40,32 @@ PCN_INLINE void lbrp_forget(__u32 slot)
         __sync_fetch_and_add(&load->active, -1);
 }
 
+/* The session of a place, which goes to another or ends, is over in its other place too. */
+PCN_INLINE void lbrp_forget_both(__u32 slot)
+{
+    __u32 partner;
+
+    lbrp_forget(slot);
+    partner = pcn_ct_pair_end_partner(slot);
+    if (partner != PCN_CT_NO_SLOT)
+        lbrp_forget(partner);
+}
+
 /* A place for a key: busy, and not filled in. Its slot, or PCN_CT_NO_SLOT. */
 __noinline __u32 lbrp_claim(__u64 hash)
 {
-    __u32 now = pcn_now(), slot = PCN_CT_AGAIN;
-    enum pcn_ct_how how = PCN_CT_HOW_FULL;
+    enum pcn_ct_how how;
+    __u32 slot = pcn_ct_pair_claim(hash, &how);
 
-#pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 4 && slot == PCN_CT_AGAIN; attempt++)
-        slot = pcn_ct_claim(hash, now, &how);
-    if (slot == PCN_CT_AGAIN || slot == PCN_CT_NO_SLOT) {
-        PCN_CT_COUNT(full);
-        return PCN_CT_NO_SLOT;
-    }
-    if (how == PCN_CT_HOW_FREE)
-        return slot;
-    if (how == PCN_CT_HOW_EXPIRED)
-        PCN_CT_COUNT(reused);
-    else
-        PCN_CT_COUNT(early_dropped);
-    lbrp_forget(slot);
-    /* Who was turned out, or has expired here, may not stay in its other place. */
-    if (pcn_ct_pair_is(slot)) {
-        __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
-
-        pcn_ct_pair_end(partner);
-        lbrp_forget(partner);
-    }
+    if (slot != PCN_CT_NO_SLOT && how != PCN_CT_HOW_FREE)
+        lbrp_forget_both(slot);
     return slot;
 }
 
 /* Both places of a session. */
 __noinline __u32 lbrp_over(__u32 slot)
 {
-    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
-
-    lbrp_forget(slot);
-    if (pcn_ct_pair_is(slot)) {
-        pcn_ct_pair_end(partner);
-        lbrp_forget(partner);
-    }
+    lbrp_forget_both(slot);
     pcn_ct_pair_end(slot);
     return 0;
 }

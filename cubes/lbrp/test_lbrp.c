@@ -610,6 +610,7 @@ static const struct pcn_test tests[] = {
     {"sources of the pool: IPv6, and echo", test_pool_v6},
     {"one client port, two VIPs, one backend", test_two_vips},
     {"ICMP errors, both ways, IPv4 and IPv6", test_errors},
+    {"ICMP errors about packets with extension headers, and with padding behind them", test_errors_odd},
     {"ICMP errors where the client is not seen", test_errors_pool},
     {"later fragments follow the first one", test_fragments},
     {"ARP, echo and MAC addresses", test_macs},

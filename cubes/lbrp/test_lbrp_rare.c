@@ -27,6 +27,50 @@ void test_errors(void)
     }
 }
 
+static struct pcn_frame with_extensions(const char *source, const char *destination, uint16_t port)
+{
+    return pcn_frame_make(
+        &(struct pcn_frame_spec){.source = source,
+                                 .destination = destination,
+                                 .protocol = IPPROTO_UDP,
+                                 .source_port = 1000,
+                                 .destination_port = port,
+                                 .extensions = {{.type = IPPROTO_HOPOPTS}, {.type = IPPROTO_DSTOPTS, .size = 24}},
+                                 .n_extensions = 2});
+}
+
+/* An error that quotes 8 bytes of a TCP header, and what the link has put behind it. */
+static struct pcn_frame padded(const char *from, const char *to, struct pcn_frame quoted)
+{
+    struct pcn_frame frame;
+
+    quoted.length = pcn_frame_l4(&quoted, &(uint8_t){0}) + 8;
+    frame = error_about(from, to, &quoted);
+    for (int i = 0; i < 14; i++)
+        frame.bytes[frame.length++] = (uint8_t)(0x50 + i);
+    return frame;
+}
+
+void test_errors_odd(void)
+{
+    FOR_BOTH(64)
+    {
+        const struct pcn_frame out = with_extensions(C6, VIP6, 53), in = with_extensions(C6, "fd00::1", 8080);
+        const struct pcn_frame out4 = tcp(C, 1000, VIP, 80, SYN), in4 = tcp(C, 1000, B1, 8080, SYN);
+        const struct pcn_frame out6 = tcp(C6, 1000, VIP6, 80, SYN), in6 = tcp(C6, 1000, "fd00::1", 8080, SYN);
+
+        one(rig, VIP, 80, IPPROTO_TCP);
+        one(rig, VIP6, 53, IPPROTO_UDP);
+        one(rig, VIP6, 80, IPPROTO_TCP);
+        becomes(rig, FRONT, out, BACK, in);
+        becomes(rig, BACK, error_about("fd00::1", C6, &in), FRONT, error_about(VIP6, C6, &out));
+        becomes(rig, FRONT, out4, BACK, in4);
+        becomes(rig, BACK, padded(B1, C, in4), FRONT, padded(VIP, C, out4));
+        becomes(rig, FRONT, out6, BACK, in6);
+        becomes(rig, BACK, padded("fd00::1", C6, in6), FRONT, padded(VIP6, C6, out6));
+    }
+}
+
 void test_errors_pool(void)
 {
     FOR_BOTH(64)

@@ -73,6 +73,7 @@ uint16_t source_port(const struct rig *rig);
 /* ---- test_lbrp_rare.c ---- */
 
 void test_errors(void);
+void test_errors_odd(void);
 void test_errors_pool(void);
 void test_fragments(void);
 void test_macs(void);

@@ -50,8 +50,8 @@ enum nat_kind {
  * new source, one found by its tuple outside a new destination.
  */
 struct nat_session {
+    __u32 partner; /* the other place: see pcn/conntrack_pair.bpf.h */
     __u32 to;      /* network order */
-    __u32 partner; /* the other place */
     __u32 check;   /* lower half of the hash of the place's own key: another flow may have the place meanwhile */
     __u32 rule;    /* id */
     __u16 port;    /* network order; of an ICMP echo: its id */

@@ -73,7 +73,7 @@ __noinline __u32 nat_establish(struct nat_new *new, __u32 number)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
     partner = new->out ? nat_choose(new, number) : nat_lead(new);
     if (partner >= NAT_SLOTS) {
-        nat_release(new->slot);
+        pcn_ct_pair_release(new->slot);
         return partner;
     }
     nat_publish(new->slot, new, new->hash);

@@ -5,7 +5,7 @@
  */
 #pragma once
 #include "nat_maps.h"
-#include <pcn/conntrack.bpf.h>
+#include <pcn/conntrack_pair.bpf.h>
 
 struct nat_settings nat_settings SEC(NAT_SETTINGS) = {};
 
@@ -33,52 +33,16 @@ PCN_INLINE struct nat_session *nat_session_at(__u64 slot)
 
 #define NAT_TAKEN 0xfffffffdu /* as a slot: somebody has this tuple */
 
-/* Ends what is left of a session in the place that it lost. */
-PCN_INLINE void nat_end(__u32 slot)
-{
-    __u64 *place = pcn_ct_word_at(slot), word = PCN_READ_ONCE(*place);
-
-    if (!(word & PCN_CT_BUSY))
-        (void)__sync_val_compare_and_swap(place, word, 0);
-}
-
-/* Whether the other place of a session is still its. */
-PCN_INLINE bool nat_is_pair(__u32 slot, const struct nat_session *session)
-{
-    const struct nat_session *other = nat_session_at(PCN_READ_ONCE(session->partner));
-
-    return PCN_READ_ONCE(other->partner) == slot;
-}
-
 /* A place for a key: busy, and not filled in. Its slot, or PCN_CT_NO_SLOT. */
 __noinline __u32 nat_claim(__u64 hash)
 {
-    __u32 now = pcn_now(), slot = PCN_CT_AGAIN;
-    struct nat_session *session;
-    enum pcn_ct_how how = PCN_CT_HOW_FULL;
+    enum pcn_ct_how how;
+    __u32 slot = pcn_ct_pair_claim(hash, &how);
 
-#pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 4 && slot == PCN_CT_AGAIN; attempt++)
-        slot = pcn_ct_claim(hash, now, &how);
-    if (slot == PCN_CT_AGAIN || slot == PCN_CT_NO_SLOT) {
-        PCN_CT_COUNT(full);
-        return PCN_CT_NO_SLOT;
-    }
-    session = nat_session_at(slot);
-    if (how == PCN_CT_HOW_EXPIRED)
-        PCN_CT_COUNT(reused);
-    else if (how == PCN_CT_HOW_EARLY)
-        PCN_CT_COUNT(early_dropped);
-    /* Who was turned out, or has expired here, may not stay in its other place. */
-    if (how != PCN_CT_HOW_FREE && nat_is_pair(slot, session))
-        nat_end(PCN_READ_ONCE(session->partner));
+    if (slot == PCN_CT_NO_SLOT || how == PCN_CT_HOW_FREE)
+        return slot;
+    pcn_ct_pair_end_partner(slot);
     return slot;
-}
-
-/* Frees a place that was claimed, or published just now. */
-PCN_INLINE void nat_release(__u32 slot)
-{
-    (void)__sync_lock_test_and_set(pcn_ct_word_at(slot), 0);
 }
 
 /* Packets that are found here get what the other key has: the source, if the first one goes out, or the destination. */
@@ -109,43 +73,6 @@ PCN_INLINE void nat_publish(__u32 slot, const struct nat_new *new, __u64 hash)
     (void)__sync_lock_test_and_set(pcn_ct_word_at(slot), pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));
 }
 
-/* Whether a place other than slot has the key, in one of its buckets. */
-PCN_INLINE bool nat_taken_in(__u32 index, const struct pcn_ct_key *key, __u64 hash, __u32 except)
-{
-    const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
-    __u64 tag = pcn_ct_tag(hash) << (PCN_CT_TAG_SHIFT - PCN_CT_BUSY_SHIFT), reverse = pcn_ct_reverse(key->words[4]);
-    __u32 now = pcn_now();
-
-#pragma clang loop unroll(disable)
-    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
-        __u64 word = PCN_READ_ONCE(bucket->words[way]);
-        __u32 slot = index * PCN_CT_WAYS + way;
-        const struct pcn_ct_entry *entry;
-        __u64 same, other;
-
-        if (word >> PCN_CT_BUSY_SHIFT != tag || pcn_ct_left(word, now) <= 0 || slot == except)
-            continue;
-        entry = pcn_ct_entry_at(slot);
-        same = (entry->key.words[0] ^ key->words[0]) | (entry->key.words[1] ^ key->words[1]) |
-               (entry->key.words[2] ^ key->words[2]) | (entry->key.words[3] ^ key->words[3]) |
-               (entry->key.words[4] ^ key->words[4]);
-        other = (entry->key.words[0] ^ key->words[2]) | (entry->key.words[1] ^ key->words[3]) |
-                (entry->key.words[2] ^ key->words[0]) | (entry->key.words[3] ^ key->words[1]) |
-                (entry->key.words[4] ^ reverse);
-        if (!same || !other)
-            return true;
-    }
-    return false;
-}
-
-PCN_INLINE bool nat_taken(const struct pcn_ct_key *key, __u64 hash, __u32 except)
-{
-    __u32 mask = pcn_ct_masks.bucket;
-
-    return nat_taken_in(pcn_ct_bucket_of(hash, 0, mask), key, hash, except) ||
-           nat_taken_in(pcn_ct_bucket_of(hash, 1, mask), key, hash, except);
-}
-
 /*
  * Makes new->other the session's. Its slot, NAT_TAKEN, or PCN_CT_NO_SLOT. Two CPUs that want one tuple look once more
  * after they have published: at least one sees the other, and withdraws.
@@ -158,7 +85,7 @@ __noinline __u32 nat_take(const struct nat_new *new)
     if (!new)
         return PCN_CT_NO_SLOT;
     hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
-    if (nat_taken(&new->other, hash, PCN_CT_NO_SLOT))
+    if (pcn_ct_taken(&new->other, hash, PCN_CT_NO_SLOT))
         return NAT_TAKEN;
     slot = nat_claim(hash);
     if (slot == PCN_CT_NO_SLOT)
@@ -167,8 +94,8 @@ __noinline __u32 nat_take(const struct nat_new *new)
     nat_fill(new->slot, slot, new, true, new->hash);
     nat_fill(slot, new->slot, new, false, hash);
     nat_publish(slot, new, hash);
-    if (nat_taken(&new->other, hash, slot)) {
-        nat_release(slot);
+    if (pcn_ct_taken(&new->other, hash, slot)) {
+        pcn_ct_pair_release(slot);
         return NAT_TAKEN;
     }
     return slot;
@@ -199,12 +126,10 @@ PCN_INLINE void nat_extend_place(__u32 slot, __u32 expires)
 /* A mapping lives no shorter than what was made by it. */
 PCN_INLINE void nat_extend(__u32 slot, __u32 expires)
 {
-    const struct nat_session *session = nat_session_at(slot);
-
-    if (!nat_is_pair(slot, session))
+    if (!pcn_ct_pair_is(slot))
         return;
     nat_extend_place(slot, expires);
-    nat_extend_place(PCN_READ_ONCE(session->partner), expires);
+    nat_extend_place(PCN_READ_ONCE(*pcn_ct_partner_at(slot)), expires);
 }
 
 /* The mapping of the session of a place inside, if it has one; with address: that of its remote address. */
@@ -225,16 +150,9 @@ __noinline __u32 nat_keep_mapping(__u32 slot, __u32 expires, bool address)
 __noinline __u32 nat_follow(__u32 slot, __u64 word, bool inside)
 {
     const struct nat_session *session = nat_session_at(slot);
-    __u64 *place = pcn_ct_word_at(PCN_READ_ONCE(session->partner)), seen = PCN_READ_ONCE(*place), next;
 
-    if (!seen || seen & PCN_CT_BUSY || !nat_is_pair(slot, session)) {
-        /* The first packet's CPU may not be done yet. */
-        if (!(seen & PCN_CT_BUSY))
-            (void)__sync_val_compare_and_swap(pcn_ct_word_at(slot), word, 0);
+    if (!pcn_ct_pair_follow(slot, word))
         return 0;
-    }
-    next = (seen >> PCN_CT_TAG_SHIFT << PCN_CT_TAG_SHIFT) | (word & (PCN_CT_BUSY - 1));
-    (void)__sync_val_compare_and_swap(place, seen, next);
     if (session->out && PCN_READ_ONCE(nat_settings.mapping)) {
         slot = inside && !(session->wide & NAT_SECOND) ? slot : session->partner;
         nat_keep_mapping(slot, word, false);

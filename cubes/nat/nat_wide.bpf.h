@@ -7,38 +7,21 @@
 #include "nat_session.bpf.h"
 #include <pcn/rewrite.bpf.h>
 
-struct nat_sides {
-    struct pcn_change source;
-    struct pcn_change destination;
-};
-
-/* Copies an address of a key. */
-PCN_INLINE void nat_address(const __u64 *words, union pcn_address *ret)
-{
-    *(__u64 *)&ret->v6[0] = words[0];
-    *(__u64 *)&ret->v6[2] = words[1];
-}
-
 /*
- * From the place that a tuple, source and destination given, was found in to the other one. ports: of the tuple. False:
- * the other place is not this session's any more.
+ * What a packet from that address is to be, by the other place than the one that it was found in. False: that is not
+ * this session's any more.
  */
-PCN_INLINE bool nat_sides_of(__u32 slot, __u32 ports, struct nat_sides *sides)
+PCN_INLINE bool nat_sides_of(__u32 slot, const union pcn_address *from, struct pcn_change *source,
+                             struct pcn_change *destination)
 {
-    const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
-    __u32 partner = PCN_READ_ONCE(nat_session_at(slot)->partner);
-    const struct pcn_ct_entry *other = pcn_ct_entry_at(partner);
-    __u64 from[2] = {*(const __u64 *)&sides->source.from.v6[0], *(const __u64 *)&sides->source.from.v6[2]};
-    bool first = entry->key.words[0] == from[0] && entry->key.words[1] == from[1];
-    __u32 to = other->key.words[4];
+    const struct pcn_ct_key *here = &pcn_ct_entry_at(slot)->key;
+    const struct pcn_ct_key *there = &pcn_ct_entry_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)))->key;
+    __u64 words[2] = {*(const __u64 *)&from->v6[0], *(const __u64 *)&from->v6[2]};
+    bool reply = here->words[0] != words[0] || here->words[1] != words[1];
 
-    nat_address(&other->key.words[first ? 0 : 2], &sides->source.to);
-    nat_address(&other->key.words[first ? 2 : 0], &sides->destination.to);
-    sides->source.from_port = ports;
-    sides->destination.from_port = ports >> 16;
-    sides->source.to_port = first ? to : to >> 16;
-    sides->destination.to_port = first ? to >> 16 : to;
-    return nat_is_pair(slot, nat_session_at(slot));
+    pcn_ct_key_side(there, reply, source);
+    pcn_ct_key_side(there, !reply, destination);
+    return pcn_ct_pair_is(slot);
 }
 
 /* Back to where it came from: the router that sent it gets it. */
@@ -62,24 +45,24 @@ PCN_INLINE bool nat_turn_frame(struct pcn_ctx *ctx)
 __noinline __u32 nat_translate_wide(struct pcn_ctx *ctx, __u32 slot)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    struct nat_sides sides;
+    struct pcn_change source, destination;
     __u32 ports = 0;
     bool done;
 
-    sides.source.from = packet->source;
-    sides.destination.from = packet->destination;
+    source.from = packet->source;
+    destination.from = packet->destination;
     if (packet->fragment != PCN_FRAGMENT_LATER)
         pcn_ct_event_of(packet, &ports);
-    if (!nat_sides_of(slot, ports, &sides))
+    if (!nat_sides_of(slot, &packet->source, &source, &destination))
         return NAT_DROP_INVALID;
-    if (packet->fragment == PCN_FRAGMENT_LATER) {
-        sides.source.to_port = sides.source.from_port;
-        sides.destination.to_port = sides.destination.from_port;
-    }
+    source.from_port = ports;
+    destination.from_port = ports >> 16;
+    if (packet->fragment == PCN_FRAGMENT_LATER)
+        source.to_port = destination.to_port = 0;
     if (packet->ip_version == 6)
-        done = pcn_rewrite(ctx, packet, &sides.source, &sides.destination, 6);
+        done = pcn_rewrite(ctx, packet, &source, &destination, 6);
     else
-        done = pcn_rewrite(ctx, packet, &sides.source, &sides.destination, 4);
+        done = pcn_rewrite(ctx, packet, &source, &destination, 4);
     if (!done)
         return PCN_DROP_MALFORMED;
     if (!(nat_session_at(slot)->wide & NAT_HAIRPIN))

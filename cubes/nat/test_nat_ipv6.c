@@ -194,6 +194,9 @@ static void test_headers(void)
         after.source = E6;
         add_wide(rig, NAT_SNAT, "fd00:1::", 64, E6);
         becomes(rig, OUT, pcn_frame_make(&spec), pcn_frame_make(&after));
+        spec.n_vlans = after.n_vlans = 0;
+        becomes(rig, IN, error_about(R6, E6, pcn_frame_make(&after), 92),
+                error_about(R6, A6, pcn_frame_make(&spec), 92));
         becomes(rig, OUT, fragment(A6, B6, 5, 0), fragment(E6, B6, 5, 0));
         becomes(rig, OUT, fragment(A6, B6, 5, 72), fragment(E6, B6, 5, 72));
         PCN_CHECK_EQ(give(rig, OUT, &lost), NAT_DROP_FRAGMENT);
