@@ -76,7 +76,7 @@ PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *n
     struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
     struct lbrp_session *session = lbrp_session_at(slot);
     const struct pcn_ct_key *key = client ? &new->own : &new->other, *to = client ? &new->other : &new->own;
-    __u64 *place = pcn_ct_word_at(slot);
+    __u64 *place = pcn_ct_word_at(slot), word;
     __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]);
 
     __builtin_memcpy(&entry->key, key, sizeof(*key));
@@ -89,8 +89,12 @@ PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *n
     session->frontend = new->frontend;
     session->check = hash;
     __builtin_memcpy(session->mac, new->mac, sizeof(session->mac));
-    /* Orders what was written before the word. */
-    (void)__sync_lock_test_and_set(place, pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));
+    word = pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout);
+    /* Who looks once more, whether another CPU has it, has to be seen first. */
+    if (!client && new->state & LBRP_WHOLE)
+        (void)__sync_lock_test_and_set(place, word);
+    else
+        PCN_STORE_RELEASE(place, word);
 }
 
 /* The other place gets the state and the expiry that this one has now. */
