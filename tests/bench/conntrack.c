@@ -3,10 +3,9 @@
  * Connection tracking, by the cube of that name and in a firewall: flows that are established, new ones, and a flood of
  * them, beside the kernel's.
  */
-#include "filter.h"
+#include "flows.h"
 #include <stdio.h>
 
-#define WAYS 2
 #define TABLE 65536u
 #define NEW_FLOWS 40960u /* a round: far less than the table takes */
 #define FLOOD 200000u
@@ -59,24 +58,25 @@ static const struct conntrack_scene {
      .flood = true},
 };
 
-enum conntrack_peer {
-    PEER_PLAIN,
-    PEER_IPTABLES,
-    PEER_NFT,
-    PEERS,
+/* The ports change, the checksums of TCP do not follow. */
+#define PEER_SYSCTL FLOWS_NO_CHECKSUMS " net.netfilter.nf_conntrack_tcp_be_liberal=1"
+
+static const struct flows_peer peers[] = {
+    {},
+    {"iptables --state", "iptables-legacy -P FORWARD DROP && "
+                         "iptables-legacy -A FORWARD -m state --state ESTABLISHED -j ACCEPT && "
+                         "iptables-legacy -A FORWARD -m state --state NEW -j ACCEPT" PEER_SYSCTL},
+    {"nft ct state", "nft 'table ip filter { chain forward { type filter hook forward priority 0; policy drop; "
+                     "ct state established accept; ct state new accept; }; }'" PEER_SYSCTL},
 };
-static const char *const peer_names[] = {NULL, "iptables --state", "nft ct state"};
+#define PEERS ((int)PCN_ARRAY_SIZE(peers))
 
 struct conntrack_bench {
     const struct conntrack_service *service;
-    struct pcn_testd *daemon;
-    struct bench_lab lab;
-    struct filter_device idle[WAYS];
-    struct filter_device devices[WAYS][FAMILIES];
-    struct filter_peer peers[PEERS];
+    struct flows_bench flows;
+    struct filter_device devices[FLOWS_WAYS][FAMILIES];
     struct bench_packet packets[FAMILIES][PACKETS][FILTER_PACKETS];
-    double cost[WAYS][FAMILIES][FILTER_ROUNDS];
-    double peer_cost[PEERS][FILTER_ROUNDS];
+    double cost[FLOWS_WAYS][FAMILIES][FILTER_ROUNDS];
 };
 
 /* ---- packets ---- */
@@ -119,142 +119,106 @@ static void packets_make(struct conntrack_bench *bench)
     }
 }
 
-/*
- * What tells flows apart beyond the list is in bytes 34 and 35 (of the answer, where the same field is): the source
- * port of IPv4, the fourth last bytes of the source address of IPv6. No IP checksum is over them.
- */
-static struct bench_flows flows_of(enum conntrack_family family, enum conntrack_packet packet, uint32_t n_flows)
+/* Of the answer, what tells flows apart beyond the list is where its field is: port or address of the destination. */
+static struct flows_list list_of(const struct conntrack_bench *bench, int family, int packet, uint32_t n_flows,
+                                 uint64_t next)
 {
-    struct bench_flows flows = {.shift = __builtin_ctz(FILTER_PACKETS), .mask = n_flows / FILTER_PACKETS - 1};
+    struct flows_list list = flows_list(bench->packets[family][packet], n_flows, next);
 
-    if (packet != PACKET_SYN_ACK)
-        flows.factor_a = UINT64_C(1) << 32;
-    else if (family == FAMILY_V4)
-        flows.factor_a = UINT64_C(1) << 48;
-    else
-        flows.factor_b = UINT64_C(1) << 32;
-    return flows;
-}
-
-/* New flows come without end: 67 million are different. */
-static void list_set(struct conntrack_bench *bench, struct bench_lab *lab, enum conntrack_family family,
-                     enum conntrack_packet packet, uint32_t n_flows, uint64_t next)
-{
-    struct bench_flows flows = flows_of(family, packet, n_flows ?: 65536u * FILTER_PACKETS);
-
-    filter_packets(lab, bench->packets[family][packet], &flows, next);
+    if (packet == PACKET_SYN_ACK) {
+        list.flows.factor_a = family == FAMILY_V4 ? UINT64_C(1) << 48 : 0;
+        list.flows.factor_b = family == FAMILY_V4 ? 0 : UINT64_C(1) << 32;
+    }
+    return list;
 }
 
 /* ---- set-up ---- */
 
-static int bench_open(struct conntrack_bench *bench)
+static void cube_name(const struct conntrack_bench *bench, int way, int family, char name[32])
 {
-    int r = bench_lab_open(pcn_testd_netns(bench->daemon), &bench->lab);
-
-    packets_make(bench);
-    for (enum bench_way way = BENCH_XDP; way <= BENCH_TC && r == 0; way++) {
-        r = filter_idle(bench->daemon, &bench->lab, way, &bench->idle[way]);
-        for (int family = 0; family < FAMILIES && r == 0; family++) {
-            char name[16], body[512];
-
-            (void)snprintf(name, sizeof(name), "ct%d%d", way, family);
-            (void)snprintf(body, sizeof(body), "{\"type\": \"%s\", \"loglevel\": \"OFF\", \"table-size\": %u%s}",
-                           way == BENCH_XDP ? "XDP_DRV" : "TC", TABLE, bench->service->settings);
-            if (pcn_testd_post(bench->daemon, body, "%s/%s", bench->service->kind, name) != 201)
-                return -EIO;
-            r = filter_attach(bench->daemon, &bench->lab, way, name, &bench->devices[way][family]);
-        }
-    }
-    return r;
+    (void)snprintf(name, 32, "%s/ct%d%d", bench->service->kind, way, family);
 }
 
-static void peers_close(struct conntrack_bench *bench)
+static int cube_open(struct conntrack_bench *bench, enum bench_way way, int family)
 {
-    for (int peer = 0; peer < PEERS; peer++) {
-        filter_peer_close(&bench->peers[peer]);
-        bench->peers[peer] = (struct filter_peer){};
-    }
+    char name[32], body[512];
+
+    cube_name(bench, way, family, name);
+    (void)snprintf(body, sizeof(body), "{\"type\": \"%s\", \"loglevel\": \"OFF\", \"table-size\": %u%s}",
+                   flows_way(way), TABLE, bench->service->settings);
+    if (pcn_testd_post(bench->flows.daemon, body, "%s", name) != 201)
+        return -EIO;
+    return filter_attach(bench->flows.daemon, &bench->flows.lab, way, strchr(name, '/') + 1,
+                         &bench->devices[way][family]);
+}
+
+static int bench_open(struct conntrack_bench *bench)
+{
+    int r = flows_open(&bench->flows);
+
+    packets_make(bench);
+    for (enum bench_way way = BENCH_XDP; way <= BENCH_TC; way++)
+        for (int family = 0; family < FAMILIES && r == 0; family++)
+            r = cube_open(bench, way, family);
+    return r;
 }
 
 static void bench_close(struct conntrack_bench *bench)
 {
-    peers_close(bench);
-    for (int way = 0; way < WAYS; way++) {
-        filter_device_done(&bench->idle[way]);
-        for (int family = 0; family < FAMILIES; family++)
-            filter_device_done(&bench->devices[way][family]);
-    }
-    if (bench->lab.object)
-        bench_lab_close(&bench->lab);
-    pcn_testd_freep(&bench->daemon);
-}
-
-/* The ports change, the checksums of TCP do not follow. */
-#define PEER_SYSCTL " && sysctl -qw net.netfilter.nf_conntrack_checksum=0 net.netfilter.nf_conntrack_tcp_be_liberal=1"
-
-static int peers_open(struct conntrack_bench *bench)
-{
-    static const char *const commands[] = {
-        [PEER_IPTABLES] = "iptables-legacy -P FORWARD DROP && "
-                          "iptables-legacy -A FORWARD -m state --state ESTABLISHED -j ACCEPT && "
-                          "iptables-legacy -A FORWARD -m state --state NEW -j ACCEPT" PEER_SYSCTL,
-        [PEER_NFT] = "nft 'table ip filter { chain forward { type filter hook forward priority 0; policy drop; "
-                     "ct state established accept; ct state new accept; }; }'" PEER_SYSCTL,
-    };
-    int r = 0;
-
-    for (int peer = 0; peer < PEERS && r == 0; peer++)
-        r = filter_peer_open(commands[peer], &bench->peers[peer]);
-    return r;
+    for (int i = 0; i < FLOWS_WAYS * FAMILIES; i++)
+        filter_device_done(&bench->devices[i / FAMILIES][i % FAMILIES]);
+    flows_close(&bench->flows);
+    free(bench);
 }
 
 /* Handshakes, all of them in step. */
 static int scene_peers(struct conntrack_bench *bench, const struct conntrack_scene *scene)
 {
-    int r = peers_open(bench);
-    double ignored;
+    struct flows_list list;
+    int r = 0;
 
+    for (int peer = 0; peer < PEERS && r == 0; peer++)
+        r = flows_peer_open(&bench->flows, peers[peer].command);
     for (int peer = 0; peer < PEERS && r == 0; peer++) {
-        struct filter_peer *it = &bench->peers[peer];
-
         for (int packet = 0; packet < PACKETS && r == 0 && scene->established; packet++) {
-            list_set(bench, &it->lab, FAMILY_V4, (enum conntrack_packet)packet, scene->established, 0);
-            r = bench_lab_run(&it->lab, (unsigned int)it->line, scene->established, &ignored);
+            list = list_of(bench, FAMILY_V4, packet, scene->established, 0);
+            r = flows_peer_send(&bench->flows, peer, &list, scene->established);
         }
-        list_set(bench, &it->lab, FAMILY_V4, scene->packet, scene->established, 0);
-        it->n_frames = scene->established ? 65536 : 20480;
+        list = list_of(bench, FAMILY_V4, scene->packet, scene->established, 0);
+        flows_peer_list(&bench->flows, peer, &list, scene->established);
     }
     return r;
 }
 
-static int scene_flush(struct conntrack_bench *bench, int way, int family)
+static int scene_flush(const struct conntrack_bench *bench, int way, int family)
 {
-    return pcn_testd_post(bench->daemon, "{}", "%s/ct%d%d/flush", bench->service->kind, way, family) == 200 ? 0 : -EIO;
+    char name[32];
+
+    cube_name(bench, way, family, name);
+    return flows_flush(&bench->flows, name);
 }
 
-static long long scene_count(struct conntrack_bench *bench, int way, int family, const char *what)
+static long long scene_count(const struct conntrack_bench *bench, int way, int family, const char *what)
 {
-    json_t *json = pcn_testd_get(bench->daemon, "%s/ct%d%d/statistics/", bench->service->kind, way, family);
-    long long count = pcn_json_int(json, what);
+    char name[32];
 
-    json_decref(json);
-    return count;
+    cube_name(bench, way, family, name);
+    return flows_count(&bench->flows, name, what);
 }
 
 static int scene_ours(struct conntrack_bench *bench, const struct conntrack_scene *scene, int way, int family)
 {
-    const struct filter_device *device = &bench->devices[way][family];
+    int program = bench->devices[way][family].program;
     int r = scene_flush(bench, way, family);
-    double ignored;
+    struct flows_list list;
 
     for (int packet = 0; packet < PACKETS && r == 0 && scene->established; packet++) {
-        list_set(bench, &bench->lab, (enum conntrack_family)family, (enum conntrack_packet)packet, scene->established,
-                 0);
-        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, device->program, scene->established, &ignored);
+        list = list_of(bench, family, packet, scene->established, 0);
+        r = flows_send(&bench->flows, way, program, &list, scene->established);
     }
     if (r == 0 && scene->flood) {
-        list_set(bench, &bench->lab, (enum conntrack_family)family, PACKET_SYN, 0, FULL);
-        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, device->program, FULL, &ignored);
+        list = list_of(bench, family, PACKET_SYN, 0, FULL);
+        r = flows_send(&bench->flows, way, program, &list, FULL);
     }
     if (r == 0 && scene->established && !scene->flood &&
         scene_count(bench, way, family, "flows") != (long long)scene->established) {
@@ -269,33 +233,13 @@ static int scene_ours(struct conntrack_bench *bench, const struct conntrack_scen
 static int round_ours(struct conntrack_bench *bench, const struct conntrack_scene *scene, int way, int family,
                       size_t round, size_t index)
 {
-    uint64_t next = scene->flood ? 2 * (uint64_t)FULL + round * FLOOD : 0;
-    uint32_t n_flows = scene->flood ? 0 : scene->established;
-    double idle, whole;
+    const struct flows_list list = list_of(bench, family, scene->packet, scene->flood ? 0 : scene->established,
+                                           scene->flood ? 2 * (uint64_t)FULL + round * FLOOD : 0);
     int r = scene->fresh ? scene_flush(bench, way, family) : 0;
 
-    list_set(bench, &bench->lab, (enum conntrack_family)family, scene->packet, n_flows, next);
-    if (r == 0)
-        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->idle[way].program, scene->n_packets, &idle);
-    list_set(bench, &bench->lab, (enum conntrack_family)family, scene->packet, n_flows, next);
-    if (r == 0)
-        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->devices[way][family].program, scene->n_packets,
-                               &whole);
-    if (r == 0)
-        bench->cost[way][family][index] = whole - idle;
-    return r;
-}
-
-static int round_peers(struct conntrack_bench *bench, size_t index)
-{
-    double ns[PEERS] = {};
-    int r = 0;
-
-    for (int peer = 0; peer < PEERS && r == 0; peer++) {
-        r = filter_peer_run(&bench->peers[peer], &ns[peer]);
-        bench->peer_cost[peer][index] = ns[peer] - ns[PEER_PLAIN];
-    }
-    return r;
+    return r < 0 ? r
+                 : flows_cost(&bench->flows, way, bench->devices[way][family].program, &list, scene->n_packets,
+                              &bench->cost[way][family][index]);
 }
 
 /* Round 0 warms up. */
@@ -306,12 +250,12 @@ static int scene_rounds(struct conntrack_bench *bench, const struct conntrack_sc
     for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++) {
         size_t index = round ? round - 1 : 0;
 
-        for (int i = 0; i < WAYS * FAMILIES && r == 0; i++)
+        for (int i = 0; i < FLOWS_WAYS * FAMILIES && r == 0; i++)
             r = round_ours(bench, scene, i / FAMILIES, i % FAMILIES, round, index);
         if (r == 0 && scene->peers)
-            r = round_peers(bench, index);
+            r = flows_peers_round(&bench->flows, index);
     }
-    for (int i = 0; i < WAYS * FAMILIES && r == 0; i++) {
+    for (int i = 0; i < FLOWS_WAYS * FAMILIES && r == 0; i++) {
         /* What is established must have been found; what is new must have been entered. */
         if (!scene->flood && (scene_count(bench, i / FAMILIES, i % FAMILIES, "invalid") != 0 ||
                               scene_count(bench, i / FAMILIES, i % FAMILIES, "flows") !=
@@ -329,83 +273,62 @@ static void print_costs(const struct conntrack_bench *bench, const struct conntr
     char what[80];
     struct bench_row row = {.what = what,
                             .unit = "ns",
-                            .measure = "ns a packet",
+                            .measure = "x",
+                            .peer_name = "IPv4",
                             .pairs = FILTER_ROUNDS,
-                            .how = "BPF_PROG_TEST_RUN of a device with the cube less one without",
+                            .how = FLOWS_HOW,
                             .target = scene->limit > 0 ? BENCH_AT_MOST : BENCH_NO_TARGET,
-                            .limit = scene->limit};
+                            .limit = LIMIT_IPV6};
 
-    (void)snprintf(what, sizeof(what), "%s, %s, %s", bench->service->what, scene->name,
-                   way == BENCH_XDP ? "XDP_DRV" : "TC");
-    row.ours = row.value = filter_figure(four);
-    bench_print(&row);
-    (void)snprintf(what, sizeof(what), "%s, %s, %s, IPv6", bench->service->what, scene->name,
-                   way == BENCH_XDP ? "XDP_DRV" : "TC");
+    (void)snprintf(what, sizeof(what), "%s, %s, %s", bench->service->what, scene->name, flows_way(way));
+    flows_print(what, four, scene->limit);
+    (void)snprintf(what, sizeof(what), "%s, %s, %s, IPv6", bench->service->what, scene->name, flows_way(way));
     row.ours = filter_figure(six);
-    row.peer_name = "IPv4";
     row.peer = filter_figure(four);
-    row.measure = "x";
     row.value = bench_ratio(six, four, FILTER_ROUNDS);
-    row.limit = LIMIT_IPV6;
     bench_print(&row);
 }
 
 static void print_peers(const struct conntrack_bench *bench, const struct conntrack_scene *scene)
 {
-    const double *ours = bench->cost[BENCH_TC][FAMILY_V4];
     char what[80];
 
-    for (int peer = PEER_IPTABLES; peer < PEERS; peer++) {
-        struct bench_row row = {.what = what,
-                                .unit = "ns",
-                                .measure = "x cheaper",
-                                .peer_name = peer_names[peer],
-                                .pairs = FILTER_ROUNDS,
-                                .how = "ours: test runs; peer: live frames, CPU time, forwarding with the state "
-                                       "matched less without"};
-
-        (void)snprintf(what, sizeof(what), "%s, %s, TC", bench->service->what, scene->name);
-        row.ours = filter_figure(ours);
-        row.peer = filter_figure(bench->peer_cost[peer]);
-        row.value = bench_ratio(bench->peer_cost[peer], ours, FILTER_ROUNDS);
-        bench_print(&row);
-    }
+    (void)snprintf(what, sizeof(what), "%s, %s, TC", bench->service->what, scene->name);
+    for (int peer = FLOWS_PLAIN + 1; peer < PEERS; peer++)
+        flows_print_peer(&bench->flows, what, bench->cost[BENCH_TC][FAMILY_V4], peer, peers[peer].name,
+                         "the state matched");
 }
 
 static int scene_run(struct conntrack_bench *bench, const struct conntrack_scene *scene)
 {
     int r = scene->peers ? scene_peers(bench, scene) : 0;
 
-    for (int i = 0; i < WAYS * FAMILIES && r == 0; i++)
+    for (int i = 0; i < FLOWS_WAYS * FAMILIES && r == 0; i++)
         r = scene_ours(bench, scene, i / FAMILIES, i % FAMILIES);
     if (r == 0)
         r = scene_rounds(bench, scene);
     if (r < 0)
         return r;
-    for (int way = 0; way < WAYS; way++)
+    for (int way = 0; way < FLOWS_WAYS; way++)
         print_costs(bench, scene, way);
     if (scene->peers)
         print_peers(bench, scene);
-    peers_close(bench);
+    flows_peers_close(&bench->flows);
     return 0;
 }
 
 static int conntrack_service(const struct conntrack_service *service)
 {
-    const struct pcn_testd_spec spec = {.loglevel = "warning"};
     struct conntrack_bench *bench = calloc(1, sizeof(*bench));
     int r;
 
     if (!bench)
         return -ENOMEM;
     bench->service = service;
-    r = pcn_testd_start(&spec, &bench->daemon);
-    if (r == 0)
-        r = bench_open(bench);
+    r = bench_open(bench);
     for (size_t i = 0; i < PCN_ARRAY_SIZE(scenes) && r == 0; i++)
         r = scene_run(bench, &scenes[i]);
     bench_close(bench);
-    free(bench);
     return r;
 }
 

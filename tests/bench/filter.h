@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the groups firewall and conntrack share: a transparent cube on a device, and the kernel's filters as peers. */
+/* What the groups firewall and those of flows.h share: a cube on a device, and the kernel's filters as peers. */
 #pragma once
 #include "lab.h"
 

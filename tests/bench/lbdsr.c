@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Load balancing of UDP flows: those that are known, and new ones, beside the kernel's DNAT to one of many backends. */
-#include "filter.h"
+#include "flows.h"
 #include <stdio.h>
 
-#define WAYS 2
 #define NEW_FLOWS 12288u /* a round */
 #define CONNECTIONS "131072"
 #define CONNECTIONS_NEW "262144" /* of all rounds, with room to spare: nothing is replaced */
@@ -45,7 +44,7 @@ static const struct lbdsr_scene {
 #define APART 0.1
 
 enum lbdsr_peer {
-    PEER_PLAIN,
+    PEER_PLAIN = FLOWS_PLAIN,
     PEER_IPTABLES,
     PEER_NUMGEN,
     PEER_JHASH,
@@ -54,14 +53,10 @@ enum lbdsr_peer {
 static const char *const peer_names[] = {NULL, "iptables DNAT, range", "nft dnat, numgen map", "nft dnat, jhash map"};
 
 struct lbdsr_bench {
-    struct pcn_testd *daemon;
-    struct bench_lab lab;
-    struct filter_device idle[WAYS];
-    struct filter_device devices[SCENES][WAYS];
-    struct filter_peer peers[PEERS];
+    struct flows_bench flows;
+    struct filter_device devices[SCENES][FLOWS_WAYS];
     struct bench_packet packets[LAYOUTS][FILTER_PACKETS];
-    double cost[SCENES][WAYS][FILTER_ROUNDS];
-    double peer_cost[PEERS][FILTER_ROUNDS];
+    double cost[SCENES][FLOWS_WAYS][FILTER_ROUNDS];
 };
 
 /* ---- packets ---- */
@@ -71,35 +66,19 @@ static void vip_text(const struct lbdsr_layout *layout, unsigned int n, char tex
     (void)snprintf(text, 32, "10.200.0.%u", 1 + n % layout->n_vips);
 }
 
-/* Bytes 34 and 35, the source port, tell flows apart beyond the list: see conntrack.c. */
 static void packets_make(struct lbdsr_bench *bench, int layout)
 {
-    char client[64], vip[32];
+    char vip[32];
 
     for (unsigned int i = 0; i < FILTER_PACKETS; i++) {
-        const struct pcn_frame_spec spec = {.source = client,
-                                            .destination = vip,
-                                            .protocol = IPPROTO_UDP,
-                                            .source_port = (uint16_t)(1024 + i),
-                                            .destination_port = 53,
-                                            .payload_length = 22};
-        struct pcn_frame frame;
-
-        (void)snprintf(client, sizeof(client), "10.100.%u.%u", i >> 8, i & 255);
         vip_text(&layouts[layout], i, vip);
-        frame = pcn_frame_make(&spec);
-        filter_packet(&frame, &bench->packets[layout][i]);
+        flows_packet(i, vip, &bench->packets[layout][i]);
     }
 }
 
-static void list_set(const struct lbdsr_bench *bench, struct bench_lab *lab, const struct lbdsr_scene *scene,
-                     uint64_t next)
+static struct flows_list list_of(const struct lbdsr_bench *bench, const struct lbdsr_scene *scene, uint64_t next)
 {
-    const struct bench_flows all = {.shift = __builtin_ctz(FILTER_PACKETS),
-                                    .mask = (scene->flows ?: 65536u * FILTER_PACKETS) / FILTER_PACKETS - 1,
-                                    .factor_a = UINT64_C(1) << 32};
-
-    filter_packets(lab, bench->packets[scene->layout], &all, next);
+    return flows_list(bench->packets[scene->layout], scene->flows, next);
 }
 
 /* ---- ours ---- */
@@ -124,7 +103,7 @@ static json_t *service_json(const struct lbdsr_layout *layout, unsigned int n, c
                      "backend", backends);
 }
 
-static int cube_create(struct lbdsr_bench *bench, const struct lbdsr_scene *scene, enum bench_way way, int line,
+static int cube_create(struct flows_bench *bench, const struct lbdsr_scene *scene, enum bench_way way, int line,
                        const char *name)
 {
     const struct lbdsr_layout *layout = &layouts[scene->layout];
@@ -137,63 +116,50 @@ static int cube_create(struct lbdsr_bench *bench, const struct lbdsr_scene *scen
     (void)snprintf(back, sizeof(back), "e%d", line);
     for (unsigned int n = 0; n < layout->n_vips; n++)
         json_array_append_new(services, service_json(layout, n, scene->mode));
-    json = json_pack("{s:s, s:s, s:i, s:i, s:s, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}], s:o}", "type",
-                     way == BENCH_XDP ? "XDP_DRV" : "TC", "loglevel", "OFF", "max-services", (int)layout->n_vips,
-                     "connections", atoi(scene->flows ? CONNECTIONS : CONNECTIONS_NEW), "outer-source", "10.202.0.0/16",
-                     "ports", "name", "front", "type", "FRONTEND", "peer", front, "name", "back", "type", "BACKEND",
-                     "peer", back, "service", services);
+    json = json_pack("{s:s, s:s, s:i, s:i, s:s, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}], s:o}", "type", flows_way(way),
+                     "loglevel", "OFF", "max-services", (int)layout->n_vips, "connections",
+                     atoi(scene->flows ? CONNECTIONS : CONNECTIONS_NEW), "outer-source", "10.202.0.0/16", "ports",
+                     "name", "front", "type", "FRONTEND", "peer", front, "name", "back", "type", "BACKEND", "peer",
+                     back, "service", services);
     body = json_dumps(json, 0);
-    r = body && pcn_testd_post(bench->daemon, body, "lbdsr/%s", name) == 201 ? 0 : -EIO;
+    r = body && pcn_testd_post(bench->daemon, body, "%s", name) == 201 ? 0 : -EIO;
     free(body);
     json_decref(json);
     return r;
 }
 
+static void cube_name(size_t scene, int way, char name[32])
+{
+    (void)snprintf(name, 32, "lbdsr/lb%zu%d", scene, way);
+}
+
 static int scene_create(struct lbdsr_bench *bench, size_t scene, enum bench_way way)
 {
-    int line = bench_lab_line(&bench->lab, way), r;
-    char name[16];
+    int line = bench_lab_line(&bench->flows.lab, way), r;
+    char name[32];
 
     if (line < 0)
         return line;
-    (void)snprintf(name, sizeof(name), "lb%zu%d", scene, way);
-    r = cube_create(bench, &scenes[scene], way, line, name);
-    return r < 0 ? r : filter_hold(bench->daemon, way, line, &bench->devices[scene][way]);
+    cube_name(scene, way, name);
+    r = cube_create(&bench->flows, &scenes[scene], way, line, name);
+    return r < 0 ? r : filter_hold(bench->flows.daemon, way, line, &bench->devices[scene][way]);
 }
 
 static int bench_open(struct lbdsr_bench *bench)
 {
-    int r = bench_lab_open(pcn_testd_netns(bench->daemon), &bench->lab);
+    int r = flows_open(&bench->flows);
 
     for (int layout = 0; layout < LAYOUTS; layout++)
         packets_make(bench, layout);
-    for (enum bench_way way = BENCH_XDP; way <= BENCH_TC && r == 0; way++) {
-        r = filter_idle(bench->daemon, &bench->lab, way, &bench->idle[way]);
+    for (enum bench_way way = BENCH_XDP; way <= BENCH_TC; way++)
         for (size_t scene = 0; scene < SCENES && r == 0; scene++)
             r = scene_create(bench, scene, way);
-    }
-    bench->lab.state->trim = 1;
+    if (r == 0)
+        bench->flows.lab.state->trim = 1;
     return r;
 }
 
-static long long count(const struct lbdsr_bench *bench, size_t scene, int way, const char *what)
-{
-    json_t *json = pcn_testd_get(bench->daemon, "lbdsr/lb%zu%d/statistics/", scene, way);
-    long long number = pcn_json_int(json, what);
-
-    json_decref(json);
-    return number;
-}
-
 /* ---- the kernel ---- */
-
-static void peers_close(struct lbdsr_bench *bench)
-{
-    for (int peer = 0; peer < PEERS; peer++) {
-        filter_peer_close(&bench->peers[peer]);
-        bench->peers[peer] = (struct filter_peer){};
-    }
-}
 
 /* The same VIPs, and of each the same number of backends: a file, and the command that loads it. */
 static int rules_write(enum lbdsr_peer peer, char *command, size_t size)
@@ -230,31 +196,24 @@ static int rules_write(enum lbdsr_peer peer, char *command, size_t size)
         (void)fprintf(file, " }; }\n}\n");
     }
     (void)fclose(file);
-    /* The ports change, the checksums do not follow. */
-    (void)snprintf(command, size, "%s %s && sysctl -qw net.netfilter.nf_conntrack_checksum=0",
+    (void)snprintf(command, size, "%s %s" FLOWS_NO_CHECKSUMS,
                    peer == PEER_IPTABLES ? "iptables-legacy-restore" : "nft -f", path);
     return 0;
 }
 
 static int peers_open(struct lbdsr_bench *bench, const struct lbdsr_scene *scene)
 {
+    const struct flows_list list = list_of(bench, scene, 0);
     char command[512];
-    double ignored;
     int r = 0;
 
     for (int peer = 0; peer < PEERS && r == 0 && scene->peers; peer++) {
-        struct filter_peer *it = &bench->peers[peer];
-
-        if (peer != PEER_PLAIN)
+        if (peer != FLOWS_PLAIN)
             r = rules_write((enum lbdsr_peer)peer, command, sizeof(command));
         if (r == 0)
-            r = filter_peer_open(peer == PEER_PLAIN ? NULL : command, it);
-        if (r < 0)
-            return r;
-        list_set(bench, &it->lab, scene, 0);
-        if (scene->flows)
-            r = bench_lab_run(&it->lab, (unsigned int)it->line, scene->flows, &ignored);
-        it->n_frames = scene->flows ? 65536 : 20480;
+            r = flows_peer_open(&bench->flows, peer == FLOWS_PLAIN ? NULL : command);
+        if (r == 0)
+            r = flows_peer_ready(&bench->flows, peer, &list, scene->flows);
     }
     return r;
 }
@@ -263,46 +222,20 @@ static int peers_open(struct lbdsr_bench *bench, const struct lbdsr_scene *scene
 
 static int ours_open(struct lbdsr_bench *bench, size_t scene, int way)
 {
-    double ignored;
+    const struct flows_list list = list_of(bench, &scenes[scene], 0);
 
     if (!scenes[scene].flows)
         return 0;
-    list_set(bench, &bench->lab, &scenes[scene], 0);
-    return bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->devices[scene][way].program,
-                              2 * scenes[scene].flows, &ignored);
+    return flows_send(&bench->flows, way, bench->devices[scene][way].program, &list, 2 * scenes[scene].flows);
 }
 
 static int round_ours(struct lbdsr_bench *bench, size_t index, int way, size_t round, size_t sample)
 {
     const struct lbdsr_scene *scene = &scenes[index];
-    uint64_t next = scene->flows ? 0 : round * NEW_FLOWS;
-    double idle, whole;
-    int r;
+    const struct flows_list list = list_of(bench, scene, scene->flows ? 0 : round * NEW_FLOWS);
 
-    list_set(bench, &bench->lab, scene, next);
-    r = bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->idle[way].program, scene->n_packets, &idle);
-    list_set(bench, &bench->lab, scene, next);
-    if (r == 0)
-        r = bench_lab_test_run(&bench->lab, (enum bench_way)way, bench->devices[index][way].program, scene->n_packets,
-                               &whole);
-    if (r == 0)
-        bench->cost[index][way][sample] = whole - idle;
-    return r;
-}
-
-static int peers_rounds(struct lbdsr_bench *bench)
-{
-    int r = 0;
-
-    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++) {
-        double ns[PEERS] = {};
-
-        for (int peer = 0; peer < PEERS && r == 0; peer++) {
-            r = filter_peer_run(&bench->peers[peer], &ns[peer]);
-            bench->peer_cost[peer][round ? round - 1 : 0] = ns[peer] - ns[PEER_PLAIN];
-        }
-    }
-    return r;
+    return flows_cost(&bench->flows, way, bench->devices[index][way].program, &list, scene->n_packets,
+                      &bench->cost[index][way][sample]);
 }
 
 /* Round 0 warms up. The peers come after: they would push our tables out of the cache before each short round. */
@@ -313,14 +246,17 @@ static int scene_rounds(struct lbdsr_bench *bench, size_t index)
     int r = 0;
 
     for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
-        for (int way = 0; way < WAYS && r == 0; way++)
+        for (int way = 0; way < FLOWS_WAYS && r == 0; way++)
             r = round_ours(bench, index, way, round, round ? round - 1 : 0);
-    if (scene->peers && r == 0)
-        r = peers_rounds(bench);
+    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0 && scene->peers; round++)
+        r = flows_peers_round(&bench->flows, round ? round - 1 : 0);
     /* Each flow is remembered. */
-    for (int way = 0; way < WAYS && r == 0; way++) {
-        long long created = count(bench, index, way, "created");
+    for (int way = 0; way < FLOWS_WAYS && r == 0; way++) {
+        long long created;
+        char name[32];
 
+        cube_name(index, way, name);
+        created = flows_count(&bench->flows, name, "created");
         /* Few find no place of theirs. */
         if (created < wanted || created > wanted + wanted / 100) {
             fprintf(stderr, "bench: lbdsr: %lld flows\n", created);
@@ -335,7 +271,7 @@ static int scene_rounds(struct lbdsr_bench *bench, size_t index)
 static void scene_what(const struct lbdsr_scene *scene, int way, char text[96])
 {
     (void)snprintf(text, 96, "lbdsr, %s, %s, %s, %s", scene->mode, layouts[scene->layout].name, scene->name,
-                   way == BENCH_XDP ? "XDP_DRV" : "TC");
+                   flows_way(way));
 }
 
 static void scene_print_with(const struct lbdsr_bench *bench, size_t index, int way)
@@ -364,73 +300,44 @@ static void scene_print(const struct lbdsr_bench *bench, size_t index)
     const struct lbdsr_scene *scene = &scenes[index];
     char what[96];
 
-    for (int way = 0; way < WAYS; way++) {
-        struct bench_row row = {.what = what,
-                                .unit = "ns",
-                                .measure = "ns a packet",
-                                .pairs = FILTER_ROUNDS,
-                                .how = "BPF_PROG_TEST_RUN of a device with the cube less one without",
-                                .target = scene->limit > 0 ? BENCH_AT_MOST : BENCH_NO_TARGET,
-                                .limit = scene->limit};
-
+    for (int way = 0; way < FLOWS_WAYS; way++) {
         scene_what(scene, way, what);
-        row.ours = row.value = filter_figure(bench->cost[index][way]);
-        bench_print(&row);
+        flows_print(what, bench->cost[index][way], scene->limit);
         if (scene->with >= 0)
             scene_print_with(bench, index, way);
     }
-    for (int peer = PEER_IPTABLES; peer < PEERS && scene->peers; peer++) {
-        struct bench_row row = {.what = what,
-                                .unit = "ns",
-                                .measure = "x cheaper",
-                                .peer_name = peer_names[peer],
-                                .pairs = FILTER_ROUNDS,
-                                .how =
-                                    "ours: test runs; peer: live frames, CPU time, forwarding with NAT less without"};
-
-        scene_what(scene, BENCH_TC, what);
-        row.ours = filter_figure(bench->cost[index][BENCH_TC]);
-        row.peer = filter_figure(bench->peer_cost[peer]);
-        row.value = bench_ratio(bench->peer_cost[peer], bench->cost[index][BENCH_TC], FILTER_ROUNDS);
-        bench_print(&row);
-    }
+    scene_what(scene, BENCH_TC, what);
+    for (int peer = FLOWS_PLAIN + 1; peer < PEERS && scene->peers; peer++)
+        flows_print_peer(&bench->flows, what, bench->cost[index][BENCH_TC], peer, peer_names[peer], "NAT");
 }
 
 static void bench_close(struct lbdsr_bench *bench)
 {
-    peers_close(bench);
-    for (int way = 0; way < WAYS; way++) {
-        filter_device_done(&bench->idle[way]);
+    for (int way = 0; way < FLOWS_WAYS; way++)
         for (size_t scene = 0; scene < SCENES; scene++)
             filter_device_done(&bench->devices[scene][way]);
-    }
-    if (bench->lab.object)
-        bench_lab_close(&bench->lab);
-    pcn_testd_freep(&bench->daemon);
+    flows_close(&bench->flows);
+    free(bench);
 }
 
 int bench_lbdsr(void)
 {
-    const struct pcn_testd_spec spec = {.loglevel = "warning"};
     struct lbdsr_bench *bench = calloc(1, sizeof(*bench));
     int r;
 
     if (!bench)
         return -ENOMEM;
-    r = pcn_testd_start(&spec, &bench->daemon);
-    if (r == 0)
-        r = bench_open(bench);
+    r = bench_open(bench);
     for (size_t i = 0; i < SCENES && r == 0; i++) {
         r = peers_open(bench, &scenes[i]);
-        for (int way = 0; way < WAYS && r == 0; way++)
+        for (int way = 0; way < FLOWS_WAYS && r == 0; way++)
             r = ours_open(bench, i, way);
         if (r == 0)
             r = scene_rounds(bench, i);
         if (r == 0)
             scene_print(bench, i);
-        peers_close(bench);
+        flows_peers_close(&bench->flows);
     }
     bench_close(bench);
-    free(bench);
     return r;
 }
