@@ -41,28 +41,13 @@ static int tracker_open(bool xdp, uint32_t n_buckets, struct pcn_cube_identity i
 {
     const struct pcn_fast_spec spec = {
         .kind = "conntrack", .xdp = xdp, .transparent = true, .identity = identity, .configure = configure};
-    struct pcn_flows *table = &tracker->table;
     int r;
 
     opening_buckets = n_buckets;
     r = pcn_fast_open(&spec, &tracker->fast);
     if (r < 0)
         return r;
-    table->n_slots = n_buckets * PCN_CT_WAYS;
-    table->entries = pcn_fast_memory(&tracker->fast, PCN_CT_ENTRIES, NULL);
-    table->buckets = pcn_fast_memory(&tracker->fast, PCN_CT_BUCKETS, NULL);
-    table->traffic = pcn_fast_memory(&tracker->fast, PCN_CT_TRAFFIC, NULL);
-    table->settings = pcn_fast_memory(&tracker->fast, PCN_CT_SETTINGS, NULL);
-    table->statistics = pcn_fast_memory(&tracker->fast, PCN_CT_STATISTICS, NULL);
-    if (!table->entries || !table->buckets || !table->traffic || !table->settings || !table->statistics)
-        return -ENOMEM;
-    table->settings->seed = 0x123456789abcdef;
-    table->settings->refresh = pcn_clock_hz();
-    table->settings->drop_when_full = 1;
-    table->settings->fragment_timeout = 30 * pcn_clock_hz();
-    for (int i = 0; i < PCN_CT_FLOW_MAX; i++)
-        table->settings->timeouts[i] = 100 * pcn_clock_hz();
-    return 0;
+    return pcn_fast_flows(&tracker->fast, n_buckets, &tracker->table);
 }
 
 static void tracker_freep(struct tracker **ptr)

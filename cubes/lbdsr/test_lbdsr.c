@@ -578,33 +578,11 @@ static void test_fragments(void)
 {
     FOR_BOTH(1024)
     {
-        struct pcn_frame_spec spec = {.source = CLIENT,
-                                      .destination = VIP,
-                                      .protocol = IPPROTO_UDP,
-                                      .source_port = 1000,
-                                      .destination_port = 53,
-                                      .more_fragments = true,
-                                      .payload_length = 64};
-        struct lbdsr_end ends[10];
-
-        ends_make(ends, 1, 10);
-        service_set(rig, VIP, 53, IPPROTO_UDP, LBDSR_L2DSR, ends, 10);
-        for (uint16_t i = 0; i < 20; i++) {
-            struct pcn_frame_spec later = spec;
-            struct pcn_frame first, second;
-            uint32_t to;
-
-            spec.id = later.id = i;
-            spec.source_port = (uint16_t)(1000 + i);
-            later.fragment_offset = 72;
-            later.more_fragments = false;
-            first = pcn_frame_make(&spec);
-            second = pcn_frame_make(&later);
-            PCN_CHECK_EQ(give(rig, &second), LBDSR_DROP_FRAGMENT);
-            to = goes_to(rig, &first);
-            PCN_CHECK_EQ(to, goes_to(rig, &(struct pcn_frame[]){udp(CLIENT, spec.source_port)}[0]));
-            PCN_CHECK_EQ(goes_to(rig, &second), to);
-        }
+        check_fragments(rig, (struct pcn_frame_spec){.source = CLIENT,
+                                                     .destination = VIP,
+                                                     .protocol = IPPROTO_UDP,
+                                                     .destination_port = 53,
+                                                     .payload_length = 64});
     }
 }
 

@@ -162,20 +162,7 @@ struct lbdsr_tally tally(const struct rig *rig)
 
 uint32_t give(struct rig *rig, const struct pcn_frame *frame)
 {
-    uint32_t reason = ~0u;
-
-    if (!PCN_CHECK_OK(pcn_fast_run(&rig->fast, PCN_INGRESS, FRONT, frame, &rig->run)))
-        return ~0u;
-    if (rig->run.verdict == PCN_SINK)
-        return 0;
-    for (uint32_t i = 0; i < LBDSR_DROP_REASONS; i++) {
-        uint64_t drops = pcn_fast_drops(&rig->fast, i);
-
-        if (drops != rig->drops[i])
-            reason = i;
-        rig->drops[i] = drops;
-    }
-    return reason;
+    return pcn_fast_give(&rig->fast, PCN_INGRESS, FRONT, frame, &rig->run);
 }
 
 uint32_t goes_to(struct rig *rig, const struct pcn_frame *frame)
@@ -185,6 +172,36 @@ uint32_t goes_to(struct rig *rig, const struct pcn_frame *frame)
     if (!PCN_CHECK_EQ(give(rig, frame), 0) || !PCN_CHECK_EQ(rig->run.port, BACK))
         return 0;
     return (uint32_t)mac[4] << 8 | mac[5];
+}
+
+void check_fragments(struct rig *rig, struct pcn_frame_spec spec)
+{
+    unsigned int n_extensions = spec.n_extensions;
+    struct lbdsr_end ends[10];
+
+    ends_make(ends, 1, 10);
+    service_set(rig, spec.destination, spec.destination_port, spec.protocol, LBDSR_L2DSR, ends, 10);
+    for (uint16_t i = 0; i < 20; i++) {
+        struct pcn_frame_spec later, whole;
+        struct pcn_frame first, second;
+        uint32_t to;
+
+        spec.id = i;
+        spec.n_extensions = i & n_extensions;
+        spec.source_port = (uint16_t)(1000 + i);
+        spec.fragment = spec.more_fragments = true;
+        later = whole = spec;
+        later.fragment_offset = 72;
+        later.more_fragments = whole.fragment = whole.more_fragments = false;
+        first = pcn_frame_make(&spec);
+        second = pcn_frame_make(&later);
+        PCN_CHECK_EQ(give(rig, &second), LBDSR_DROP_FRAGMENT);
+        to = goes_to(rig, &first);
+        PCN_CHECK(to >= 1 && to <= 10);
+        first = pcn_frame_make(&whole);
+        PCN_CHECK_EQ(goes_to(rig, &first), to);
+        PCN_CHECK_EQ(goes_to(rig, &second), to);
+    }
 }
 
 struct pcn_frame tcp(const char *client, uint16_t port, uint8_t flags)

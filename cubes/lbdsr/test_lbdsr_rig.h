@@ -25,7 +25,6 @@ struct rig {
     struct lbdsr_group *groups[8];
     size_t n_groups;
     struct pcn_fast_run run;
-    uint64_t drops[LBDSR_DROP_REASONS]; /* that are known of */
 };
 
 void rig_freep(struct rig **ptr);
@@ -41,6 +40,11 @@ void service_withdraw(struct rig *rig, size_t index);
 uint32_t give(struct rig *rig, const struct pcn_frame *frame);
 /* Number of the backend that a frame of mode L2DSR was sent to; 0: to none. */
 uint32_t goes_to(struct rig *rig, const struct pcn_frame *frame);
+/*
+ * Of what the spec describes, to a service of ten backends: the later fragments go where the first one does, and no sooner;
+ * it goes where a whole packet does. Every other one has the spec's extension header.
+ */
+void check_fragments(struct rig *rig, struct pcn_frame_spec spec);
 struct pcn_frame tcp(const char *client, uint16_t port, uint8_t flags);
 struct pcn_frame udp(const char *client, uint16_t port);
 /* Tests of test_lbdsr_outer.c and test_lbdsr_rules.c. */

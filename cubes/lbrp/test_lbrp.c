@@ -126,21 +126,10 @@ static void test_udp(void)
 {
     FOR_BOTH(64)
     {
-        struct pcn_frame_spec plain = {.source = C,
-                                       .destination = VIP,
-                                       .protocol = IPPROTO_UDP,
-                                       .source_port = 5000,
-                                       .destination_port = 53,
-                                       .payload_length = 20,
-                                       .faults = PCN_FAULT_NO_UDP_CHECKSUM};
-        struct pcn_frame_spec after = plain;
-
-        after.destination = B1;
-        after.destination_port = 8080;
         one(rig, VIP, 53, IPPROTO_UDP);
         becomes(rig, FRONT, udp(C, 5001, VIP, 53), BACK, udp(C, 5001, B1, 8080));
         becomes(rig, BACK, udp(B1, 8080, C, 5001), FRONT, udp(VIP, 53, C, 5001));
-        becomes(rig, FRONT, pcn_frame_make(&plain), BACK, pcn_frame_make(&after));
+        becomes(rig, FRONT, unsummed(C, 5000, VIP, 53), BACK, unsummed(C, 5000, B1, 8080));
         /* Somebody else's answer is nobody's, and TCP is of no service. */
         becomes(rig, BACK, udp(B2, 8080, C, 5001), FRONT, udp(B2, 8080, C, 5001));
         becomes(rig, FRONT, tcp(C, 5001, VIP, 53, SYN), BACK, tcp(C, 5001, VIP, 53, SYN));
@@ -533,7 +522,7 @@ static void test_pool(void)
         becomes(rig, BACK, tcp(B1, 8080, POOL, 5001, SYN | ACK), FRONT, tcp(VIP, 80, C, 5001, SYN | ACK));
         /* Another client with this port gets another one. */
         PCN_CHECK_EQ(goes_to(rig, tcp(C2, 5001, VIP, 80, SYN)), 1);
-        port = source_port(rig);
+        port = pcn_frame_source_port(&rig->run.frame);
         PCN_CHECK(port != 5001 && port >= 1024);
         PCN_CHECK_FRAME(&rig->run.frame, &(struct pcn_frame[]){tcp(POOL, port, B1, 8080, SYN)}[0]);
         becomes(rig, BACK, tcp(B1, 8080, POOL, port, SYN | ACK), FRONT, tcp(VIP, 80, C2, 5001, SYN | ACK));
@@ -579,7 +568,7 @@ static void test_two_vips(void)
         becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, tcp(C, 1000, B1, 8080, SYN));
         /* To the backend it would be the same: it gets another port. */
         PCN_CHECK_EQ(goes_to(rig, tcp(C, 1000, "203.0.113.2", 80, SYN)), 1);
-        port = source_port(rig);
+        port = pcn_frame_source_port(&rig->run.frame);
         PCN_CHECK(port != 1000);
         becomes(rig, BACK, tcp(B1, 8080, C, port, SYN | ACK), FRONT, tcp("203.0.113.2", 80, C, 1000, SYN | ACK));
         becomes(rig, BACK, tcp(B1, 8080, C, 1000, SYN | ACK), FRONT, tcp(VIP, 80, C, 1000, SYN | ACK));

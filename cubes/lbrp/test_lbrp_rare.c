@@ -17,13 +17,13 @@ void test_errors(void)
         one(rig, VIP, 53, IPPROTO_UDP);
         one(rig, VIP6, 53, IPPROTO_UDP);
         becomes(rig, FRONT, out, BACK, in);
-        becomes(rig, BACK, error_about(B1, C, &in), FRONT, error_about(VIP, C, &out));
-        becomes(rig, BACK, error_about(R, C, &in), FRONT, error_about(VIP, C, &out));
-        becomes(rig, FRONT, error_about(C, VIP, &seen), BACK, error_about(C, B1, &answer));
-        becomes(rig, FRONT, error_about(R, VIP, &seen), BACK, error_about(R, B1, &answer));
+        becomes(rig, BACK, error_about(B1, C, in, 0), FRONT, error_about(VIP, C, out, 0));
+        becomes(rig, BACK, error_about(R, C, in, 0), FRONT, error_about(VIP, C, out, 0));
+        becomes(rig, FRONT, error_about(C, VIP, seen, 0), BACK, error_about(C, B1, answer, 0));
+        becomes(rig, FRONT, error_about(R, VIP, seen, 0), BACK, error_about(R, B1, answer, 0));
         becomes(rig, FRONT, out6, BACK, in6);
-        becomes(rig, BACK, error_about("fd00::1", C6, &in6), FRONT, error_about(VIP6, C6, &out6));
-        becomes(rig, FRONT, error_about(C6, VIP6, &seen6), BACK, error_about(C6, "fd00::1", &answer6));
+        becomes(rig, BACK, error_about("fd00::1", C6, in6, 0), FRONT, error_about(VIP6, C6, out6, 0));
+        becomes(rig, FRONT, error_about(C6, VIP6, seen6, 0), BACK, error_about(C6, "fd00::1", answer6, 0));
     }
 }
 
@@ -88,10 +88,10 @@ void test_errors_pool(void)
         service_set(rig, icmp, &end, 1);
         pool_add(rig, POOL);
         becomes(rig, FRONT, out, BACK, in);
-        becomes(rig, BACK, error_about(B1, POOL, &in), FRONT, error_about(VIP, C, &out));
-        becomes(rig, FRONT, error_about(R, VIP, &seen), BACK, error_about(POOL, B1, &answer));
+        becomes(rig, BACK, error_about(B1, POOL, in, 0), FRONT, error_about(VIP, C, out, 0));
+        becomes(rig, FRONT, error_about(R, VIP, seen, 0), BACK, error_about(POOL, B1, answer, 0));
         becomes(rig, FRONT, ping, BACK, pinged);
-        becomes(rig, BACK, error_about(R, POOL, &pinged), FRONT, error_about(VIP, C, &ping));
+        becomes(rig, BACK, error_about(R, POOL, pinged, 0), FRONT, error_about(VIP, C, ping, 0));
     }
 }
 
@@ -99,15 +99,15 @@ void test_fragments(void)
 {
     FOR_BOTH(64)
     {
-        struct pcn_frame first = fragment(C, VIP, 53, 0), later = fragment(C, VIP, 53, 72);
+        struct pcn_frame first = fragment(C, 1000, VIP, 53, 77, 0), later = fragment(C, 1000, VIP, 53, 77, 72);
 
         one(rig, VIP, 53, IPPROTO_UDP);
         PCN_CHECK_EQ(give(rig, FRONT, &later), LBRP_DROP_FRAGMENT);
         PCN_CHECK_EQ(give(rig, FRONT, &first), 0);
         PCN_CHECK_EQ(rig->run.packet.destination.v4, inet_addr(B1));
-        becomes(rig, FRONT, later, BACK, fragment(C, B1, 8080, 72));
+        becomes(rig, FRONT, later, BACK, fragment(C, 1000, B1, 8080, 77, 72));
         /* Of no VIP: on. */
-        becomes(rig, FRONT, fragment(C, B2, 53, 72), BACK, fragment(C, B2, 53, 72));
+        becomes(rig, FRONT, fragment(C, 1000, B2, 53, 77, 72), BACK, fragment(C, 1000, B2, 53, 77, 72));
     }
 }
 

@@ -20,24 +20,6 @@ static void configure(struct bpf_object *object)
     pcn_run_trim(object, LBRP_COUNTS, opening.n_counts * sizeof(struct lbrp_count));
 }
 
-static void flows_open(struct rig *rig, uint32_t n_buckets)
-{
-    struct pcn_flows *flows = &rig->lbrp.flows;
-
-    flows->n_slots = n_buckets * PCN_CT_WAYS;
-    flows->entries = pcn_fast_memory(&rig->fast, PCN_CT_ENTRIES, NULL);
-    flows->buckets = pcn_fast_memory(&rig->fast, PCN_CT_BUCKETS, NULL);
-    flows->traffic = pcn_fast_memory(&rig->fast, PCN_CT_TRAFFIC, NULL);
-    flows->settings = pcn_fast_memory(&rig->fast, PCN_CT_SETTINGS, NULL);
-    flows->statistics = pcn_fast_memory(&rig->fast, PCN_CT_STATISTICS, NULL);
-    flows->settings->seed = 0x123456789abcdef;
-    flows->settings->refresh = pcn_clock_hz();
-    flows->settings->drop_when_full = 1;
-    flows->settings->fragment_timeout = 30 * pcn_clock_hz();
-    for (int i = 0; i < PCN_CT_FLOW_MAX; i++)
-        flows->settings->timeouts[i] = 100 * pcn_clock_hz();
-}
-
 static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
 {
     const struct pcn_fast_spec spec = {.kind = "lbrp", .xdp = xdp, .n_ports = 3, .configure = configure};
@@ -50,7 +32,9 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     r = pcn_fast_open(&spec, &rig->fast);
     if (r < 0)
         return r;
-    flows_open(rig, n_buckets);
+    r = pcn_fast_flows(&rig->fast, n_buckets, &rig->lbrp.flows);
+    if (r < 0)
+        return r;
     tables->keys = pcn_fast_memory(&rig->fast, LBRP_KEYS, NULL);
     tables->names = pcn_fast_memory(&rig->fast, LBRP_NAMES, NULL);
     tables->services = pcn_fast_memory(&rig->fast, LBRP_SERVICES, NULL);
@@ -201,18 +185,7 @@ void age(struct rig *rig, uint32_t seconds)
 
 uint32_t give(struct rig *rig, uint16_t port, const struct pcn_frame *frame)
 {
-    uint64_t before[LBRP_DROP_REASONS];
-
-    for (uint32_t i = 0; i < LBRP_DROP_REASONS; i++)
-        before[i] = pcn_fast_drops(&rig->fast, i);
-    if (!PCN_CHECK_OK(pcn_fast_run(&rig->fast, PCN_INGRESS, port, frame, &rig->run)))
-        return ~0u;
-    if (rig->run.verdict == PCN_SINK)
-        return 0;
-    for (uint32_t i = 0; i < LBRP_DROP_REASONS; i++)
-        if (pcn_fast_drops(&rig->fast, i) != before[i])
-            return i;
-    return ~0u;
+    return pcn_fast_give(&rig->fast, PCN_INGRESS, port, frame, &rig->run);
 }
 
 void becomes(struct rig *rig, uint16_t port, struct pcn_frame frame, uint16_t out, struct pcn_frame expected)
@@ -230,61 +203,4 @@ uint32_t goes_to(struct rig *rig, struct pcn_frame frame)
         return 0;
     PCN_CHECK(pcn_frame_checksums_ok(&rig->run.frame));
     return ntohl(rig->run.packet.ip_version == 6 ? to->v6[3] : to->v4) & 0xffff;
-}
-
-struct pcn_frame tcp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port,
-                     uint8_t flags)
-{
-    return pcn_frame_tcp(source, destination, source_port, destination_port, flags);
-}
-
-struct pcn_frame udp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port)
-{
-    return pcn_frame_udp(source, destination, source_port, destination_port, 20);
-}
-
-struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id)
-{
-    bool six = strchr(source, ':') != NULL;
-
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
-                                                   .destination = destination,
-                                                   .protocol = six ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
-                                                   .icmp_type = six ? (reply ? 129 : 128) : (reply ? 0 : 8),
-                                                   .icmp_id = id,
-                                                   .payload_length = 16});
-}
-
-struct pcn_frame error_about(const char *from, const char *to, const struct pcn_frame *quoted)
-{
-    bool six = strchr(from, ':') != NULL;
-
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = from,
-                                                   .destination = to,
-                                                   .protocol = six ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
-                                                   .icmp_type = six ? 1 : 3,
-                                                   .icmp_code = six ? 4 : 3,
-                                                   .payload = quoted->bytes + ETH_HLEN,
-                                                   .payload_length = quoted->length - ETH_HLEN});
-}
-
-struct pcn_frame fragment(const char *source, const char *destination, uint16_t port, uint16_t offset)
-{
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
-                                                   .destination = destination,
-                                                   .protocol = IPPROTO_UDP,
-                                                   .source_port = 1000,
-                                                   .destination_port = port,
-                                                   .payload_length = 64,
-                                                   .id = 77,
-                                                   .more_fragments = offset == 0,
-                                                   .fragment_offset = offset});
-}
-
-uint16_t source_port(const struct rig *rig)
-{
-    uint8_t protocol;
-    const uint8_t *ports = rig->run.frame.bytes + pcn_frame_l4(&rig->run.frame, &protocol);
-
-    return (uint16_t)(ports[0] << 8 | ports[1]);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "lbrp.h"
+#include <harness/ends.h>
 #include <harness/suite.h>
 #include <harness/testrun.h>
 
@@ -22,7 +23,6 @@
 #define SIZE 1021u
 
 enum { FRONT, BACK, FRONT2 };
-enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
 struct rig {
     struct pcn_fast fast;
@@ -51,20 +51,10 @@ uint32_t give(struct rig *rig, uint16_t port, const struct pcn_frame *frame);
 void becomes(struct rig *rig, uint16_t port, struct pcn_frame frame, uint16_t out, struct pcn_frame expected);
 /* Number of the backend that a client's frame was sent to; 0: to none. */
 uint32_t goes_to(struct rig *rig, struct pcn_frame frame);
-struct pcn_frame tcp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port,
-                     uint8_t flags);
-struct pcn_frame udp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port);
-struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id);
 struct lbrp_tally tally(const struct rig *rig, const struct lbrp_group *service, size_t end);
 uint32_t n_places(struct rig *rig);
 /* Time passes: what is in the table gets so much older. */
 void age(struct rig *rig, uint32_t seconds);
-/* An error of `from` to whom sent the quoted frame. */
-struct pcn_frame error_about(const char *from, const char *to, const struct pcn_frame *quoted);
-/* UDP from port 1000; at offset 0 the first one. */
-struct pcn_frame fragment(const char *source, const char *destination, uint16_t port, uint16_t offset);
-/* Source port of what came out. */
-uint16_t source_port(const struct rig *rig);
 
 #define FOR_BOTH(n_buckets_)                                                                                           \
     for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \

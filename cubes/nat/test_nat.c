@@ -32,20 +32,10 @@ static void test_udp(void)
 {
     FOR_BOTH(64)
     {
-        struct pcn_frame_spec plain = {.source = A,
-                                       .destination = B,
-                                       .protocol = IPPROTO_UDP,
-                                       .source_port = 5000,
-                                       .destination_port = 54,
-                                       .payload_length = 20,
-                                       .faults = PCN_FAULT_NO_UDP_CHECKSUM};
-        struct pcn_frame_spec after = plain;
-
-        after.source = E;
         add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
         becomes(rig, OUT, udp(A, 5000, B, 53), udp(E, 5000, B, 53));
         becomes(rig, IN, udp(B, 53, E, 5000), udp(B, 53, A, 5000));
-        becomes(rig, OUT, pcn_frame_make(&plain), pcn_frame_make(&after));
+        becomes(rig, OUT, unsummed(A, 5000, B, 54), unsummed(E, 5000, B, 54));
         /* Somebody else's answer is nobody's. */
         becomes(rig, IN, udp(R, 53, E, 5000), udp(R, 53, E, 5000));
     }
@@ -81,7 +71,7 @@ static void test_collision(void)
         add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
         becomes(rig, OUT, tcp(A, 5001, B, 80, SYN), tcp(E, 5001, B, 80, SYN));
         PCN_CHECK_EQ(give(rig, OUT, &second), 0);
-        port = port_out(rig);
+        port = pcn_frame_source_port(&rig->run.frame);
         PCN_CHECK(port != 5001);
         PCN_CHECK(port >= 1024);
         PCN_CHECK_EQ(port & 1, 1);
@@ -93,7 +83,8 @@ static void test_collision(void)
         becomes(rig, OUT, udp(A2, 5001, B, 80), udp(E, 5001, B, 80));
         becomes(rig, OUT, tcp(A, 500, B, 80, SYN), tcp(E, 500, B, 80, SYN));
         PCN_CHECK_EQ(give(rig, OUT, &low), 0);
-        PCN_CHECK(port_out(rig) < 1024 && port_out(rig) != 500 && port_out(rig) % 2 == 0);
+        PCN_CHECK(pcn_frame_source_port(&rig->run.frame) < 1024 && pcn_frame_source_port(&rig->run.frame) != 500 &&
+                  pcn_frame_source_port(&rig->run.frame) % 2 == 0);
     }
 }
 
@@ -108,9 +99,10 @@ static void test_exhaustion(void)
             const struct pcn_frame frame = tcp(A, (uint16_t)(3000 + 2 * i), B, 80, SYN);
 
             PCN_CHECK_EQ(give(rig, OUT, &frame), 0);
-            PCN_REQUIRE(port_out(rig) >= 20000 && port_out(rig) <= 20009);
-            PCN_CHECK(!seen[port_out(rig) - 20000]);
-            seen[port_out(rig) - 20000] = true;
+            PCN_REQUIRE(pcn_frame_source_port(&rig->run.frame) >= 20000 &&
+                        pcn_frame_source_port(&rig->run.frame) <= 20009);
+            PCN_CHECK(!seen[pcn_frame_source_port(&rig->run.frame) - 20000]);
+            seen[pcn_frame_source_port(&rig->run.frame) - 20000] = true;
         }
         PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){tcp(A, 4000, B, 80, SYN)}[0]), NAT_DROP_NO_PORT);
         PCN_CHECK_EQ(n_places(rig), 20);
@@ -171,7 +163,7 @@ static void test_masquerade(void)
         /* What comes from the address itself has its place, so that nobody else gets it. */
         becomes(rig, OUT, udp(E, 2000, B, 53), udp(E, 2000, B, 53));
         PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(A, 2000, B, 53)}[0]), 0);
-        PCN_CHECK(port_out(rig) != 2000);
+        PCN_CHECK(pcn_frame_source_port(&rig->run.frame) != 2000);
         /* Answers to what is not translated go as they are. */
         becomes(rig, OUT, tcp(E, 22, B, 999, SYN | ACK), tcp(E, 22, B, 999, SYN | ACK));
         becomes(rig, OUT, echo(E, B, true, 1), echo(E, B, true, 1));
@@ -268,7 +260,7 @@ static void test_independent(void)
         PCN_CHECK_EQ(n_places(rig), 4);
         /* The port is A's, for all remotes. */
         PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(A2, 5000, R, 53)}[0]), 0);
-        port = port_out(rig);
+        port = pcn_frame_source_port(&rig->run.frame);
         PCN_CHECK(port != 5000);
         becomes(rig, OUT, udp(A2, 5000, B, 53), udp(E, port, B, 53));
         becomes(rig, OUT, udp(A, 5000, R, 99), udp(E, 5000, R, 99));
@@ -327,7 +319,7 @@ static void test_error_in(void)
         add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
         becomes(rig, OUT, udp(A, 5000, B, 53), udp(E, 5000, B, 53));
         PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(A2, 5000, B, 53)}[0]), 0);
-        port = port_out(rig);
+        port = pcn_frame_source_port(&rig->run.frame);
         becomes(rig, OUT, tcp(A, 5000, B, 80, SYN), tcp(E, 5000, B, 80, SYN));
         becomes(rig, OUT, echo(A, B, false, 7), echo(E, B, false, 7));
         for (size_t bytes = 28; bytes <= 48; bytes += 20) {
@@ -374,31 +366,18 @@ static void test_error_out(void)
 
 /* ---- fragments, other protocols, other headers ---- */
 
-static struct pcn_frame fragment(const char *source, uint16_t port, uint16_t id, uint16_t offset)
-{
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
-                                                   .destination = B,
-                                                   .protocol = IPPROTO_UDP,
-                                                   .source_port = port,
-                                                   .destination_port = 53,
-                                                   .id = id,
-                                                   .more_fragments = offset == 0,
-                                                   .fragment_offset = offset,
-                                                   .payload_length = 64});
-}
-
 static void test_fragments(void)
 {
     FOR_BOTH(64)
     {
-        const struct pcn_frame lost = fragment(A, 5000, 6, 72);
+        const struct pcn_frame lost = fragment(A, 5000, B, 53, 6, 72);
 
         add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
-        becomes(rig, OUT, fragment(A, 5000, 5, 0), fragment(E, 5000, 5, 0));
-        becomes(rig, OUT, fragment(A, 5000, 5, 72), fragment(E, 5000, 5, 72));
+        becomes(rig, OUT, fragment(A, 5000, B, 53, 5, 0), fragment(E, 5000, B, 53, 5, 0));
+        becomes(rig, OUT, fragment(A, 5000, B, 53, 5, 72), fragment(E, 5000, B, 53, 5, 72));
         PCN_CHECK_EQ(give(rig, OUT, &lost), NAT_DROP_FRAGMENT);
-        becomes(rig, OUT, fragment("172.16.0.1", 1, 6, 72), fragment("172.16.0.1", 1, 6, 72));
-        becomes(rig, IN, fragment(R, 1, 6, 72), fragment(R, 1, 6, 72));
+        becomes(rig, OUT, fragment("172.16.0.1", 1, B, 53, 6, 72), fragment("172.16.0.1", 1, B, 53, 6, 72));
+        becomes(rig, IN, fragment(R, 1, B, 53, 6, 72), fragment(R, 1, B, 53, 6, 72));
     }
 }
 

@@ -15,7 +15,7 @@ static void test_forwarded(void)
         turns(rig, tcp(A, 1000, E, 8080, ACK), tcp(E, 1000, A2, 80, ACK));
         /* A third one inside, with the same port. */
         PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){tcp("10.0.0.3", 1000, E, 8080, SYN)}[0]), 0);
-        port = port_out(rig);
+        port = pcn_frame_source_port(&rig->run.frame);
         PCN_CHECK(port != 1000);
         turns(rig, tcp(A2, 80, E, port, SYN | ACK), tcp(E, 8080, "10.0.0.3", 1000, SYN | ACK));
         /* The host itself. */
@@ -71,27 +71,14 @@ static void test_errors(void)
     }
 }
 
-static struct pcn_frame fragment(const char *source, const char *destination, uint16_t offset)
-{
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
-                                                   .destination = destination,
-                                                   .protocol = IPPROTO_UDP,
-                                                   .source_port = 5000,
-                                                   .destination_port = 53,
-                                                   .id = 9,
-                                                   .more_fragments = offset == 0,
-                                                   .fragment_offset = offset,
-                                                   .payload_length = 64});
-}
-
 static void test_fragments(void)
 {
     FOR_BOTH(64)
     {
         add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
         add_dnat(rig, F, A2);
-        turns(rig, fragment(A, F, 0), fragment(E, A2, 0));
-        turns(rig, fragment(A, F, 72), fragment(E, A2, 72));
+        turns(rig, fragment(A, 5000, F, 53, 9, 0), fragment(E, 5000, A2, 53, 9, 0));
+        turns(rig, fragment(A, 5000, F, 53, 9, 72), fragment(E, 5000, A2, 53, 9, 72));
     }
 }
 

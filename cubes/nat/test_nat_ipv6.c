@@ -23,7 +23,7 @@ static void test_sources(void)
         becomes(rig, IN, tcp(B6, 80, E6, 1001, SYN | ACK), tcp(B6, 80, A6, 1001, SYN | ACK));
         becomes(rig, OUT, tcp(A6, 1001, B6, 80, ACK), tcp(E6, 1001, B6, 80, ACK));
         PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){tcp(A7, 1001, B6, 80, SYN)}[0]), 0);
-        port = port_out(rig);
+        port = pcn_frame_source_port(&rig->run.frame);
         PCN_CHECK(port != 1001 && port % 2 == 1 && port < 1024);
         becomes(rig, IN, tcp(B6, 80, E6, port, SYN | ACK), tcp(B6, 80, A7, 1001, SYN | ACK));
         becomes(rig, OUT, udp(A6, 5000, B6, 53), udp(E6, 5000, B6, 53));
@@ -137,7 +137,7 @@ static void test_errors(void)
         add_wide(rig, NAT_DNAT, F6, 0, A7);
         becomes(rig, OUT, udp(A6, 5000, B6, 53), udp(E6, 5000, B6, 53));
         PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(A7, 5000, B6, 53)}[0]), 0);
-        port = port_out(rig);
+        port = pcn_frame_source_port(&rig->run.frame);
         becomes(rig, OUT, tcp(A6, 5000, B6, 80, SYN), tcp(E6, 5000, B6, 80, SYN));
         becomes(rig, OUT, echo(A6, B6, false, 7), echo(E6, B6, false, 7));
         for (size_t bytes = 48; bytes <= 60; bytes += 12) {
@@ -160,25 +160,11 @@ static void test_errors(void)
     }
 }
 
-static struct pcn_frame fragment(const char *source, const char *destination, uint16_t id, uint16_t offset)
-{
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
-                                                   .destination = destination,
-                                                   .protocol = IPPROTO_UDP,
-                                                   .source_port = 5000,
-                                                   .destination_port = 53,
-                                                   .id = id,
-                                                   .fragment = true,
-                                                   .more_fragments = offset == 0,
-                                                   .fragment_offset = offset,
-                                                   .payload_length = 64});
-}
-
 static void test_headers(void)
 {
     FOR_BOTH(64)
     {
-        const struct pcn_frame lost = fragment(A6, B6, 6, 72);
+        const struct pcn_frame lost = fragment(A6, 5000, B6, 53, 6, 72);
         struct pcn_frame_spec spec = {.source = A6,
                                       .destination = B6,
                                       .protocol = IPPROTO_TCP,
@@ -197,8 +183,8 @@ static void test_headers(void)
         spec.n_vlans = after.n_vlans = 0;
         becomes(rig, IN, error_about(R6, E6, pcn_frame_make(&after), 92),
                 error_about(R6, A6, pcn_frame_make(&spec), 92));
-        becomes(rig, OUT, fragment(A6, B6, 5, 0), fragment(E6, B6, 5, 0));
-        becomes(rig, OUT, fragment(A6, B6, 5, 72), fragment(E6, B6, 5, 72));
+        becomes(rig, OUT, fragment(A6, 5000, B6, 53, 5, 0), fragment(E6, 5000, B6, 53, 5, 0));
+        becomes(rig, OUT, fragment(A6, 5000, B6, 53, 5, 72), fragment(E6, 5000, B6, 53, 5, 72));
         PCN_CHECK_EQ(give(rig, OUT, &lost), NAT_DROP_FRAGMENT);
     }
 }
@@ -239,7 +225,7 @@ static void test_independent(void)
         PCN_CHECK_EQ(n_places(rig), 6);
         becomes(rig, IN, udp("2001:db8:eeee::1", 9, E6, 5000), udp("2001:db8:eeee::1", 9, A6, 5000));
         PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp(A7, 5000, "2001:db8:eeee::5", 53)}[0]), 0);
-        PCN_CHECK(port_out(rig) != 5000);
+        PCN_CHECK(pcn_frame_source_port(&rig->run.frame) != 5000);
     }
 }
 
@@ -257,7 +243,7 @@ static void test_npt(void)
         becomes(rig, IN, udp(B6, 53, outside, 1), udp(B6, 53, inside, 1));
         becomes(rig, IN, tcp(B6, 1, outside, 22, ACK), tcp(B6, 1, inside, 22, ACK));
         becomes(rig, OUT, echo(inside, B6, true, 1), echo(outside, B6, true, 1));
-        becomes(rig, OUT, fragment(inside, B6, 6, 72), fragment(outside, B6, 6, 72));
+        becomes(rig, OUT, fragment(inside, 5000, B6, 53, 6, 72), fragment(outside, 5000, B6, 53, 6, 72));
         becomes(rig, OUT, udp("fd01:203:406:1::1234", 1, B6, 53), udp("fd01:203:406:1::1234", 1, B6, 53));
         PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){udp("fd01:203:405:ffff::1", 1, B6, 53)}[0]), NAT_DROP_NPT);
         /* Errors: no checksum of theirs changes either. */

@@ -16,7 +16,6 @@ static void configure(struct bpf_object *object)
 static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
 {
     const struct pcn_fast_spec spec = {.kind = "nat", .xdp = xdp, .transparent = true, .configure = configure};
-    struct pcn_flows *flows = &rig->nat.flows;
     int r;
 
     opening_buckets = n_buckets;
@@ -24,23 +23,14 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     if (r < 0)
         return r;
     rig->fast.summed = true;
-    flows->n_slots = n_buckets * PCN_CT_WAYS;
-    flows->entries = pcn_fast_memory(&rig->fast, PCN_CT_ENTRIES, NULL);
-    flows->buckets = pcn_fast_memory(&rig->fast, PCN_CT_BUCKETS, NULL);
-    flows->traffic = pcn_fast_memory(&rig->fast, PCN_CT_TRAFFIC, NULL);
-    flows->settings = pcn_fast_memory(&rig->fast, PCN_CT_SETTINGS, NULL);
-    flows->statistics = pcn_fast_memory(&rig->fast, PCN_CT_STATISTICS, NULL);
+    r = pcn_fast_flows(&rig->fast, n_buckets, &rig->nat.flows);
+    if (r < 0)
+        return r;
     rig->nat.settings = pcn_fast_memory(&rig->fast, NAT_SETTINGS, NULL);
     rig->nat.rules = pcn_fast_memory(&rig->fast, NAT_RULES, NULL);
     rig->nat.ranges = pcn_fast_memory(&rig->fast, NAT_RANGES, NULL);
     rig->nat.ranges6 = pcn_fast_memory(&rig->fast, NAT_RANGES6, NULL);
     rig->nat.settings->hairpin = 1;
-    flows->settings->seed = 0x123456789abcdef;
-    flows->settings->refresh = pcn_clock_hz();
-    flows->settings->drop_when_full = 1;
-    flows->settings->fragment_timeout = 30 * pcn_clock_hz();
-    for (int i = 0; i < PCN_CT_FLOW_MAX; i++)
-        flows->settings->timeouts[i] = 100 * pcn_clock_hz();
     return 0;
 }
 
@@ -145,19 +135,11 @@ void add_wide(struct rig *rig, uint8_t kind, const char *key, uint8_t length, co
 
 uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_frame *frame)
 {
-    uint64_t before[NAT_DROP_NPT + 1];
+    uint32_t reason = pcn_fast_give(&rig->fast, direction, 0, frame, &rig->run);
 
-    for (uint32_t i = 0; i <= NAT_DROP_NPT; i++)
-        before[i] = pcn_fast_drops(&rig->fast, i);
-    if (!PCN_CHECK_OK(pcn_fast_run(&rig->fast, direction, 0, frame, &rig->run)))
-        return ~0u;
-    if (rig->run.verdict == PCN_SINK)
-        return 0;
-    PCN_CHECK_EQ(rig->run.verdict, pcn_fast_dropped(&rig->fast));
-    for (uint32_t i = 0; i <= NAT_DROP_NPT; i++)
-        if (pcn_fast_drops(&rig->fast, i) != before[i])
-            return i;
-    return ~0u;
+    if (rig->run.verdict != PCN_SINK)
+        PCN_CHECK_EQ(rig->run.verdict, pcn_fast_dropped(&rig->fast));
+    return reason;
 }
 
 void becomes(struct rig *rig, enum pcn_direction direction, struct pcn_frame frame, struct pcn_frame expected)
@@ -167,56 +149,12 @@ void becomes(struct rig *rig, enum pcn_direction direction, struct pcn_frame fra
     PCN_CHECK_FRAME(&rig->run.frame, &expected);
 }
 
-struct pcn_frame tcp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port,
-                     uint8_t flags)
-{
-    return pcn_frame_tcp(source, destination, source_port, destination_port, flags);
-}
-
-struct pcn_frame udp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port)
-{
-    return pcn_frame_udp(source, destination, source_port, destination_port, 20);
-}
-
-struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id)
-{
-    bool v4 = !strchr(source, ':');
-
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
-                                                   .destination = destination,
-                                                   .protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
-                                                   .icmp_type = reply ? (v4 ? 0 : 129) : (v4 ? 8 : 128),
-                                                   .icmp_id = id,
-                                                   .payload_length = 16});
-}
-
-struct pcn_frame error_about(const char *source, const char *destination, struct pcn_frame quoted, size_t bytes)
-{
-    bool v4 = !strchr(source, ':');
-
-    return pcn_frame_make(&(struct pcn_frame_spec){.source = source,
-                                                   .destination = destination,
-                                                   .protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
-                                                   .icmp_type = v4 ? 3 : 1,
-                                                   .icmp_code = 1,
-                                                   .payload = quoted.bytes + 14,
-                                                   .payload_length = bytes});
-}
-
 void turns(struct rig *rig, struct pcn_frame frame, struct pcn_frame expected)
 {
     PCN_CHECK_EQ(give(rig, OUT, &frame), 0);
     PCN_CHECK_EQ(rig->run.packet.port, PCN_NEXT_INGRESS);
     pcn_frame_set_macs(&expected, "02:00:00:00:00:01", "02:00:00:00:00:02");
     PCN_CHECK_FRAME(&rig->run.frame, &expected);
-}
-
-uint16_t port_out(const struct rig *rig)
-{
-    uint8_t protocol;
-    const uint8_t *ports = rig->run.frame.bytes + pcn_frame_l4(&rig->run.frame, &protocol);
-
-    return (uint16_t)(ports[0] << 8 | ports[1]);
 }
 
 uint32_t n_places(struct rig *rig)

@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "nat.h"
+#include <harness/ends.h>
 #include <harness/suite.h>
 #include <harness/testrun.h>
 
@@ -14,8 +15,6 @@
 #define R "192.0.2.9" /* a router on the way */
 #define E "203.0.113.1"
 #define F "203.0.113.2"
-
-enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
 struct rig {
     struct pcn_fast fast;
@@ -49,20 +48,12 @@ void add_wide(struct rig *rig, uint8_t kind, const char *key, uint8_t length, co
 uint32_t give(struct rig *rig, enum pcn_direction direction, const struct pcn_frame *frame);
 /* frame goes in, and comes out as `expected`. */
 void becomes(struct rig *rig, enum pcn_direction direction, struct pcn_frame frame, struct pcn_frame expected);
-struct pcn_frame tcp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port,
-                     uint8_t flags);
-struct pcn_frame udp(const char *source, uint16_t source_port, const char *destination, uint16_t destination_port);
-struct pcn_frame echo(const char *source, const char *destination, bool reply, uint16_t id);
-/* An ICMP error that quotes the first bytes of a packet. */
-struct pcn_frame error_about(const char *source, const char *destination, struct pcn_frame quoted, size_t bytes);
 /* frame goes out, and comes back in as `expected`, to the MAC that sent it. */
 void turns(struct rig *rig, struct pcn_frame frame, struct pcn_frame expected);
 /* The word of a place. */
 uint64_t *word_of(struct rig *rig, uint32_t slot);
 /* Every place has its partner, which has it. */
 void check_pairs(struct rig *rig);
-/* Source port of what came out. */
-uint16_t port_out(const struct rig *rig);
 /* Places in use: two a session. */
 uint32_t n_places(struct rig *rig);
 uint64_t n_created(struct rig *rig);

@@ -225,6 +225,28 @@ int pcn_fast_run(struct pcn_fast *fast, enum pcn_direction direction, uint16_t p
     return pcn_fast_run_with(fast, direction, &(struct pcn_packet){.port = port}, NULL, frame, ret_run);
 }
 
+uint32_t pcn_fast_give(struct pcn_fast *fast, enum pcn_direction direction, uint16_t port,
+                       const struct pcn_frame *frame, struct pcn_fast_run *ret_run)
+{
+    int r = pcn_fast_run(fast, direction, port, frame, ret_run);
+    uint32_t reason = ~0u;
+
+    if (r < 0) {
+        fprintf(stderr, "cannot run: %s\n", strerror(-r));
+        return ~0u;
+    }
+    if (ret_run->verdict == PCN_SINK)
+        return 0;
+    for (uint32_t i = 0; i < PCN_DROP_REASONS_MAX; i++) {
+        uint64_t drops = pcn_fast_drops(fast, i);
+
+        if (drops != fast->known_drops[i])
+            reason = i;
+        fast->known_drops[i] = drops;
+    }
+    return reason;
+}
+
 uint64_t pcn_fast_drops(const struct pcn_fast *fast, uint32_t reason)
 {
     return pcn_map_sum(fast->drops, reason);

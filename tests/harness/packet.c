@@ -588,3 +588,11 @@ void pcn_frame_pop_vlan(struct pcn_frame *frame)
     memmove(frame->bytes + at, frame->bytes + at + 4, frame->length - at - 4);
     frame->length -= 4;
 }
+
+uint16_t pcn_frame_source_port(const struct pcn_frame *frame)
+{
+    uint8_t protocol;
+    const uint8_t *ports = frame->bytes + pcn_frame_l4(frame, &protocol);
+
+    return (uint16_t)(ports[0] << 8 | ports[1]);
+}

@@ -134,6 +134,8 @@ bool pcn_frame_checksums_ok(const struct pcn_frame *frame);
 /* Offset of the network header, behind the tags; of the transport header: 0 where there is none. */
 size_t pcn_frame_l3(const struct pcn_frame *frame);
 size_t pcn_frame_l4(const struct pcn_frame *frame, uint8_t *ret_protocol);
+/* TCP, UDP. */
+uint16_t pcn_frame_source_port(const struct pcn_frame *frame);
 
 uint16_t pcn_checksum(const void *bytes, size_t length); /* RFC 1071, network order */
 void pcn_parse_mac(const char *text, uint8_t ret_mac[ETH_ALEN]);

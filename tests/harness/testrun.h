@@ -64,7 +64,8 @@ struct pcn_fast {
     int ports;
     int packets;
     struct ring_buffer *rings;
-    struct pcn_packet_record *records; /* what the last run sent to user space */
+    struct pcn_packet_record *records;          /* what the last run sent to user space */
+    uint64_t known_drops[PCN_DROP_REASONS_MAX]; /* by pcn_fast_give() */
 };
 
 struct pcn_packet_record {
@@ -102,6 +103,9 @@ int pcn_fast_run(struct pcn_fast *fast, enum pcn_direction direction, uint16_t p
 /* The same with fields of the skb, and of the context, given; either may be NULL. */
 int pcn_fast_run_with(struct pcn_fast *fast, enum pcn_direction direction, const struct pcn_packet *context,
                       const struct __sk_buff *skb, const struct pcn_frame *frame, struct pcn_fast_run *ret_run);
+/* As pcn_fast_run(). The reason why it is dropped; 0: it left by a port; ~0: neither, or it was not run. */
+uint32_t pcn_fast_give(struct pcn_fast *fast, enum pcn_direction direction, uint16_t port,
+                       const struct pcn_frame *frame, struct pcn_fast_run *ret_run);
 uint64_t pcn_fast_drops(const struct pcn_fast *fast, uint32_t reason);
 struct pcn_port_counters pcn_fast_counters(const struct pcn_fast *fast, uint32_t port);
 /* Where port leads: a program slot (PCN_HOP_PROGRAM, the sink, port), PCN_HOP_NONE... */
@@ -109,6 +113,9 @@ void pcn_fast_set_hop(struct pcn_fast *fast, uint32_t index, struct pcn_hop hop)
 int pcn_fast_map(const struct pcn_fast *fast, const char *name);
 /* Of a map that can be mapped, or a section: all its entries. ret_entries may be NULL. NULL: it cannot. */
 void *pcn_fast_memory(const struct pcn_fast *fast, const char *name, uint32_t *ret_entries);
+/* The table of flows, for so many buckets as pcn_run_flows() was told: timeouts of 100 s, full it drops. -ENOMEM. */
+struct pcn_flows;
+int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, struct pcn_flows *ret_flows);
 /* Records that the last run sent up; log records are printed. */
 size_t pcn_fast_records(const struct pcn_fast *fast);
 
