@@ -45,7 +45,7 @@ static struct pcn_frame padded(const char *from, const char *to, struct pcn_fram
     struct pcn_frame frame;
 
     quoted.length = pcn_frame_l4(&quoted, &(uint8_t){0}) + 8;
-    frame = error_about(from, to, &quoted);
+    frame = error_about(from, to, quoted, 0);
     for (int i = 0; i < 14; i++)
         frame.bytes[frame.length++] = (uint8_t)(0x50 + i);
     return frame;
@@ -63,7 +63,7 @@ void test_errors_odd(void)
         one(rig, VIP6, 53, IPPROTO_UDP);
         one(rig, VIP6, 80, IPPROTO_TCP);
         becomes(rig, FRONT, out, BACK, in);
-        becomes(rig, BACK, error_about("fd00::1", C6, &in), FRONT, error_about(VIP6, C6, &out));
+        becomes(rig, BACK, error_about("fd00::1", C6, in, 0), FRONT, error_about(VIP6, C6, out, 0));
         becomes(rig, FRONT, out4, BACK, in4);
         becomes(rig, BACK, padded(B1, C, in4), FRONT, padded(VIP, C, out4));
         becomes(rig, FRONT, out6, BACK, in6);
