@@ -76,6 +76,18 @@ PCN_INLINE bool lbrp_source(struct lbrp_new *new, bool pooled, __u32 attempt)
     return true;
 }
 
+/* As lbrp_take(); or a refusal. A global function: the verifier does not look at it once an attempt. */
+__noinline __u32 lbrp_try_source(struct lbrp_new *new, bool pooled, __u32 attempt)
+{
+    __u32 slot;
+
+    if (!new || !lbrp_source(new, pooled, attempt))
+        return LBRP_REFUSE(LBRP_DROP_NO_SOURCE);
+    lbrp_other_ready(new);
+    slot = lbrp_take(new);
+    return slot == PCN_CT_NO_SLOT ? LBRP_REFUSE(LBRP_DROP_TABLE_FULL) : slot;
+}
+
 /* One after the other. */
 __noinline __u32 lbrp_take_source(struct lbrp_new *new, bool pooled)
 {
@@ -84,14 +96,8 @@ __noinline __u32 lbrp_take_source(struct lbrp_new *new, bool pooled)
     new->state |= LBRP_WHOLE;
 #pragma clang loop unroll(disable)
     for (__u32 attempt = 0; attempt < LBRP_ATTEMPTS; attempt++) {
-        __u32 slot;
+        __u32 slot = lbrp_try_source(new, pooled, attempt);
 
-        if (!lbrp_source(new, pooled, attempt))
-            break;
-        lbrp_other_ready(new);
-        slot = lbrp_take(new);
-        if (slot == PCN_CT_NO_SLOT)
-            return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
         if (slot != LBRP_TAKEN)
             return slot;
     }
