@@ -215,8 +215,11 @@ PCN_INLINE __u64 firewall_group(const struct firewall_vectors *vectors, __u32 at
 }
 
 #define FIREWALL_NARROW(field_)                                                                                        \
-    if (firewall_settings.field_ && query->field_ & LBVS_WORD_GROUP)                                                   \
-        narrow = query->field_;
+    if (firewall_settings.field_) {                                                                                    \
+        if (query->field_ & LBVS_WORD_GROUP)                                                                           \
+            narrow = query->field_;                                                                                    \
+        PCN_FORGET(narrow, query->first);                                                                              \
+    }
 #define FIREWALL_AND_WORD(field_)                                                                                      \
     if (firewall_settings.field_) {                                                                                    \
         bits &= lbvs_group(FIREWALL_PAGES, query->first, query->field_, narrow);                                       \
@@ -299,7 +302,6 @@ __noinline __u32 firewall_search(struct firewall_query *query)
         return FIREWALL_NONE;
     first = query->first;
     FIREWALL_EACH(FIREWALL_NARROW)
-    PCN_FORGET(narrow, first);
     if (narrow)
         return firewall_find_in(query, narrow);
     n_blocks = query->n_blocks;
@@ -359,6 +361,15 @@ PCN_INLINE __u32 firewall_find(struct firewall_query *query)
     if (pcn_unlikely(rule != FIREWALL_NONE && rule & FIREWALL_MORE))
         return firewall_find_from(query, rule & ~FIREWALL_MORE);
     return rule;
+}
+
+/* Few rules are one group, which is looked at in place. */
+PCN_INLINE __u32 firewall_find_unpaired(struct firewall_query *query)
+{
+    __u64 narrow = 0;
+
+    FIREWALL_EACH(FIREWALL_NARROW)
+    return narrow ? firewall_find_in(query, narrow) : firewall_find(query);
 }
 
 /* What a pair of addresses leaves, and what names neither. Inlined is what becomes of most packets. */
@@ -518,7 +529,7 @@ PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_b
     if (FIREWALL_PAIRS && cross->n)
         rule = firewall_find_paired(cross, query);
     else
-        rule = firewall_find(query);
+        rule = firewall_find_unpaired(query);
     if (firewall_settings.lead && rule < FIREWALL_LOST)
         rule += bank->lead.n;
     PCN_FORGET(rule, bank->n_rules);
