@@ -1,61 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # An lbdsr whose backends are checked: servers that are killed leave its tables, and come back.
-. "$(dirname "$0")/expect.sh"
+. "$(dirname "$0")/balancer.sh"
 
-lb() { pctl lb1 "$@"; }
-service() { lb service 10.0.0.100 80 TCP "$@"; }
 check() { service health-check "$@"; }
-fetch() { in_host c curl -sf --max-time 2 http://10.0.0.100/; }
-fetch_all() {
-    for _ in $(seq "$1"); do fetch || echo nobody; done | sort | uniq -c
-}
-# health BACKEND: as JSON, on a line.
-health() { service backend 10.0.0.1"$1" health show -json | tr -d '\n ' | sed -E 's/"_links":\[[^]]*\],?//'; }
 places() { service backend 10.0.0.1"$1" places show; }
 events() { lb health-events show -json | tr -d '\n '; }
-is_now() { eventually prints "\"state\":\"$2\"" health "$1"; }
 has_now() { [ "$(places "$1")" = "$2" ]; }
 now_ms() { date +%s%3N; }
-mac_of() { ip -n "$lab_id-$1" -br link show eth0 | awk '{ print $3 }'; }
 process() { cat "$lab_dir/polycubed.pid"; }
 rss() { awk '/VmRSS/ { print $2 }' "/proc/$(process)/status"; }
 threads() { cat "/proc/$(process)/task/"*/comm; }
-# serve N: HTTP, which says who it is; /sick has status 503, /slow takes its time. Its process is server[N].
-declare -A server
-serve() {
-    nsenter --net="/run/netns/$lab_id-b$1" -- python3 -c "
-import http.server, os, time
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(503 if self.path == '/sick' else 200); self.end_headers(); self.wfile.write(b'b$1\n')
-        while self.path == '/slow' and not os.path.exists('$lab_dir/enough'):
-            self.wfile.write(b'.'); time.sleep(0.05)
-        if self.path == '/slow': self.wfile.write(b'whole\n')
-    def log_message(self, *arguments): pass
-http.server.ThreadingHTTPServer(('', 80), Handler).serve_forever()" 2>/dev/null &
-    server[$1]=$!
-    expect "b$1 listens" eventually prints ':80 ' in_host b"$1" ss -Hltn
-}
-# downloads: 16 of them, which run until they are over.
-downloads() {
-    rm -rf "$lab_dir/enough" "$lab_dir/slow"
-    mkdir "$lab_dir/slow"
-    in_host c bash -c 'for i in $(seq 16); do curl -sSN --max-time 30 http://10.0.0.100/slow >'"$lab_dir"'/slow/$i 2>&1 & done; wait' &
-    slow=$!
-    expect "downloads run" eventually bash -c "[ \$(grep -l '^b' $lab_dir/slow/* | wc -l) = 16 ]"
-}
-# over BACKEND: those of a backend are whole.
-over() {
-    touch "$lab_dir/enough"
-    wait $slow || true
-    expect "b$1 has some" grep -q "^b$1" "$lab_dir"/slow/*
-    refused "none of b$1's was reset" '' bash -c "grep -l '^b$1' $lab_dir/slow/* | xargs grep -L whole | grep ."
-}
-silence() {
-    kill "${server[$1]}"
-    wait "${server[$1]}" 2>/dev/null || true
-}
 # request METHOD PATH BODY: fails if it is refused.
 request() {
     local answer
@@ -72,13 +27,7 @@ within() {
     expect "$what in $limit ms" test $(($(now_ms) - begin)) -le "$limit"
 }
 # answers PORT: who answers the client's UDP port, ten times.
-answers() {
-    in_host c python3 -c "
-import socket, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('10.0.0.2', int(sys.argv[1]))); s.settimeout(2)
-for _ in range(10):
-    s.sendto(b'who', ('10.0.0.100', 53)); print(s.recv(16).decode())" "$1" | sort | uniq -c
-}
+answers() { udp_ask c 10.0.0.100 53 "$1" 1 10 | sort | uniq -c; }
 
 lab_up
 lab_host c 10.0.0.2/24
@@ -86,29 +35,13 @@ for n in 1 2; do
     lab_host b$n 10.0.0.1$n/24
     in_host b$n sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
     in_host b$n ip address add 10.0.0.100/32 dev lo
-    nsenter --net="/run/netns/$lab_id-b$n" -- python3 -c "
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('10.0.0.100', 53))
-while True: s.sendto(b'b$n', s.recvfrom(16)[1])" &
-    servers+=($!)
+    serve b$n 10.0.0.100 udp/53
+    serve b$n :: tcp/80
 done
-# The daemon's own way to the backends.
-in_host daemon ip link add checks type veth peer name to.checks
-in_host daemon ip address add 10.0.0.200/24 dev checks
-in_host daemon ip link set checks up
-in_host daemon ip link set to.checks up
-[ "$type" = TC ] || in_host daemon ethtool -K checks tx off tso off gro on >/dev/null
-pctl lbdsr add lb1 type="$type"
-pctl simplebridge add br1 type="$type"
-for port in b1 b2 checks; do pctl br1 ports add $port peer=to.$port; done
-pctl br1 ports add lb
-pctl lb1 ports add front type=FRONTEND peer=to.c
-pctl lb1 ports add back type=BACKEND
-pctl connect br1:lb lb1:back
-for n in 1 2; do
-    serve $n
-    expect "the daemon reaches b$n" eventually in_host daemon ping -q -c 1 -W 1 10.0.0.1$n
-done
+checks_up
+balancer lbdsr b1 b2 checks
+served
+for n in 1 2; do expect "the daemon reaches b$n" eventually in_host daemon ping -q -c 1 -W 1 10.0.0.1$n; done
 expect "a service" lb service add 10.0.0.100 80 TCP
 for n in 1 2; do expect "a backend" service backend add 10.0.0.1$n mac="$(mac_of b$n)"; done
 
@@ -121,18 +54,19 @@ expect "b1 is up" is_now 1 UP
 expect "b2 is up" is_now 2 UP
 expect_output "and why" '"reason":"connected"' health 2
 expect_output "since when" '"last-change":"20[0-9-]+T[0-9:.]+Z","checks":[1-9]' health 2
-expect_output "both serve" ' b2' fetch_all 20
-downloads
-silence 2
+expect_output "both serve" ' b2' fetch_all 10.0.0.100 20
+downloads_start
+silence b2
 within 1000 "b2 is out" has_now 2 0
 expect "and down" is_now 2 DOWN
 expect_output "and why" '"reason":"Connectionrefused"' health 2
 expect_output "b1 has all" '^65537$' places 1
-expect_output "and serves all" ' 20 b1' fetch_all 20
-over 1
-serve 2
+expect_output "and serves all" ' 20 b1' fetch_all 10.0.0.100 20
+downloads_end b1
+serve b2 :: tcp/80
+served
 within 1000 "b2 is back" has_now 2 32768
-expect_output "and serves" ' b2' fetch_all 20
+expect_output "and serves" ' b2' fetch_all 10.0.0.100 20
 expect_output "events tell of it" '"service":"10.0.0.10080TCP","backend":"10.0.0.12","state":"DOWN","reason":"Connectionrefused"' \
     events
 expect_output "the last one too" '"state": *"UP"' lb health-events show 4 -json
@@ -146,23 +80,25 @@ for port in $(seq 4001 4020); do
     answers "$port" >"$lab_dir/who" && grep -q '10 b2' "$lab_dir/who" && break
 done
 expect_output "a flow goes to b2" ' 10 b2' answers "$port"
-silence 2
+silence b2
 expect "which is out" eventually prints '^0$' lb service 10.0.0.100 53 UDP backend 10.0.0.12 places show
 expect_output "so that its flow goes to b1" ' 10 b1' answers "$port"
 
 # ---- all are down ----
-silence 1
+silence b1
 expect "b1 is down" is_now 1 DOWN
 expect "all are, so all serve" eventually has_now 2 32768
 expect "or none does" check set when-all-down=drop
 expect "b2 has none" eventually has_now 2 0
 expect "b1 has none" eventually has_now 1 0
-refused "so nobody serves" '' fetch
+refused "so nobody serves" '' fetch 10.0.0.100 2
 expect_output "which is counted" '"packets": *[1-9]' lb counters dropped no-backend show -json
-serve 1
+serve b1 :: tcp/80
+served
 within 1000 "one is back" has_now 1 65537
-expect_output "and serves" ' 5 b1' fetch_all 5
-serve 2
+expect_output "and serves" ' 5 b1' fetch_all 10.0.0.100 5
+serve b2 :: tcp/80
+served
 
 # ---- HTTP ----
 expect_output "libcurl is not there yet" '^0$' bash -c "grep -c libcurl /proc/$(process)/maps || true"
@@ -191,11 +127,15 @@ printf '#!/bin/sh\ntest -e %s/well.$1\n' "$lab_dir" >"$lab_dir/script"
 chmod 755 "$lab_dir/script"
 touch "$lab_dir/well.10.0.0.11"
 expect "a script" check script set path="$lab_dir/script"
+expect "b1 is up" is_now 1 UP
+# Both serve, whatever the script says.
+fetches_start
 expect "is run" check set type=SCRIPT
 expect "b2 is down" is_now 2 DOWN
 expect_output "and why" 'exitstatus1' health 2
 touch "$lab_dir/well.10.0.0.12"
 expect "b2 is up" is_now 2 UP
+fetches_end
 
 # ---- bad input ----
 before=$(rest GET lbdsr/lb1/service/10.0.0.100/80/TCP/health-check/)
@@ -224,5 +164,4 @@ expect "by another thread" eventually prints '^health$' threads
 expect "and the cube goes" pctl lbdsr del lb1
 expect "and the thread" eventually prints_not '^health$' threads
 
-kill "${servers[@]}" "${server[@]}"
 finish

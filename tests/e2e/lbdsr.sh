@@ -1,42 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Client c, an lbdsr, and a bridge with backends b1 and b2, which own the VIPs on a loopback device.
-. "$(dirname "$0")/expect.sh"
+. "$(dirname "$0")/balancer.sh"
 
-lb() { pctl lb1 "$@"; }
-fetch() { in_host c curl -sf --max-time "${2:-3}" "http://$1/"; }
-# fetch_all ADDRESS N: who answered, and how often.
-fetch_all() {
-    for _ in $(seq "$2"); do fetch "$1" || echo nobody; done | sort | uniq -c
-}
 # What is configured, without counters.
 services() { rest GET lbdsr/lb1/service/ | sed -E 's/"(packets|bytes)":[0-9]+//g'; }
-mac_of() { ip -n "$lab_id-$1" -br link show eth0 | awk '{ print $3 }'; }
-# http_serve HOST PORT: says who it is. /slow takes its time: dots, until $lab_dir/enough is there.
-http_serve() {
-    in_host "$1" python3 -c "
-import http.server, os, socket, time
-class Server(http.server.ThreadingHTTPServer):
-    address_family = socket.AF_INET6
-    daemon_threads = True
-    request_queue_size = 64
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.end_headers()
-        while self.path == '/slow' and not os.path.exists('$lab_dir/enough'):
-            self.wfile.write(b'.'); time.sleep(0.05)
-        self.wfile.write(b'$1\n')
-        if self.path == '/big': self.wfile.write(b'x' * 3000000)
-    def do_POST(self):
-        got = len(self.rfile.read(int(self.headers['Content-Length'])))
-        self.send_response(200); self.end_headers(); self.wfile.write(('%d\n' % got).encode())
-    def log_message(self, *arguments): pass
-Server(('::', $2), Handler).serve_forever()" 2>/dev/null &
-    servers+=($!)
-}
 # outer_take HOST: takes outer headers off, as devices of types that not every kernel has do: IP, GUE, Geneve.
 outer_take() {
-    in_host "$1" python3 -c "
+    start "$1" python3 -c "
 import fcntl, os, select, socket, struct, subprocess
 def whole(packet):
     # What its sender, or receipt (GRO), left to a device: there is the sum of the pseudo header alone.
@@ -65,10 +36,8 @@ for port, headers in (6080, 0), (6081, 22):
 subprocess.check_call(['ip', 'link', 'set', 'tun', 'up'])
 while True:
     for ready in select.select(list(strip), [], [])[0]:
-        os.write(tun, whole(ready.recv(65536)[strip[ready]:]))" &
-    servers+=($!)
+        os.write(tun, whole(ready.recv(65536)[strip[ready]:]))"
 }
-servers=()
 
 lab_up
 lab_host c 10.0.0.2/24 "" fd00::2/64
@@ -78,17 +47,11 @@ for n in 1 2; do
     in_host b$n sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 \
         net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0
     for vip in 10.0.0.{100..109}/32 fd00::{101..104}/128; do in_host b$n ip address add $vip dev lo; done
-    http_serve b$n 80
+    serve b$n :: tcp/80
 done
 head -c 2000000 /dev/zero >"$lab_dir/body"
-pctl lbdsr add lb1 type="$type"
-pctl simplebridge add br1 type="$type"
-for n in 1 2; do pctl br1 ports add b$n peer=to.b$n; done
-pctl br1 ports add lb
-expect "the side of the clients" lb ports add front type=FRONTEND peer=to.c
-expect "and of the backends" lb ports add back type=BACKEND
-pctl connect br1:lb lb1:back
-for n in 1 2; do expect "a server listens" eventually prints ':80 ' in_host b$n ss -Hltn; done
+balancer lbdsr b1 b2
+served
 expect "what is not balanced passes" eventually in_host c ping -q -c 1 -W 1 10.0.0.11
 expect "both ways" in_host b2 ping -q -c 1 -W 2 10.0.0.2
 
@@ -103,44 +66,28 @@ expect_output "both do" ' b1' fetch_all 10.0.0.100 40
 expect_output "by their weight" ' (2[0-9]|3[0-9]) b2' fetch_all 10.0.0.100 40
 expect_output "places by weight" '"places": *16384' lb service 10.0.0.100 80 TCP backend show 10.0.0.11 -json
 expect_output "the VIP answers" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 10.0.0.100
-expect_output "a large body comes" '3000003' in_host c curl -s --max-time 5 -o /dev/null -w '%{size_download}' http://10.0.0.100/big
+expect_output "a large body comes" '^3000000$' fetched http://10.0.0.100/3000000
 expect_output "and goes" '2000000' in_host c curl -s --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://10.0.0.100/
 expect_output "counters" '"packets": *[1-9]' lb service show 10.0.0.100 80 TCP -json
 expect_output "hits" '"hits": *[1-9]' lb statistics show -json
 
 # ---- drain, add, remove ----
-mkdir "$lab_dir/slow"
-in_host c bash -c 'for i in $(seq 16); do curl -sS --max-time 30 http://10.0.0.100/slow >'"$lab_dir"'/slow/$i & done; wait' &
-slow=$!
-expect "downloads run" eventually prints '^ *(1[0-9])$' in_host c bash -c "ss -Htn state established | wc -l"
-# New ones meanwhile, one after the other.
-touch "$lab_dir/more"
-in_host c bash -c "while [ -e $lab_dir/more ]; do curl -sS --max-time 3 http://10.0.0.100/ || echo failed; done" >"$lab_dir/short" 2>&1 &
-short=$!
-# All that began before have ended.
-begun_end() {
-    local n
-    n=$(wc -l <"$lab_dir/short")
-    eventually bash -c "[ \$(wc -l <$lab_dir/short) -ge $((n + 2)) ]"
-}
-expect "new ones, too" begun_end
+downloads_start
+fetches_start
+expect "new ones, too" fetches_pass
 expect "a backend is added" lb service 10.0.0.100 80 TCP backend add 10.0.0.13 mac="$(mac_of b1)"
 expect "and gets some" eventually prints '"packets": *[1-9]' lb service 10.0.0.100 80 TCP backend show 10.0.0.13 -json
 expect "and drained" lb service 10.0.0.100 80 TCP backend 10.0.0.13 set weight=0
-expect "so that what it has ends" begun_end
+expect "so that what it has ends" fetches_pass
 expect "and removed" lb service 10.0.0.100 80 TCP backend del 10.0.0.13
-expect "new ones do" begun_end
+expect "new ones do" fetches_pass
 expect "one is drained" lb service 10.0.0.100 80 TCP backend 10.0.0.12 set weight=0
 expect_output "new flows go to the other" ' 20 b1' fetch_all 10.0.0.100 20
-rm "$lab_dir/more"
-wait $short || true
-refused "no new one failed" '' grep -nvE '^b[12]( |$)' "$lab_dir/short"
+fetches_end
 expect "the other is drained" lb service 10.0.0.100 80 TCP backend 10.0.0.11 set weight=0
 expect "the first is back" lb service 10.0.0.100 80 TCP backend 10.0.0.12 set weight=2
-expect_output "they still run" '^ *16$' in_host c bash -c "ss -Htn state established | wc -l"
-touch "$lab_dir/enough"
-wait $slow || true
-expect_output "nobody was reset" '^16$' bash -c "cat $lab_dir/slow/* | grep -cE '^\.+b[12]$'"
+expect_output "they still run" '^ *16$' established
+downloads_end
 expect "drained, it can go" lb service 10.0.0.100 80 TCP backend del 10.0.0.11
 expect_output "one serves all" ' 10 b2' fetch_all 10.0.0.100 10
 
@@ -158,7 +105,7 @@ for n in 1 2; do
 done
 expect_output "serves" ' b1' fetch_all 10.0.0.101 30
 expect_output "and the other" ' b2' fetch_all 10.0.0.101 30
-expect_output "a large body comes" '3000003' in_host c curl -s --max-time 5 -o /dev/null -w '%{size_download}' http://10.0.0.101/big
+expect_output "a large body comes" '^3000000$' fetched http://10.0.0.101/3000000
 if [ "$type" = TC ]; then
     expect_output "and goes, as GSO packets" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://10.0.0.101/
     in_host c ethtool -K eth0 tx off tso off gso off >/dev/null
@@ -175,22 +122,18 @@ for device in vx vx6; do
     in_host b1 ip link set $device up
     in_host b1 sysctl -qw net.ipv4.conf.$device.rp_filter=0
 done
-inner_mac() { ip -n "$lab_id-b1" -br link show "$1" | awk '{ print $3 }'; }
 # encapsulated VIP BACKEND MODE...: a service of one backend, which answers.
 encapsulated() {
     local vip=$1 backend=$2 inner=
     shift 2
-    [[ $* != *VXLAN* ]] || inner=inner-mac=$(inner_mac "$(case $backend in *:*) echo vx6 ;; *) echo vx ;; esac)")
+    [[ $* != *VXLAN* ]] || inner=inner-mac=$(mac_of b1 "$(case $backend in *:*) echo vx6 ;; *) echo vx ;; esac)")
     expect "$* to $backend" lb service add "$vip" 80 TCP mode="$@"
     # shellcheck disable=SC2086
     expect "its backend" lb service "$vip" 80 TCP backend add "$backend" mac="$(mac_of b1)" $inner
     [[ $vip != *:* ]] || vip="[$vip]"
     expect_output "serves" ' 3 b1' fetch_all "$vip" 3
 }
-ip netns exec "$lab_id-b1" timeout 60 tcpdump -U --immediate-mode -i eth0 -Q in -w "$lab_dir/wire.pcap" \
-    'ip proto 4 or ip proto 41 or ip6 proto 4 or ip6 proto 41 or udp' 2>"$lab_dir/tcpdump" &
-tcpdump=$!
-expect "it listens" eventually grep -q 'listening' "$lab_dir/tcpdump"
+capture b1 wire.pcap -Q in 'ip proto 4 or ip proto 41 or ip6 proto 4 or ip6 proto 41 or udp'
 encapsulated 10.0.0.109 10.0.0.11 IPIP
 encapsulated 10.0.0.103 fd00::11 IPIP
 encapsulated fd00::101 10.0.0.11 IPIP
@@ -201,8 +144,8 @@ encapsulated 10.0.0.106 10.0.0.11 VXLAN vni=77 outer-dscp=10
 encapsulated fd00::103 fd00::11 VXLAN vni=78 udp-port=4790
 encapsulated 10.0.0.107 10.0.0.11 GENEVE vni=79
 encapsulated fd00::104 fd00::11 GENEVE vni=80
-kill $tcpdump
-wait $tcpdump 2>/dev/null || true
+kill "$capture"
+wait "$capture" 2>/dev/null || true
 expect_output "a large body in VXLAN" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://10.0.0.106/
 expect_output "in GUE, of IPv6" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://10.0.0.105/
 expect_output "of IPv6 in IPv4" '2000000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" 'http://[fd00::101]/'
@@ -216,10 +159,9 @@ if [ "$type" = TC ]; then
 fi
 # decoded PATTERN: tshark sees this: protocols|IPv4 from|to|IPv6 from|to|DSCP|port|VNI|VNI|checksums of IP|UDP|TCP.
 decoded() { grep -E "$1" "$lab_dir/decoded"; }
-tshark -n -r "$lab_dir/wire.pcap" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE \
-    -d udp.port==6080,ip -d udp.port==4790,vxlan -T fields -E separator='|' -e frame.protocols -e ip.src -e ip.dst \
-    -e ipv6.src -e ipv6.dst -e ip.dsfield.dscp -e udp.dstport -e vxlan.vni -e geneve.vni -e ip.checksum.status \
-    -e udp.checksum.status -e tcp.checksum.status >"$lab_dir/decoded" 2>/dev/null || true
+decode wire.pcap -d udp.port==6080,ip -d udp.port==4790,vxlan -T fields -E separator='|' -e frame.protocols -e ip.src \
+    -e ip.dst -e ipv6.src -e ipv6.dst -e ip.dsfield.dscp -e udp.dstport -e vxlan.vni -e geneve.vni -e ip.checksum.status \
+    -e udp.checksum.status -e tcp.checksum.status >"$lab_dir/decoded" || true
 expect "no checksum is wrong" awk -F'|' '$10 $11 $12 ~ /0/ { wrong++ } END { exit NR == 0 || wrong > 0 }' "$lab_dir/decoded"
 expect "tshark sees IPv4 in IPv4" decoded '^[a-z:]*:ip:ip:tcp.*\|10\.200\.[0-9.]+,10\.0\.0\.2\|10\.0\.0\.11,10\.0\.0\.109\|.*\|1,1\|\|1$'
 expect "IPv4 in IPv6" decoded ':ipv6:ip:tcp.*\|10\.0\.0\.2\|10\.0\.0\.103\|2001:db8:200::[0-9a-f:]+\|fd00::11\|.*\|1\|\|1$'
@@ -334,5 +276,4 @@ expect "many services" pctl lbdsr add lb3 type="$type" max-services=512 table-si
 expect "a service goes" lb service del 10.0.0.100 80 TCP
 refused "and is gone" '' fetch 10.0.0.100 0.3
 
-kill "${servers[@]}"
 finish

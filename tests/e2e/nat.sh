@@ -1,52 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A nat on the uplink port of a router: client a inside, server s outside, which has no route back to a.
-. "$(dirname "$0")/expect.sh"
+. "$(dirname "$0")/hosts.sh"
 
 nat() { pctl n1 "$@"; }
-pings() { in_host "$1" ping -q -c 2 -i 0.2 -W 2 "$2"; }
-fetch() { in_host "$1" curl -sf --max-time 10 "http://$2/"; }
-blocked() { ! "$@"; }
+fetch() { in_host "$1" curl -gsf --max-time 10 "http://$2/100000"; }
 table() { rest GET "nat/n1/natting-table/?filter=$1"; }
-# Answers each datagram with the address and port that it came from.
-udp_serve() {
-    in_host "$1" python3 -c "
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(('', $2))
-while True:
-    data, peer = s.recvfrom(9999)
-    s.sendto(('%s %d %d' % (peer[0], peer[1], len(data))).encode(), peer)" &
-    servers+=($!)
-}
-# udp_ask HOST TO PORT SOURCE_PORT [SIZE]
-udp_ask() {
-    in_host "$1" timeout 3 python3 -c "
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(2); s.bind(('', $4)); s.sendto(b'q' * ${5:-1}, ('$2', $3)); print(s.recv(99).decode())"
-}
-# udp_refused HOST TO: nobody listens there, and an ICMP error says so.
-udp_refused() {
-    in_host "$1" timeout 3 python3 -c "
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.connect(('$2', 9)); s.send(b'x'); s.recv(1)"
-}
-# http_serve HOST ADDRESS PORT: says who asked.
-http_serve() {
-    in_host "$1" python3 -c "
-import http.server
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = ('client ' + self.client_address[0] + ' server $1' + ' ' * 100000).encode()
-        self.send_response(200); self.send_header('Content-Length', str(len(body))); self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *arguments): pass
-http.server.ThreadingHTTPServer(('$2', $3), Handler).serve_forever()" &
-    servers+=($!)
-}
-servers=()
 
 lab_up
 lab_host a 10.0.1.2/24 10.0.1.1 fd00:1::2/64 fd00:1::1
@@ -62,13 +21,9 @@ pctl connect br1:r r1:in
 pctl r1 ports add up peer=to.s ip=198.51.100.1/24
 pctl r1 ports in secondaryip add fd00:1::1/64
 pctl r1 ports up secondaryip add fd00:2::1/64
-http_serve s 198.51.100.2 8080
-http_serve a 10.0.1.2 80
-udp_serve s 5353
-udp_serve a 53
-expect "servers listen" eventually prints 8080 in_host s ss -Hltn
-expect "they do" eventually prints 5353 in_host s ss -Hlun
-expect "all of them" eventually prints ':53 ' in_host a ss -Hlun
+serve s 198.51.100.2 tcp/8080 udp/{5353,5354,5355}
+serve a 10.0.1.2 tcp/80 udp/53
+served
 
 # ---- masquerade ----
 expect "without nat, the server has no way back" blocked in_host a ping -q -c 1 -W 1 198.51.100.2
@@ -80,12 +35,12 @@ expect_output "it has the port's address" '198\.51\.100\.1' nat show masquerade-
 expect "ping" pings a 198.51.100.2
 expect "of another host" pings b 198.51.100.2
 expect "the router itself" in_host s ping -q -c 1 -W 2 198.51.100.1
-expect_output "TCP" 'client 198\.51\.100\.1 server s' fetch a 198.51.100.2:8080
-expect_output "UDP keeps its port" '^198\.51\.100\.1 4000 1$' udp_ask a 198.51.100.2 5353 4000
-expect_output "which is taken then" '^198\.51\.100\.1 [0-9]+ 1$' udp_ask b 198.51.100.2 5353 4000
+expect_output "TCP" '^s 198\.51\.100\.1 ' fetch a 198.51.100.2:8080
+expect_output "UDP keeps its port" '^s 198\.51\.100\.1 4000 1$' udp_ask a 198.51.100.2 5353 4000
+expect_output "which is taken then" '^s 198\.51\.100\.1 [0-9]+ 1$' udp_ask b 198.51.100.2 5353 4000
 expect_output "and another one is found, of its parity" '"internal-src":"10.0.1.3","internal-dst":"198.51.100.2","internal-sport":4000,"internal-dport":5353,"proto":"UDP","originating-rule":"masquerade","rule-id":0,"external-ip":"198.51.100.1","external-port":[0-9]*[02468]}' \
     table internal-src=10.0.1.3,proto=UDP
-expect_output "fragments" '^198\.51\.100\.1 4002 4000$' udp_ask a 198.51.100.2 5353 4002 4000
+expect_output "fragments" '^s 198\.51\.100\.1 4002 4000$' udp_ask a 198.51.100.2 5353 4002 4000
 expect "large echoes" in_host a ping -q -c 2 -i 0.2 -W 2 -s 4000 198.51.100.2
 expect_output "an ICMP error comes back" 'Connection refused' udp_refused a 198.51.100.2
 expect_output "traceroute" '^ *2 +198\.51\.100\.2 ' in_host a traceroute -n -q 1 -w 2 198.51.100.2
@@ -96,35 +51,35 @@ expect_output "a filter that is none" 'give leaf=value' table colour=red
 expect_output "statistics" '"created": *[1-9]' nat statistics show -json
 expect "the port's address changes" pctl r1 ports up set ip=198.51.100.7/24
 expect "nat follows" eventually prints '198\.51\.100\.7' nat show masquerade-ip
-expect_output "and so do sessions" 'client 198\.51\.100\.7 ' fetch a 198.51.100.2:8080
+expect_output "and so do sessions" '^s 198\.51\.100\.7 ' fetch a 198.51.100.2:8080
 expect "back again" pctl r1 ports up set ip=198.51.100.1/24
 expect "nat follows" eventually prints '198\.51\.100\.1' nat show masquerade-ip
 
 # ---- what comes from outside ----
 expect "nobody outside reaches a host inside" blocked fetch s 198.51.100.1:8000
 expect_output "a port is forwarded" 'id.*1' nat rule port-forwarding append external-ip=198.51.100.1 external-port=8000 proto=TCP internal-ip=10.0.1.2 internal-port=80
-expect_output "to it, and the client is seen" 'client 198\.51\.100\.2 server a' fetch s 198.51.100.1:8000
+expect_output "to it, and the client is seen" '^a 198\.51\.100\.2 ' fetch s 198.51.100.1:8000
 expect_output "which is in the table" '"internal-src":"10.0.1.2","internal-dst":"198.51.100.2","internal-sport":80,.*"originating-rule":"portforwarding","rule-id":1,"external-ip":"198.51.100.1","external-port":8000' table originating-rule=portforwarding
 expect "a range, of UDP" nat rule port-forwarding append external-ip=198.51.100.1 external-port=5000 external-port-last=5009 proto=UDP internal-ip=10.0.1.2 internal-port=50
-expect_output "and its fourth port" '^198\.51\.100\.2 4000 1$' udp_ask s 198.51.100.1 5003 4000
+expect_output "and its fourth port" '^a 198\.51\.100\.2 4000 1$' udp_ask s 198.51.100.1 5003 4000
 in_host s ip route add 203.0.113.0/24 via 198.51.100.1
 expect "a whole address" nat rule dnat append external-ip=203.0.113.2 internal-ip=10.0.1.2
 expect "is reached" in_host s ping -q -c 1 -W 2 203.0.113.2
-expect_output "by TCP" 'server a' fetch s 203.0.113.2:80
+expect_output "by TCP" '^a ' fetch s 203.0.113.2:80
 expect_output "an ICMP error of a host inside" 'Connection refused' udp_refused s 203.0.113.2
 
 # ---- snat, and rules that change ----
 expect "a source of its own" nat rule snat append internal-net=10.0.1.3/32 external-ip=203.0.113.9 port-first=20000 port-last=20009
-expect_output "for one host" '^203\.0\.113\.9 200[0-9]+ 1$' udp_ask b 198.51.100.2 5353 4001
-expect_output "others have what they had" '^198\.51\.100\.1 4001 1$' udp_ask a 198.51.100.2 5353 4001
+expect_output "for one host" '^s 203\.0\.113\.9 200[0-9]+ 1$' udp_ask b 198.51.100.2 5353 4001
+expect_output "others have what they had" '^s 198\.51\.100\.1 4001 1$' udp_ask a 198.51.100.2 5353 4001
 expect_output "the rule is changed" '^20[01]' rest PATCH nat/n1/rule/snat/entry/1/ -d '{"external-ip": "203.0.113.10"}'
-expect_output "sessions stay" '^203\.0\.113\.9 ' udp_ask b 198.51.100.2 5353 4001
+expect_output "sessions stay" '^s 203\.0\.113\.9 ' udp_ask b 198.51.100.2 5353 4001
 expect_output "until they are told to go" 'flushed: 1' nat flush-stale
-expect_output "then they are of the rule" '^203\.0\.113\.10 ' udp_ask b 198.51.100.2 5353 4001
+expect_output "then they are of the rule" '^s 203\.0\.113\.10 ' udp_ask b 198.51.100.2 5353 4001
 expect "a rule goes" nat rule snat entry del 1
-expect_output "its sessions stay" '^203\.0\.113\.10 ' udp_ask b 198.51.100.2 5353 4001
+expect_output "its sessions stay" '^s 203\.0\.113\.10 ' udp_ask b 198.51.100.2 5353 4001
 expect_output "a session is forgotten by its key" '^20[04]' rest DELETE nat/n1/natting-table/10.0.1.3/198.51.100.2/4001/5353/UDP/
-expect_output "and the host is masqueraded" '^198\.51\.100\.1 ' udp_ask b 198.51.100.2 5353 4001
+expect_output "and the host is masqueraded" '^s 198\.51\.100\.1 ' udp_ask b 198.51.100.2 5353 4001
 expect_output "flush by a filter" 'flushed: [1-9]' nat flush l4proto=UDP
 expect_output "UDP is gone" '^\[\]' table proto=UDP
 expect "events" nat set events=true
@@ -150,15 +105,12 @@ refused "windows" 'does not check windows' nat set window-check=true
 refused "a session" 'made by packets' nat natting-table add 10.0.1.2 198.51.100.2 1 2 TCP
 refused "a rule that is not there" 'does not exist|[Nn]ot found|no ' nat rule snat entry del 99
 expect_output "nothing of it was taken over" '^\[\]' nat rule snat entry show -json
-expect_output "and all still works" 'server a' fetch s 198.51.100.1:8000
+expect_output "and all still works" '^a ' fetch s 198.51.100.1:8000
 
 # ---- endpoint-independent ----
-udp_serve s 5354
-udp_serve s 5355
-expect "one more server" eventually prints 5355 in_host s ss -Hlun
 expect "endpoint-independent mapping" nat set mapping=endpoint-independent
-expect_output "a port" '^198\.51\.100\.1 6000 1$' udp_ask a 198.51.100.2 5353 6000
-expect_output "of two hosts" '^198\.51\.100\.1 [0-9]+ 1$' udp_ask b 198.51.100.2 5354 6000
+expect_output "a port" '^s 198\.51\.100\.1 6000 1$' udp_ask a 198.51.100.2 5353 6000
+expect_output "of two hosts" '^s 198\.51\.100\.1 [0-9]+ 1$' udp_ask b 198.51.100.2 5354 6000
 mapped=$(udp_ask b 198.51.100.2 5354 6000)
 expect_output "is another one, for all remotes" "^$mapped\$" udp_ask b 198.51.100.2 5355 6000
 expect_output "and shown" '"internal-src":"10.0.1.3","internal-dst":"0.0.0.0","internal-sport":6000,"internal-dport":0' table internal-dst=0.0.0.0
@@ -168,34 +120,32 @@ expect "as before" nat set mapping=address-and-port-dependent
 # ---- networks ----
 in_host s ip route add 192.0.2.0/24 via 198.51.100.1
 expect "a network for a network" nat rule netmap append internal-net=10.0.1.0/28 external-net=192.0.2.0/28
-expect_output "out" 'client 192\.0\.2\.3 ' fetch b 198.51.100.2:8080
-expect_output "and in" 'server a' fetch s 192.0.2.2:80
+expect_output "out" '^s 192\.0\.2\.3 ' fetch b 198.51.100.2:8080
+expect_output "and in" '^a ' fetch s 192.0.2.2:80
 refused "of another size" 'same size' nat rule netmap append internal-net=10.0.4.0/24 external-net=203.0.113.0/28
 in_host s ip route add 10.0.1.0/24 via 198.51.100.1
 expect "an exempt destination" nat rule exempt append external-net=198.51.100.2/32
-expect_output "sees who it is" 'client 10\.0\.1\.3 ' fetch b 198.51.100.2:8080
+expect_output "sees who it is" '^s 10\.0\.1\.3 ' fetch b 198.51.100.2:8080
 in_host s ip route del 10.0.1.0/24
 
 # ---- detached, and on a device, where inside is the host ----
 expect "off the port" pctl detach n1 r1:up
 expect "nothing is translated" blocked in_host a ping -q -c 1 -W 1 198.51.100.2
 lab_host t 172.16.0.2/24
-http_serve t 172.16.0.2 8080
-udp_serve t 5353
+serve t 172.16.0.2 tcp/8080
 in_host daemon ip addr add 172.16.0.1/24 dev to.t
 in_host daemon ip addr add 10.9.9.9/32 dev lo
 expect "a device" pctl nat add n2 type="$type"
 expect "has a nat" pctl attach n2 to.t
 expect "that masquerades" pctl n2 rule masquerade enable
 expect_output "with its address" '172\.16\.0\.1' pctl n2 show masquerade-ip
-expect "its servers listen" eventually prints 8080 in_host t ss -Hltn
+served
 expect "ping" eventually in_host daemon ping -q -c 1 -W 2 -I 10.9.9.9 172.16.0.2
-expect_output "TCP" 'client 172\.16\.0\.1 ' in_host daemon curl -sf --max-time 10 --interface 10.9.9.9 http://172.16.0.2:8080/
+expect_output "TCP" '^t 172\.16\.0\.1 ' in_host daemon curl -sf --max-time 10 --interface 10.9.9.9 http://172.16.0.2:8080/100000
 in_host daemon ip addr del 172.16.0.1/24 dev to.t
 in_host daemon ip addr add 172.16.0.9/24 dev to.t
 expect "another address of it" eventually prints '172\.16\.0\.9' pctl n2 show masquerade-ip
-expect_output "is taken" 'client 172\.16\.0\.9 ' in_host daemon curl -sf --max-time 10 --interface 10.9.9.9 http://172.16.0.2:8080/
+expect_output "is taken" '^t 172\.16\.0\.9 ' in_host daemon curl -sf --max-time 10 --interface 10.9.9.9 http://172.16.0.2:8080/100000
 expect "a nat goes" pctl nat del n2
 
-kill "${servers[@]}"
 finish
