@@ -63,9 +63,10 @@ _Static_assert(sizeof(union lbvs_page) == LBVS_PAGE, "the same on both sides");
 #define LBVS_VECTOR_LAST (LBVS_PAGE_BLOCKS - LBVS_BLOCKS_MAX)
 
 /*
- * A word of a table: the vector's first block, 0: the vector without a bit. A vector
- * whose bits are all in one group is not stored: its word is GROUP | number of the group | the bits. One of a few groups can
- * be LIST | line: such words, the first group first, and 0 where they end before the line does. Or the word leads to a node: NODE | SKIP or WIDE? | by how much to shift the key, in nibbles | line.
+ * A word of a table: the vector's first block, 0: the vector without a bit. A vector whose bits are all in one group is
+ * not stored: its word is GROUP | number of the group | the bits. One of a few groups can be LIST | line: such words, the
+ * first group first, and 0 where they end before the line does. Or the word leads to a node: NODE | SKIP or WIDE? | by
+ * how much to shift the key, in nibbles | line.
  */
 #define LBVS_WORD_NODE (1u << 31)
 #define LBVS_WORD_GROUP (1u << 30) /* and not NODE */

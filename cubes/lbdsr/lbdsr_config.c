@@ -289,9 +289,8 @@ int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
     service->gone = !change->after;
     if (!change->before || !change->after)
         service->n_ends = service->n_allows = 0;
-    if (change->after) {
+    if (change->after)
         lbdsr_service_leaves(service, change->after);
-    }
     return 0;
 }
 

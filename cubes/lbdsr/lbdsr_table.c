@@ -2,6 +2,7 @@
 /* What the fast path looks up: written so that a packet sees a service before a change, or after it. */
 #include "lbdsr.h"
 #include <arpa/inet.h>
+#include <pcn/buckets.h>
 
 /* ---- sizes ---- */
 
@@ -98,26 +99,10 @@ static __u64 *key_find(struct lbdsr_tables *tables, const struct lbdsr_vip *key,
 
 static __u64 *key_free(struct lbdsr_tables *tables, uint64_t hash)
 {
-    __u64 *best = NULL;
-    int best_free = 0;
+    uint32_t mask = tables->sizes.key_mask;
 
-    for (uint32_t choice = 0; choice < 2; choice++) {
-        struct lbdsr_bucket *bucket = &tables->keys[lbdsr_key_bucket(hash, choice, tables->sizes.key_mask)];
-        __u64 *first = NULL;
-        int n_free = 0;
-
-        for (int way = LBDSR_KEY_WAYS - 1; way >= 0; way--) {
-            if (bucket->words[way])
-                continue;
-            first = &bucket->words[way];
-            n_free++;
-        }
-        if (n_free > best_free) {
-            best = first;
-            best_free = n_free;
-        }
-    }
-    return best;
+    return pcn_buckets_room(tables->keys[lbdsr_key_bucket(hash, 0, mask)].words,
+                            tables->keys[lbdsr_key_bucket(hash, 1, mask)].words, LBDSR_KEY_WAYS);
 }
 
 /* Number of a vip with this key, whose .table is written before packets find it; 0: both buckets are full. */

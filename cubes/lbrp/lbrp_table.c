@@ -2,6 +2,7 @@
 /* What the fast path looks up: written so that a packet sees a service before a change, or after it. */
 #include "lbrp.h"
 #include <arpa/inet.h>
+#include <pcn/buckets.h>
 
 /* ---- sizes ---- */
 
@@ -92,29 +93,12 @@ static __u64 *name_find(const struct lbrp_tables *tables, const struct lbrp_name
     return NULL;
 }
 
-/* A free word in the emptier bucket; NULL: both are full. */
 static __u64 *name_room(const struct lbrp_tables *tables, uint64_t hash)
 {
-    __u64 *best = NULL;
-    int best_free = 0;
+    uint32_t mask = tables->sizes.key_mask;
 
-    for (uint32_t choice = 0; choice < 2; choice++) {
-        struct lbrp_bucket *bucket = &tables->keys[lbrp_name_bucket(hash, choice, tables->sizes.key_mask)];
-        __u64 *first = NULL;
-        int n_free = 0;
-
-        for (int way = LBRP_KEY_WAYS - 1; way >= 0; way--) {
-            if (bucket->words[way])
-                continue;
-            first = &bucket->words[way];
-            n_free++;
-        }
-        if (n_free > best_free) {
-            best = first;
-            best_free = n_free;
-        }
-    }
-    return best;
+    return pcn_buckets_room(tables->keys[lbrp_name_bucket(hash, 0, mask)].words,
+                            tables->keys[lbrp_name_bucket(hash, 1, mask)].words, LBRP_KEY_WAYS);
 }
 
 /* Its index; 0: there was no room. */
