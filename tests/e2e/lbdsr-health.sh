@@ -128,14 +128,11 @@ chmod 755 "$lab_dir/script"
 touch "$lab_dir/well.10.0.0.11"
 expect "a script" check script set path="$lab_dir/script"
 expect "b1 is up" is_now 1 UP
-# Both serve, whatever the script says.
-fetches_start
 expect "is run" check set type=SCRIPT
 expect "b2 is down" is_now 2 DOWN
 expect_output "and why" 'exitstatus1' health 2
 touch "$lab_dir/well.10.0.0.12"
 expect "b2 is up" is_now 2 UP
-fetches_end
 
 # ---- bad input ----
 before=$(rest GET lbdsr/lb1/service/10.0.0.100/80/TCP/health-check/)
