@@ -53,6 +53,14 @@
 #endif
 /* Keeps the compiler from reasoning about x: the verifier then sees the check that was written. */
 #define PCN_OPAQUE(x) asm volatile("" : "+r"(x))
+/* Whether the highest of 64 bits is set, as a number: neither the compiler nor the verifier makes a branch of it. */
+#define PCN_NEGATIVE(x)                                                                                                \
+    ({                                                                                                                 \
+        __u64 x_ = (x);                                                                                                \
+                                                                                                                       \
+        asm volatile("%0 >>= 63" : "+r"(x_));                                                                          \
+        x_;                                                                                                            \
+    })
 /*
  * The verifier forgets what it knows of x (of `unknown` it knows nothing): ways to the same place become
  * one, where it would follow each to the end.

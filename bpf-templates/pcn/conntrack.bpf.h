@@ -59,7 +59,7 @@ PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, str
 {
     __u64 event = PCN_CT_EVENT_UNTRACKED;
     struct pcn_ct_key key;
-    __u32 ports = 0, flow;
+    __u32 ports = 0, flow, replied;
 
     if (pcn_likely(packet->ip_version && packet->fragment != PCN_FRAGMENT_LATER))
         event = pcn_ct_event_of(packet, &ports);
@@ -82,9 +82,9 @@ PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, str
         pcn_ct_invalid(packet, ct);
         return;
     }
-    packet->ct_state = PCN_CT_ESTABLISHED;
-    if ((!ct->direction && PCN_CT_UNANSWERED >> flow & 1) || ct->next == PCN_CT_REOPEN)
-        packet->ct_state = PCN_CT_NEW;
+    /* One more than NEW, or not: as a number, so that this is one way for the verifier. */
+    replied = ct->direction | ~(PCN_CT_UNANSWERED >> flow);
+    packet->ct_state = PCN_CT_NEW + (replied & PCN_NEGATIVE(ct->next - PCN_CT_REOPEN));
 }
 
 /*

@@ -152,9 +152,11 @@ PCN_INLINE bool pcn_ct_find_in(__u32 index, const struct pcn_ct_key *key, __u32 
     for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
         __u64 word = PCN_READ_ONCE(bucket->words[way]), same, other;
         __u32 slot = index * PCN_CT_WAYS + way;
+        __u64 unlike = word >> PCN_CT_BUSY_SHIFT ^ tag; /* so that the verifier learns nothing of the tag */
         const struct pcn_ct_entry *entry;
 
-        if (word >> PCN_CT_BUSY_SHIFT != tag || pcn_ct_left(word, now) <= 0)
+        PCN_OPAQUE(unlike);
+        if (unlike || pcn_ct_left(word, now) <= 0)
             continue;
         entry = pcn_ct_entry_at(slot);
         same = pcn_ct_differs(entry, key);
@@ -198,54 +200,89 @@ enum pcn_ct_how {
 };
 
 /* How good a place is, less being better: enum pcn_ct_how, what is left of its flow's time, its slot. */
-#define PCN_CT_RANK(how_, left_, slot_) ((__u64)(how_) << 62 | (__u64)(left_) << 31 | (slot_))
-#define PCN_CT_RANK_SLOT 0x7fffffffu
-#define PCN_CT_RANK_HOW(rank_) ((enum pcn_ct_how)((rank_) >> 62))
+#define PCN_CT_RANK_HOW_SHIFT 61
+#define PCN_CT_RANK_LEFT_SHIFT 30
+#define PCN_CT_RANK_LEFT 0x7fffffffull
+#define PCN_CT_RANK_SLOT 0x3fffffffu
+#define PCN_CT_RANK_HOW(rank_) ((enum pcn_ct_how)((rank_) >> PCN_CT_RANK_HOW_SHIFT))
+
+/* What a place is by, two bits each: whether it is taken << 3 | busy << 2 | its flow may be dropped << 1 | has expired. */
+#define PCN_CT_HOWS                                                                                                    \
+    (PCN_CT_HOW_FULL << 16 | PCN_CT_HOW_EXPIRED << 18 | PCN_CT_HOW_EARLY << 20 | PCN_CT_HOW_EXPIRED << 22 |            \
+     0xffu << 24 /* busy: full */)
+
+/* Without branches: the verifier would follow each way that each place can be, and the processor guess it. */
+PCN_INLINE __u64 pcn_ct_rank(__u64 word, __u32 slot, __u32 now)
+{
+    __s64 left = pcn_ct_left(word, now);
+    __u64 how = PCN_NEGATIVE(-word | word) << 3 | (word & PCN_CT_BUSY) >> (PCN_CT_BUSY_SHIFT - 2) |
+                (PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1) << 1 | PCN_NEGATIVE(left - 1);
+
+    how = (PCN_CT_HOWS >> (how << 1)) & 3;
+    return how << PCN_CT_RANK_HOW_SHIFT | ((__u64)left & PCN_CT_RANK_LEFT) << PCN_CT_RANK_LEFT_SHIFT | slot;
+}
+
+/* Which ways of a bucket are taken, as bits. */
+PCN_INLINE __u64 pcn_ct_ways_taken(__u32 index, __u32 *ret_n)
+{
+    const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
+    __u64 taken = 0;
+    __u32 n = 0;
+
+#pragma clang loop unroll(full)
+    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
+        __u64 word = PCN_READ_ONCE(bucket->words[way]), bit = PCN_NEGATIVE(-word | word);
+
+        n += bit;
+        taken |= bit << way;
+    }
+    *ret_n = n;
+    return taken;
+}
+
+/* The first of eight bits that is not set; one is not. By a de Bruijn sequence. */
+PCN_INLINE __u32 pcn_ct_first_free(__u64 taken)
+{
+    __u32 bit = ~taken & (taken + 1);
+
+    return 0x56374210u >> ((bit * 0x17 & 0xff) >> 5 << 2) & 7;
+}
 
 /* The best place of a bucket. */
-PCN_INLINE __u64 pcn_ct_room_in(__u64 hash, __u32 choice, __u32 now, __u64 *ret_n_free)
+PCN_INLINE __u64 pcn_ct_best(__u32 index, __u32 now, __u64 best)
 {
-    __u32 index = pcn_ct_bucket_of(hash, choice, pcn_ct_masks.bucket);
     const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
-    __u64 best = ~0ull;
 
-    *ret_n_free = 0;
-    PCN_FORGET(best, hash);
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
-        __u64 word = PCN_READ_ONCE(bucket->words[way]), rank = ~0ull;
-        __u32 slot = index * PCN_CT_WAYS + way;
-        __s32 left = pcn_ct_left(word, now);
+        __u64 better = pcn_ct_rank(PCN_READ_ONCE(bucket->words[way]), index * PCN_CT_WAYS + way, now) - best;
 
-        *ret_n_free += !word;
-        if (!word)
-            rank = PCN_CT_RANK(PCN_CT_HOW_FREE, 0, slot);
-        else if (word & PCN_CT_BUSY)
-            rank = ~0ull;
-        else if (left <= 0)
-            rank = PCN_CT_RANK(PCN_CT_HOW_EXPIRED, 0, slot);
-        else if (PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1)
-            rank = PCN_CT_RANK(PCN_CT_HOW_EARLY, left, slot);
-        PCN_FORGET(rank, hash);
-        PCN_FORGET(*ret_n_free, hash);
-        if (rank < best)
-            best = rank;
-        PCN_FORGET(best, hash);
+        best += better * PCN_NEGATIVE(better);
     }
     return best;
 }
 
-/* A free place in the first bucket while that is not half full, then in the emptier one: most are found at first sight. */
+/*
+ * A free place in the first bucket while that is not half full, then in the emptier one: most are found at first sight.
+ * Where none is free, the best one.
+ */
 PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
 {
-    __u64 n_first, n_second, first = pcn_ct_room_in(hash, 0, now, &n_first), second;
+    __u32 first = pcn_ct_bucket_of(hash, 0, pcn_ct_masks.bucket), n_first, second, n_second;
+    __u64 taken = pcn_ct_ways_taken(first, &n_first), taken_second;
 
-    if (n_first > PCN_CT_WAYS / 2)
-        return first;
-    second = pcn_ct_room_in(hash, 1, now, &n_second);
-    if (n_first || n_second)
-        return n_first >= n_second ? first : second;
-    return first < second ? first : second;
+    if (n_first >= PCN_CT_WAYS / 2) {
+        second = pcn_ct_bucket_of(hash, 1, pcn_ct_masks.bucket);
+        taken_second = pcn_ct_ways_taken(second, &n_second);
+        if (pcn_unlikely(n_first + n_second == 2 * PCN_CT_WAYS))
+            return pcn_ct_best(second, now,
+                               pcn_ct_best(first, now, (__u64)PCN_CT_HOW_FULL << PCN_CT_RANK_HOW_SHIFT));
+        if (n_second < n_first) {
+            first = second;
+            taken = taken_second;
+        }
+    }
+    return first * PCN_CT_WAYS + pcn_ct_first_free(taken);
 }
 
 /* Whether what is in the way still may be taken: it may have changed since it was chosen. */

@@ -19,7 +19,7 @@
  * pcn_packet_invalidate().
  */
 #pragma once
-#include <pcn/common.bpf.h>
+#include <pcn/context.bpf.h>
 
 #define PCN_EXTENSIONS_MAX 6 /* IPv6 extension headers in front of the transport header */
 /* At TC the part that holds the headers is made linear: up to here, when they do not lie there already. */
@@ -199,24 +199,30 @@ PCN_INLINE __u16 pcn_parse_ipv4(struct pcn_ctx *ctx, struct pcn_packet *packet, 
     return pcn_parse_l4(ctx, packet, offset + header, offset + length);
 }
 
-/* Behind the IPv6 header: finds the transport header, or the first one that is not known. */
-PCN_INLINE __u16 pcn_parse_extensions(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 offset, __u32 end)
+PCN_INLINE bool pcn_is_extension(__u8 protocol)
 {
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < PCN_EXTENSIONS_MAX; i++) {
-        const __u8 *header;
-        __u32 size;
+    return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_FRAGMENT ||
+           protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_AH;
+}
 
-        if (pcn_likely(packet->l4_protocol == IPPROTO_TCP || packet->l4_protocol == IPPROTO_UDP))
-            break;
-        if (packet->l4_protocol != IPPROTO_HOPOPTS && packet->l4_protocol != IPPROTO_ROUTING &&
-            packet->l4_protocol != IPPROTO_FRAGMENT && packet->l4_protocol != IPPROTO_DSTOPTS &&
-            packet->l4_protocol != IPPROTO_AH)
-            break;
-        header = pcn_parse_at(ctx, offset, 8);
+#define PCN_BAD_SHIFT 16
+
+/*
+ * Behind the IPv6 header: the offset of the transport header, or of the first one that is not known; or what is bad
+ * << PCN_BAD_SHIFT. Global, so that the verifier looks at it once.
+ */
+__noinline __u32 pcn_parse_extensions(struct pcn_ctx *ctx, __u32 l3_offset, __u32 end)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    __u64 offset = l3_offset;
+
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < PCN_EXTENSIONS_MAX && pcn_is_extension(packet->l4_protocol); i++) {
+        const __u8 *header = pcn_parse_at(ctx, offset, 8);
+        __u32 size = 8;
+
         if (!header)
-            return offset + 8 > end ? PCN_DROP_MALFORMED : PCN_SHORT;
-        size = 8;
+            return (__u32)(offset + 8 > end ? PCN_DROP_MALFORMED : PCN_SHORT) << PCN_BAD_SHIFT;
         if (packet->l4_protocol == IPPROTO_FRAGMENT) {
             __u16 word = *(const __u16 *)(header + 2);
 
@@ -230,19 +236,19 @@ PCN_INLINE __u16 pcn_parse_extensions(struct pcn_ctx *ctx, struct pcn_packet *pa
         packet->l4_protocol = header[0];
         offset += size;
         if (offset > end)
-            return PCN_DROP_MALFORMED;
+            return PCN_DROP_MALFORMED << PCN_BAD_SHIFT;
         PCN_FORGET(offset, packet->source.v6[0]);
         /* What follows is a piece of something. */
         if (packet->fragment == PCN_FRAGMENT_LATER)
             break;
     }
-    return pcn_parse_l4(ctx, packet, offset, end);
+    return offset & PCN_OFFSET_MAX;
 }
 
 PCN_INLINE __u16 pcn_parse_ipv6(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 offset)
 {
     const struct ipv6hdr *ip = pcn_parse_at(ctx, offset, sizeof(*ip));
-    __u32 length;
+    __u32 length, end;
 
     if (!ip)
         return PCN_SHORT;
@@ -260,7 +266,14 @@ PCN_INLINE __u16 pcn_parse_ipv6(struct pcn_ctx *ctx, struct pcn_packet *packet, 
     packet->dscp = bpf_ntohs(*(const __u16 *)ip) >> 6 & 63;
     __builtin_memcpy(&packet->source, &ip->saddr, 16);
     __builtin_memcpy(&packet->destination, &ip->daddr, 16);
-    return pcn_parse_extensions(ctx, packet, offset + sizeof(*ip), offset + length);
+    end = offset + length;
+    offset += sizeof(*ip);
+    if (pcn_unlikely(pcn_is_extension(packet->l4_protocol))) {
+        offset = pcn_parse_extensions(ctx, offset, end);
+        if (offset >> PCN_BAD_SHIFT)
+            return offset >> PCN_BAD_SHIFT;
+    }
+    return pcn_parse_l4(ctx, packet, offset, end);
 }
 
 /* Takes one tag at offset, if the ethertype in front of it says so. */
