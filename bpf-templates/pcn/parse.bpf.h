@@ -332,30 +332,31 @@ PCN_INLINE __u16 pcn_parse_frame(struct pcn_ctx *ctx, struct pcn_packet *packet)
     return 0;
 }
 
+#ifndef PCN_XDP
+/* Once more, when the headers are in the linear part. Global, so that the verifier does not walk all this twice. */
+__noinline __u32 pcn_parse_pulled(struct pcn_ctx *ctx)
+{
+    __u32 size = ctx->len < PCN_HEADERS_MAX ? ctx->len : PCN_HEADERS_MAX;
+
+    return bpf_skb_pull_data(ctx, size) ? PCN_SHORT : pcn_parse_frame(ctx, pcn_packet_get());
+}
+#endif
+
 /* 0, or the reason to drop the packet. Does nothing for one that is parsed already. */
 PCN_INLINE __u16 pcn_packet_parse(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
-    __u16 bad = 0;
+    __u16 bad;
 
     if (packet->flags & PCN_PACKET_PARSED)
         return 0;
     packet->ct_state = 0;
-#pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 2; attempt++) {
-        bad = pcn_parse_frame(ctx, packet);
-        if (pcn_likely(!bad)) {
-            packet->flags |= PCN_PACKET_PARSED;
-            return 0;
-        }
+    bad = pcn_parse_frame(ctx, packet);
 #ifndef PCN_XDP
-        if (bad == PCN_SHORT) {
-            __u32 size = ctx->len < PCN_HEADERS_MAX ? ctx->len : PCN_HEADERS_MAX;
-
-            if (!bpf_skb_pull_data(ctx, size))
-                continue;
-        }
+    if (pcn_unlikely(bad == PCN_SHORT))
+        bad = pcn_parse_pulled(ctx);
 #endif
-        break;
-    }
-    return PCN_DROP_MALFORMED;
+    if (pcn_unlikely(bad))
+        return PCN_DROP_MALFORMED;
+    packet->flags |= PCN_PACKET_PARSED;
+    return 0;
 }
