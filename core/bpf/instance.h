@@ -32,6 +32,7 @@ struct pcn_instance_spec {
     size_t xdp_object_size;
     int (*configure)(struct pcn_object *object, const void *data, struct pcn_error *error); /* NULL: nothing to do */
     const void *data;
+    unsigned int directions; /* of the programs that are to be loaded again, see pcn_cube_reload() */
 };
 
 /*

@@ -28,6 +28,7 @@ struct pcn_instance {
     char directory[320];
     enum pcn_cube_type type;
     bool programs[PCN_FLAVOUR_MAX][PCN_DIRECTION_MAX];
+    bool next[PCN_FLAVOUR_MAX][PCN_DIRECTION_MAX]; /* those that wait for pcn_instance_switch() */
     struct pcn_cube_data *data;
     uint32_t colour;
     bool loaded;        /* it has maps */

@@ -50,7 +50,7 @@ static bool instance_is_fresh(const struct pcn_instance *instance, const char *n
 }
 
 /* Its programs, and the maps it has not from elsewhere. */
-static int instance_pin(const struct pcn_instance *instance, const struct pcn_object *object, enum pcn_flavour flavour,
+static int instance_pin(struct pcn_instance *instance, const struct pcn_object *object, enum pcn_flavour flavour,
                         const char *suffix)
 {
     struct bpf_program *program;
@@ -65,6 +65,7 @@ static int instance_pin(const struct pcn_instance *instance, const struct pcn_ob
         instance_pin_path(instance, "prog", name, suffix, path);
         if (bpf_obj_pin(bpf_program__fd(program), path) < 0)
             return pcn_log_error(-errno, "cannot pin %s", path);
+        instance->next[flavour][program_direction(program)] = instance->loaded;
     }
     bpf_object__for_each_map(map, object->bpf)
     {
@@ -271,7 +272,7 @@ static int load_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const s
     return object_reuse(&load->object, &loads->maps[flavour], true);
 }
 
-/* The flavour, if it is small; or else its maps, and what is still to be loaded. */
+/* The flavour, if it is small; or else its maps, and what is still to be loaded: where a map is new, all programs. */
 static int loads_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
                       enum pcn_flavour flavour, const struct pcn_object *first, struct loads *loads,
                       struct pcn_error *error)
@@ -291,7 +292,7 @@ static int loads_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const 
     programs_autoload(maps, NULL);
     r = pcn_object_load(maps, error);
     for (int i = 0; i < PCN_DIRECTION_MAX && r >= 0; i++) {
-        if (instance->programs[flavour][i])
+        if (instance->programs[flavour][i] && (instance->n_fresh || spec->directions >> i & 1))
             r = load_open(bpf, instance, spec, flavour, (enum pcn_direction)i, loads, error);
     }
     return r;

@@ -28,8 +28,9 @@ static void reload_end(struct pcn_instance *instance, bool keep)
     for (int flavour = 0; flavour < PCN_FLAVOUR_MAX; flavour++) {
         for (int direction = 0; direction < PCN_DIRECTION_MAX; direction++) {
             instance_program_name((enum pcn_flavour)flavour, (enum pcn_direction)direction, name);
-            if (instance->programs[flavour][direction])
+            if (instance->next[flavour][direction])
                 reload_move(instance, "prog", name, keep);
+            instance->next[flavour][direction] = false;
         }
     }
     for (size_t i = 0; i < instance->n_fresh; i++) {

@@ -101,6 +101,7 @@ static void cube_instance_spec(const struct pcn_cube *cube, struct pcn_instance_
         .tc_object_size = (size_t)((const char *)kind->tc_object_end - (const char *)kind->tc_object),
         .xdp_object = kind->xdp_object,
         .xdp_object_size = (size_t)((const char *)kind->xdp_object_end - (const char *)kind->xdp_object),
+        .directions = PCN_DIRECTIONS_ALL,
     };
     (void)snprintf(ret_spec->slot, sizeof(ret_spec->slot), "%u", cube->id);
 }
@@ -246,13 +247,14 @@ static int cube_reconfigure(struct pcn_object *object, const void *data, struct 
     return cube->kind->reconfigure ? cube->kind->reconfigure((struct pcn_cube *)cube, object, error) : 0;
 }
 
-int pcn_cube_reload(struct pcn_cube *cube, struct pcn_error *error)
+int pcn_cube_reload(struct pcn_cube *cube, unsigned int directions, struct pcn_error *error)
 {
     struct pcn_instance_spec spec;
 
     cube_instance_spec(cube, &spec);
     spec.configure = cube_reconfigure;
     spec.data = cube;
+    spec.directions = directions;
     return pcn_instance_reload(cube->chain->config.bpf, cube->patch.instance, &spec, error);
 }
 

@@ -94,7 +94,7 @@ struct firewall {
     struct firewall_memory memory;
     struct firewall_counter *counters;
     uint32_t used[FIREWALL_CHAIN_MAX], n_pages, n_counters; /* of the programs that reconfigure is to load */
-    bool reloading;                                         /* reconfigure is for new programs, not for a twin */
+    bool renewing;                                          /* they are to have an arena and data of their own */
     bool reloaded;                                          /* they wait to be switched to */
     uint64_t *slots;                                        /* bitmap of the counters in use */
     uint32_t n_slots;

@@ -541,7 +541,8 @@ PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_b
 /*
  * The first rule of the chain, from number `from` on, that matches the packet, which is IP and parsed; FIREWALL_NONE:
  * none, the default decides. from is 0, or behind the rules that are found by hash. A packet that meets two changes
- * of its chain, within the microsecond it takes, is dropped.
+ * of its chain, within the microsecond it takes, is dropped; so is one that meets, in the program before, rules that
+ * need the next one.
  */
 PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet *packet, enum firewall_direction chain,
                                    __u32 from, struct firewall_match *match)
@@ -563,7 +564,8 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
         firewall_search_all(ctx, bank, packet, chain << 1 | (generation & 1), &query, match);
     else
         firewall_decide(bank, rule, match);
-    if (pcn_unlikely(PCN_READ_ONCE(firewall_data.writing[chain]) - generation > 1)) {
+    if (pcn_unlikely(PCN_READ_ONCE(firewall_data.writing[chain]) - generation > 1 ||
+                     bank->used & ~firewall_settings.used)) {
         match->verdict = (struct firewall_verdict){.action = FIREWALL_DROP};
         match->rule = FIREWALL_NONE;
     }

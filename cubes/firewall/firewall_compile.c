@@ -338,6 +338,7 @@ int firewall_plan_write(const struct firewall_plan *plan, enum firewall_directio
     memcpy(&memory->pages[first], plan->store.pages, (size_t)plan->store.n_pages * LBVS_PAGE);
     *bank = plan->bank;
     bank->first = first;
+    bank->used = plan->sizes.used;
     __atomic_store_n(&data->generation[chain], generation, __ATOMIC_RELEASE);
     return 0;
 }
@@ -371,5 +372,6 @@ struct firewall_settings firewall_settings_for(uint32_t used, const struct firew
         .n_counters = sizes->cpus * sizes->counters,
         .counters_stride = sizes->counters,
         .hz = hz,
+        .used = used,
     };
 }

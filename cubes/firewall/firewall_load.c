@@ -41,7 +41,7 @@ int firewall_configure(struct pcn_object *object, const struct pcn_node *config,
 {
     int r;
 
-    r = object_size(object, 0, FIREWALL_ARENA_DEFAULT, COUNTERS_MIN);
+    r = object_size(object, 0, FIREWALL_ARENA_EMPTY, COUNTERS_MIN);
     return r < 0 ? r : pcn_flows_configure(object, 0, false);
 }
 
@@ -58,9 +58,9 @@ int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struc
     r = object_size(object, used, firewall->n_pages, firewall->n_counters);
     if (r >= 0)
         r = pcn_flows_configure(object, tracks ? options->table_size : 0, tracks && options->counting);
-    if (r < 0 || !firewall->reloading)
+    if (r < 0 || !firewall->renewing)
         return r;
-    /* The old programs go on reading the old ones. */
+    /* They are too small: the old programs go on reading them. */
     r = pcn_object_renew(object, FIREWALL_ARENA);
     return r < 0 ? r : pcn_object_renew(object, FIREWALL_DATA);
 }
@@ -384,28 +384,29 @@ static bool firewall_tracks(const struct firewall *firewall)
     return options->conntrack && decides;
 }
 
-/* Whether the loaded programs take the plans; or else, what the new ones are to be like. */
-static bool firewall_fits(struct firewall *firewall)
+/* The directions whose programs do not take the plans, as bits, and what the new ones are to be like. */
+static unsigned int firewall_unfit(struct firewall *firewall)
 {
     const struct firewall_memory *memory = &firewall->memory;
     struct firewall_plan_sizes sizes[FIREWALL_CHAIN_MAX];
     uint32_t tracking = firewall_tracks(firewall) ? FIREWALL_USES_TRACKING : 0, counters = 0, room;
     /* Connections that another cube tracks are not to be tracked here, too. */
     uint32_t unwanted = options_soon(firewall)->conntrack ? 0 : FIREWALL_USES_TRACKING;
-    bool same = true;
+    unsigned int unfit = 0;
 
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         sizes[i] = firewall_plan_sizes(chain_soon(&firewall->chains[i])->plan);
         counters = PCN_MAX(counters, sizes[i].counters);
         firewall->used[i] = (memory->used[i] | sizes[i].used | tracking) & ~unwanted;
-        same = same && firewall->used[i] == memory->used[i];
+        unfit |= (unsigned int)(firewall->used[i] != memory->used[i]) << i;
     }
     room = firewall_plan_room(sizes[FIREWALL_INGRESS].pages, sizes[FIREWALL_EGRESS].pages);
-    if (same && counters <= memory->counters && room <= memory->n_pages)
-        return true;
     firewall->n_pages = PCN_MAX(memory->n_pages, room > memory->n_pages ? room * 2 : 0);
+    if (unfit)
+        firewall->n_pages = PCN_MAX(firewall->n_pages, FIREWALL_ARENA_MIN);
     firewall->n_counters = PCN_MAX(memory->counters, counters > memory->counters ? counters * 2 : 0);
-    return false;
+    firewall->renewing = firewall->n_pages > memory->n_pages || firewall->n_counters > memory->counters;
+    return firewall->renewing ? PCN_DIRECTIONS_ALL : unfit;
 }
 
 static int plans_write(const struct firewall *firewall, const struct firewall_memory *memory, bool all)
@@ -425,7 +426,7 @@ int firewall_load_new(struct firewall *firewall)
 {
     int r = 0;
 
-    firewall->n_pages = FIREWALL_ARENA_DEFAULT;
+    firewall->n_pages = FIREWALL_ARENA_EMPTY;
     firewall->n_counters = COUNTERS_MIN;
     for (int i = 0; i < FIREWALL_CHAIN_MAX && r >= 0; i++)
         r = rules_compile(firewall, &firewall->chains[i].now, (enum firewall_direction)i, NULL);
@@ -436,18 +437,19 @@ int firewall_load_new(struct firewall *firewall)
     return r < 0 ? r : plans_write(firewall, &firewall->memory, true);
 }
 
-static int firewall_reload(struct firewall *firewall, struct pcn_error *error)
+/* New memory is filled before anybody reads it. Where it stays, the new programs begin with the rules that are there. */
+static int firewall_reload(struct firewall *firewall, unsigned int directions, struct pcn_error *error)
 {
     struct firewall_counter *counters;
     struct firewall_memory memory;
     int r;
 
-    firewall->reloading = true;
-    r = pcn_cube_reload(firewall->cube, error);
-    firewall->reloading = false;
+    r = pcn_cube_reload(firewall->cube, directions, error);
     if (r < 0)
         return r;
     firewall->reloaded = true;
+    if (!firewall->renewing)
+        return 0;
     r = memory_map(firewall, &memory, &counters);
     return r < 0 ? r : plans_write(firewall, &memory, true);
 }
@@ -456,6 +458,7 @@ int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
 {
     struct firewall *firewall = pcn_cube_state(cube);
     bool changing = firewall->options_changing;
+    unsigned int unfit;
     int r = 0;
 
     if (firewall->sets_changing)
@@ -473,8 +476,9 @@ int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
         if (r >= 0)
             r = rules_compile(firewall, &chain->next, (enum firewall_direction)i, error);
     }
-    if (r >= 0 && changing && !firewall_fits(firewall))
-        r = firewall_reload(firewall, error);
+    unfit = r >= 0 && changing ? firewall_unfit(firewall) : 0;
+    if (unfit)
+        r = firewall_reload(firewall, unfit, error);
     if (r < 0)
         firewall_abandon(firewall);
     return r;
@@ -526,8 +530,9 @@ void firewall_applied(struct pcn_cube *cube)
                      __ATOMIC_RELAXED);
     if (firewall->reloaded)
         firewall_switch(firewall);
-    else
+    if (!firewall->renewing)
         r = plans_write(firewall, &firewall->memory, false);
+    firewall->renewing = false;
     if (r < 0)
         pcn_cube_log(cube, PCN_LOG_ERR, "the rules could not be written: %s", strerror(-r));
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
@@ -552,6 +557,7 @@ void firewall_abandon(struct firewall *firewall)
     if (firewall->reloaded)
         pcn_cube_discard(firewall->cube);
     firewall->reloaded = false;
+    firewall->renewing = false;
     firewall->options_changing = false;
     if (firewall->sets_changing)
         firewall_sets_settle(&firewall->sets, false);

@@ -23,8 +23,9 @@
 
 #define FIREWALL_RULES_MAX LBVS_RULES_MAX
 #define FIREWALL_RULES_DEFAULT 1024
-#define FIREWALL_PAGES_MAX 65536   /* of the arena: 256 MB */
-#define FIREWALL_ARENA_DEFAULT 512 /* pages: 2 MB */
+#define FIREWALL_PAGES_MAX 65536 /* of the arena: 256 MB */
+#define FIREWALL_ARENA_EMPTY 16  /* without rules */
+#define FIREWALL_ARENA_MIN 1280  /* with rules: 5 MB, room for whatever fields the next ones use */
 #define FIREWALL_COUNTERS_MAX (32768 * 256)
 #define FIREWALL_NONE 0xffffffffu /* firewall_match.rule: no rule matched, the default decides */
 
@@ -87,8 +88,9 @@ struct firewall_settings {
     __u32 n_counters;      /* slots, of all CPUs */
     __u32 counters_stride; /* slots of a CPU */
     __u32 hz;              /* jiffies in a second */
+    __u32 used;            /* all of the above, as FIREWALL_USES_* */
 };
-_Static_assert(sizeof(struct firewall_settings) == 36, "the same on both sides");
+_Static_assert(sizeof(struct firewall_settings) == 40, "the same on both sides");
 
 /* What a rule says is to be done, and the default: an array in the arena, by number of the rule. */
 struct firewall_verdict {
@@ -212,8 +214,9 @@ struct firewall_bank {
     __u32 n_pages;
     __u32 n_blocks; /* of a vector */
     __u32 n_rules;
-    __u32 verdicts;                    /* number of the first, in units of their size */
-    __u32 all;                         /* word of the vector of all rules */
+    __u32 verdicts; /* number of the first, in units of their size */
+    __u32 all;      /* word of the vector of all rules */
+    __u32 used;     /* FIREWALL_USES_*: a program that was loaded without one of these cannot read it */
     struct firewall_table source_root; /* IPv4, by the first 16 bits */
     struct firewall_table destination_root;
     struct firewall_table source_ports; /* by port, host order */
@@ -232,7 +235,7 @@ struct firewall_bank {
     __u32 interface_multiplier;
     __u32 interface_other; /* word of class 0 */
     struct firewall_interface_slot interfaces[FIREWALL_INTERFACE_SLOTS];
-    __u32 pad[2];
+    __u32 pad;
 };
 _Static_assert(sizeof(struct firewall_bank) % 8 == 0, "the same on both sides");
 

@@ -41,6 +41,7 @@ enum pcn_direction {
     PCN_EGRESS,
     PCN_DIRECTION_MAX,
 };
+#define PCN_DIRECTIONS_ALL ((1u << PCN_DIRECTION_MAX) - 1)
 
 /* name, label of the metric, help */
 #define PCN_DROP_REASONS(X)                                                                                            \

@@ -214,11 +214,12 @@ PCN_EXPORT unsigned int pcn_cpus(void); /* possible CPUs */
 
 /*
  * Loads the programs again, beside those that run, with what reconfigure now says; takes as long as creating
- * the cube did. A map that it leaves as large as it is stays; one of another size is new and empty. Until
+ * the cube did. directions: bits of enum pcn_direction; the programs of others go on, unless a map is new or all are
+ * loaded at once. A map that reconfigure leaves as large as it is stays; one of another size is new and empty. Until
  * then pcn_cube_next_memory() gives what the new programs will use. Then switch, after which each packet runs the new
  * programs and the memory of the maps that were replaced is gone, or discard.
  */
-PCN_EXPORT int pcn_cube_reload(struct pcn_cube *cube, struct pcn_error *error);
+PCN_EXPORT int pcn_cube_reload(struct pcn_cube *cube, unsigned int directions, struct pcn_error *error);
 PCN_EXPORT int pcn_cube_next_memory(struct pcn_cube *cube, const char *map, void **ret_memory, size_t *ret_size);
 PCN_EXPORT void pcn_cube_switch(struct pcn_cube *cube);
 PCN_EXPORT void pcn_cube_discard(struct pcn_cube *cube);
