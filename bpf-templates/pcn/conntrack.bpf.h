@@ -77,8 +77,9 @@ PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, str
         pcn_ct_invalid(packet, ct);
         return;
     }
-    if (PCN_READ_ONCE(pcn_ct_settings.window_check) && ct->word && packet->l4_protocol == IPPROTO_TCP &&
-        ct->next != PCN_CT_REOPEN && !pcn_ct_window(ctx, packet, ct->slot, ct->direction, false)) {
+    if (pcn_ct_masks.windows && PCN_READ_ONCE(pcn_ct_settings.window_check) && ct->word &&
+        packet->l4_protocol == IPPROTO_TCP && ct->next != PCN_CT_REOPEN &&
+        !pcn_ct_window(ctx, packet, ct->slot, ct->direction, false)) {
         pcn_ct_invalid(packet, ct);
         return;
     }
@@ -177,7 +178,7 @@ PCN_INLINE int pcn_ct_commit(struct pcn_ctx *ctx, struct pcn_packet *packet, str
         } else {
             pcn_ct_update(packet, ct);
         }
-        if (PCN_READ_ONCE(pcn_ct_settings.window_check) && packet->l4_protocol == IPPROTO_TCP)
+        if (pcn_ct_masks.windows && PCN_READ_ONCE(pcn_ct_settings.window_check) && packet->l4_protocol == IPPROTO_TCP)
             pcn_ct_window(ctx, packet, ct->slot, ct->direction, true);
         if (PCN_READ_ONCE(pcn_ct_settings.counting))
             pcn_ct_count_traffic(ctx, ct);

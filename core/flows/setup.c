@@ -6,11 +6,12 @@
 /* Words looked at in a tick, of 8 bytes: the whole default table, and one of the largest in 16 s. */
 #define SWEEP_MAX 131072u
 
-int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting)
+int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting, bool windows)
 {
     uint32_t n_buckets = pcn_ct_buckets_for(flows), n_slots = n_buckets * PCN_CT_WAYS;
     uint32_t n_traffic = counting ? n_slots : 1;
-    const struct pcn_ct_masks masks = {.bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1};
+    const struct pcn_ct_masks masks = {
+        .bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1, .windows = windows};
     int r;
 
     r = pcn_object_set(object, "pcn_ct_masks", &masks, sizeof(masks));

@@ -70,6 +70,7 @@ struct firewall_options {
     bool conntrack;
     uint32_t table_size;
     bool counting;
+    bool windows; /* of TCP are checked */
 };
 
 #define FIREWALL_LOG_SIZE 256 /* lines; a power of two */

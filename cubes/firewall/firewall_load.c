@@ -34,6 +34,7 @@ struct firewall_options firewall_options_of(const struct pcn_node *config)
         .conntrack = pcn_streq(pcn_node_string(config, "conntrack"), "ON"),
         .table_size = (uint32_t)pcn_node_uint(config, "table-size", PCN_CT_SIZE_DEFAULT),
         .counting = pcn_node_bool(config, "counting", false),
+        .windows = pcn_node_bool(config, "window-check", false),
     };
 }
 
@@ -42,7 +43,7 @@ int firewall_configure(struct pcn_object *object, const struct pcn_node *config,
     int r;
 
     r = object_size(object, 0, FIREWALL_ARENA_EMPTY, COUNTERS_MIN);
-    return r < 0 ? r : pcn_flows_configure(object, 0, false);
+    return r < 0 ? r : pcn_flows_configure(object, 0, false, false);
 }
 
 int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struct pcn_error *error)
@@ -57,7 +58,8 @@ int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struc
 
     r = object_size(object, used, firewall->n_pages, firewall->n_counters);
     if (r >= 0)
-        r = pcn_flows_configure(object, tracks ? options->table_size : 0, tracks && options->counting);
+        r = pcn_flows_configure(object, tracks ? options->table_size : 0, tracks && options->counting,
+                                used & FIREWALL_USES_WINDOWS);
     if (r < 0 || !firewall->renewing)
         return r;
     /* They are too small: the old programs go on reading them. */
@@ -390,14 +392,15 @@ static unsigned int firewall_unfit(struct firewall *firewall)
     const struct firewall_memory *memory = &firewall->memory;
     struct firewall_plan_sizes sizes[FIREWALL_CHAIN_MAX];
     uint32_t tracking = firewall_tracks(firewall) ? FIREWALL_USES_TRACKING : 0, counters = 0, room;
+    uint32_t windows = tracking && options_soon(firewall)->windows ? FIREWALL_USES_WINDOWS : 0;
     /* Connections that another cube tracks are not to be tracked here, too. */
-    uint32_t unwanted = options_soon(firewall)->conntrack ? 0 : FIREWALL_USES_TRACKING;
+    uint32_t unwanted = options_soon(firewall)->conntrack ? 0 : FIREWALL_USES_TRACKING | FIREWALL_USES_WINDOWS;
     unsigned int unfit = 0;
 
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         sizes[i] = firewall_plan_sizes(chain_soon(&firewall->chains[i])->plan);
         counters = PCN_MAX(counters, sizes[i].counters);
-        firewall->used[i] = (memory->used[i] | sizes[i].used | tracking) & ~unwanted;
+        firewall->used[i] = (memory->used[i] | sizes[i].used | tracking | windows) & ~unwanted;
         unfit |= (unsigned int)(firewall->used[i] != memory->used[i]) << i;
     }
     room = firewall_plan_room(sizes[FIREWALL_INGRESS].pages, sizes[FIREWALL_EGRESS].pages);

@@ -61,6 +61,7 @@ enum firewall_action {
 /* And what else is loaded only where it is needed. */
 #define FIREWALL_USES_CONTINUE (1u << 13) /* a rule may let the search go on: LOG, a rate */
 #define FIREWALL_USES_TRACKING (1u << 14)
+#define FIREWALL_USES_WINDOWS (1u << 15)
 
 /*
  * Variable of .rodata, set before load: the verifier removes what is not used.

@@ -93,19 +93,46 @@ in_host b ip addr add fd00::2/64 dev eth0 nodad 2>/dev/null || true
 expect "a half-open connection goes" eventually state_is TCP 8082 '[]'
 expect "events" fw set events=true
 expect "of a flow" udp_ask a 10.0.0.2
-expect_output "that is new" '"event":"NEW","src":"10.0.0.1","dst":"10.0.0.2","l4proto":"UDP"' rest GET 'firewall/fw/flow-events/?filter=event=NEW,dport=5353'
+expect "that is new" eventually prints '"event":"NEW","src":"10.0.0.1","dst":"10.0.0.2","l4proto":"UDP"' rest GET 'firewall/fw/flow-events/?filter=event=NEW,dport=5353'
 expect "UDP flows are forgotten" fw flush l4proto=UDP
 expect_output "all of them" '^\[\]$' states UDP 5353
-expect_output "which is an event, too" '"event":"ENDED"[^}]*"dport":5353' rest GET 'firewall/fw/flow-events/'
+expect "which is an event, too" eventually prints '"event":"ENDED"[^}]*"dport":5353' rest GET 'firewall/fw/flow-events/'
 expect_output "each by its number" '"number":1,' rest GET firewall/fw/flow-events/1/
 expect_output "but not one that never was" '404$' rest GET firewall/fw/flow-events/99999/
 expect_output "and only these" 'TCP' pctl fw session-table show -json
 
+# ---- windows ----
+# Of a connection that is open, a segment of b's that is far from what a has acknowledged.
+stray() {
+    local port
+    coproc in_host a python3 -u -c "
+import socket, sys
+s = socket.create_connection(('10.0.0.2', 8080))
+print(s.getsockname()[1])
+sys.stdin.read()"
+    read -r port <&"${COPROC[0]}"
+    in_host b python3 -c "
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+s.sendto(struct.pack('!HHIIBBHHH', 8080, $port, 0x12345678, 0, 0x50, 0x10, 0, 0, 0), ('10.0.0.1', 0))"
+    eval "exec ${COPROC[1]}>&-"
+    wait "$COPROC_PID"
+}
+invalid() { pctl fw statistics show -json | jq .invalid; }
+invalid_before=$(invalid)
+expect "a stray segment" stray
+expect_output "belongs to its connection" "^$invalid_before\$" invalid
+expect "windows are checked" fw set window-check=true
+expect "of connections" fetch a 10.0.0.2
+expect "another one" stray
+expect_output "is INVALID" "^$((invalid_before + 1))\$" invalid
+expect "no longer" fw set window-check=false
+
 # ---- LOG, rate, explain ----
 expect "LOG" fw chain INGRESS append l4proto=ICMP icmp-type=8 action=LOG description=pings
 expect "it goes through" a_pings
-expect_output "and is noted" '"packet": "ICMP 10.0.0.1 -> 10.0.0.2, 98 bytes"' fw log show -json
-expect_output "in the daemon's log, too" 'INGRESS rule 0: ICMP 10.0.0.1 -> 10.0.0.2, 98 bytes' cat "$lab_dir/polycubed.log"
+expect "and is noted" eventually prints '"packet": "ICMP 10.0.0.1 -> 10.0.0.2, 98 bytes"' fw log show -json
+expect "in the daemon's log, too" grep -qF 'INGRESS rule 0: ICMP 10.0.0.1 -> 10.0.0.2, 98 bytes' "$lab_dir/polycubed.log"
 expect_output "the rule counts" '^1$' pkts 0
 expect "a rate" fw chain INGRESS append l4proto=ICMP rate=1 burst=3 action=ACCEPT
 expect "what is above is for the next rule" fw chain INGRESS append l4proto=ICMP action=DROP

@@ -149,7 +149,8 @@ void pcn_run_trim(struct bpf_object *object, const char *section, size_t size)
 void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, bool counting)
 {
     uint32_t n_slots = n_buckets * PCN_CT_WAYS, n_traffic = counting ? n_slots : 1;
-    const struct pcn_ct_masks masks = {.bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1};
+    const struct pcn_ct_masks masks = {
+        .bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1, .windows = 1};
 
     pcn_run_set(object, "pcn_ct_masks", &masks, sizeof(masks));
     pcn_run_trim(object, PCN_CT_BUCKETS, n_buckets * sizeof(struct pcn_ct_bucket));

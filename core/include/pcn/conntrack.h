@@ -146,6 +146,7 @@ struct pcn_ct_masks {
     __u32 bucket;
     __u32 slot;
     __u32 traffic; /* 0: one entry, nothing is counted */
+    __u32 windows; /* 0: they are not checked, whatever the settings say */
 };
 
 struct pcn_ct_settings {

@@ -42,8 +42,11 @@ struct pcn_flow {
 
 /* ---- the table ---- */
 
-/* Sizes the maps for so many flows; 0: the smallest, where nothing is tracked. */
-PCN_EXPORT int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting);
+/*
+ * Sizes the maps for so many flows; 0: the smallest, where nothing is tracked. windows: the programs are able to
+ * check those of TCP, see window-check.
+ */
+PCN_EXPORT int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting, bool windows);
 /*
  * The maps of a loaded cube, or between reload and switch those of the next programs; a new table gets its seed.
  * flows: zeros, or what it was before the reload.
