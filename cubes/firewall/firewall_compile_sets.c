@@ -178,8 +178,17 @@ static bool key_ranges(uint64_t *key, const struct firewall_ranges *ranges)
     return key_list(key, ranges->items, ranges->n, ranges->given, ranges->negate);
 }
 
-static bool key_prefixes(uint64_t *key, const struct firewall_prefixes *prefixes)
+/* Rules with prefixes of the other family alone are one set, of no address. */
+static bool key_prefixes(uint64_t *key, const struct firewall_prefixes *prefixes, uint8_t version)
 {
+    uint32_t i = 0;
+
+    while (i < prefixes->n && prefixes->items[i].version == (version ^ 4 ^ 6))
+        i++;
+    if (i == prefixes->n && i) {
+        key[0] = UINT64_MAX;
+        return true;
+    }
     return key_list(key, prefixes->items, prefixes->n, prefixes->given, prefixes->negate);
 }
 
@@ -240,10 +249,10 @@ static bool field_key(enum firewall_field_kind kind, const struct firewall_rule 
     switch (kind) {
     case FIREWALL_SOURCE4:
     case FIREWALL_SOURCE6:
-        return key_prefixes(key, &rule->source);
+        return key_prefixes(key, &rule->source, kind == FIREWALL_SOURCE4 ? 4 : 6);
     case FIREWALL_DESTINATION4:
     case FIREWALL_DESTINATION6:
-        return key_prefixes(key, &rule->destination);
+        return key_prefixes(key, &rule->destination, kind == FIREWALL_DESTINATION4 ? 4 : 6);
     case FIREWALL_SOURCE_PORT:
         return key_ranges(key, &rule->source_ports);
     case FIREWALL_DESTINATION_PORT:
@@ -398,8 +407,9 @@ int firewall_field_init(struct firewall_field *field, enum firewall_field_kind k
 
     *field = (struct firewall_field){.max = field_max(kind), .n_rules = n_rules, .index.mask = 1};
     if (!(named & 1u << kind)) {
-        for (uint32_t i = 0; i < n_rules; i++)
-            firewall_bit_set(field->any, i);
+        memset(field->any, 0xff, n_rules / 64 * sizeof(*field->any));
+        if (n_rules % 64)
+            field->any[n_rules / 64] = (1ull << n_rules % 64) - 1;
         return 0;
     }
     while (field->index.mask < 2 * n_rules)
