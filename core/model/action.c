@@ -45,7 +45,7 @@ int pcn_tree_action(const struct pcn_tree *tree, struct pcn_cube *cube, const ch
     if (target.kind != PCN_TARGET_ACTION || !handler || !handler->action)
         return pcn_error_set(error, PCN_ERROR_NOT_SUPPORTED, target.path, "%s is not an action", target.path);
     if (!target.parent)
-        return pcn_error_set(error, PCN_ERROR_DATA_MISSING, target.path, "%s does not exist", target.path);
+        return target_missing(&target, PCN_ERROR_DATA_MISSING, error);
     r = action_input(&target, input, &copy, &action, error);
     if (r < 0)
         return r;

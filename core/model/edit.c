@@ -510,11 +510,6 @@ static int unit_clear(struct pcn_edit *edit, struct lyd_node *unit, const char *
 
 /* ---- what a request names ---- */
 
-static int missing(const struct target *target, struct pcn_error *error)
-{
-    return pcn_error_set(error, PCN_ERROR_DATA_MISSING, target->path, "%s does not exist", target->path);
-}
-
 static int edit_entry(struct pcn_edit *edit, const struct target *target, enum pcn_edit_verb verb, const json_t *body,
                       struct pcn_error *error)
 {
@@ -522,7 +517,7 @@ static int edit_entry(struct pcn_edit *edit, const struct target *target, enum p
     struct lyd_node *entry;
 
     if (!target->node && (verb == PCN_EDIT_UPDATE || verb == PCN_EDIT_DELETE))
-        return missing(target, error);
+        return target_missing(target, PCN_ERROR_DATA_MISSING, error);
     if (!target->node)
         return entry_add(edit, target->parent, target->schema, keys, body, target->path, &entry, error);
     if (verb == PCN_EDIT_CREATE)
@@ -536,7 +531,7 @@ static int edit_container(struct pcn_edit *edit, const struct target *target, en
                           const json_t *body, struct pcn_error *error)
 {
     if (!target->node && (verb == PCN_EDIT_UPDATE || verb == PCN_EDIT_DELETE))
-        return missing(target, error);
+        return target_missing(target, PCN_ERROR_DATA_MISSING, error);
     if (target->node && verb == PCN_EDIT_CREATE && target->schema->flags & LYS_PRESENCE)
         return pcn_error_set(error, PCN_ERROR_DATA_EXISTS, target->path, "%s exists already", target->path);
     if (verb == PCN_EDIT_DELETE)
@@ -552,7 +547,7 @@ static int edit_leaf_list_entry(struct pcn_edit *edit, const struct target *targ
 
     if (verb == PCN_EDIT_DELETE) {
         if (!target->node)
-            return missing(target, error);
+            return target_missing(target, PCN_ERROR_DATA_MISSING, error);
         r = touch(edit, target->parent);
         return r < 0 ? r : node_remove(edit, target->node);
     }
@@ -569,7 +564,7 @@ static int edit_target(struct pcn_edit *edit, const struct target *target, enum 
     const struct lysc_node *schema = target->schema;
 
     if (target->kind != PCN_TARGET_CUBE && !target->parent)
-        return missing(target, error);
+        return target_missing(target, PCN_ERROR_DATA_MISSING, error);
     if (!is_config(schema))
         return pcn_error_set(error, verb == PCN_EDIT_DELETE ? PCN_ERROR_DATA_MISSING : PCN_ERROR_NOT_SUPPORTED,
                              target->path, "%s is shown by the cube and cannot be set", schema->name);

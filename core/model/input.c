@@ -62,10 +62,60 @@ static void form_names(char *text, size_t size, const struct lysc_type_enum *typ
         append(text, size, "%s%s", i ? ", " : "", type->enums[i].name);
 }
 
+/* Types of the base modules that are addresses of a kind; their patterns say nothing to a reader. */
+struct address {
+    const char *type, *family, *what, *example;
+};
+
+static const struct address addresses[] = {
+    {"ipv4-address", "IPv4", "address", "10.0.0.1"},        {"ipv4-address-no-zone", "IPv4", "address", "10.0.0.1"},
+    {"ipv6-address", "IPv6", "address", "2001:db8::1"},     {"ipv6-address-no-zone", "IPv6", "address", "2001:db8::1"},
+    {"ipv4-prefix", "IPv4", "prefix", "10.0.0.0/24"},       {"ipv6-prefix", "IPv6", "prefix", "2001:db8::/32"},
+    {"mac-address", "MAC", "address", "aa:bb:cc:dd:ee:ff"},
+};
+
+/* Of the typedef that type was compiled from; NULL: it is none of them, or has restrictions of its own. */
+static const struct address *address_of(const struct ly_ctx *ctx, const struct lysc_type *type)
+{
+    const struct lys_module *module;
+    uint32_t index = 0;
+
+    while ((module = ly_ctx_get_module_iter(ctx, &index))) {
+        const struct lysp_tpdf *typedefs = module->parsed ? module->parsed->typedefs : NULL;
+
+        for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(typedefs); i++) {
+            for (size_t k = 0; typedefs[i].type.compiled == type && k < PCN_ARRAY_SIZE(addresses); k++)
+                if (pcn_streq(addresses[k].type, typedefs[i].name))
+                    return &addresses[k];
+        }
+    }
+    return NULL;
+}
+
+/* A pattern's description is the form in words. */
+static bool form_described(char *text, size_t size, const struct lysc_type_str *type)
+{
+    const char *before = "";
+
+    for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(type->patterns); i++) {
+        if (!type->patterns[i]->dsc)
+            continue;
+        append(text, size, "%s%s", before, type->patterns[i]->dsc);
+        before = ", ";
+    }
+    return *before;
+}
+
 static void form_string(char *text, size_t size, const struct lysc_type_str *type)
 {
     bool first = true;
 
+    if (form_described(text, size, type))
+        return;
+    if (type->length && type->length->parts[LY_ARRAY_COUNT(type->length->parts) - 1].max_u64 == 0) {
+        append(text, size, "\"\"");
+        return;
+    }
     append(text, size, "text");
     if (type->length) {
         append(text, size, " of a length");
@@ -80,22 +130,37 @@ static void form_string(char *text, size_t size, const struct lysc_type_str *typ
     }
 }
 
-static void form(char *text, size_t size, const struct lysc_type *type);
+static void form(char *text, size_t size, const struct ly_ctx *ctx, const struct lysc_type *type);
 
-/* Each form once: kinds of addresses are all "text", and the example says which. */
-static void form_union(char *text, size_t size, const struct lysc_type_union *type)
+/* Each form once; addresses of two families are one form. */
+static void form_union(char *text, size_t size, const struct ly_ctx *ctx, const struct lysc_type_union *type)
 {
-    for (LY_ARRAY_COUNT_TYPE i = 0; i < LY_ARRAY_COUNT(type->types); i++) {
+    LY_ARRAY_COUNT_TYPE n = LY_ARRAY_COUNT(type->types);
+
+    for (LY_ARRAY_COUNT_TYPE i = 0; i < n; i++) {
+        const struct address *address = address_of(ctx, type->types[i]);
+        const struct address *next = address && i + 1 < n ? address_of(ctx, type->types[i + 1]) : NULL;
         char one[256] = "";
 
-        form(one, sizeof(one), type->types[i]);
+        if (next && pcn_streq(address->what, next->what) && !pcn_streq(address->family, next->family)) {
+            append(one, sizeof(one), "an %s or %s %s", address->family, next->family, address->what);
+            i++;
+        } else {
+            form(one, sizeof(one), ctx, type->types[i]);
+        }
         if (!strstr(text, one))
             append(text, size, "%s%s", *text ? ", or " : "", one);
     }
 }
 
-static void form(char *text, size_t size, const struct lysc_type *type)
+static void form(char *text, size_t size, const struct ly_ctx *ctx, const struct lysc_type *type)
 {
+    const struct address *address = address_of(ctx, type);
+
+    if (address) {
+        append(text, size, "%s %s %s", address->family[0] == 'M' ? "a" : "an", address->family, address->what);
+        return;
+    }
     switch (type->basetype) {
     case LY_TYPE_BOOL:
         append(text, size, "true or false");
@@ -104,7 +169,7 @@ static void form(char *text, size_t size, const struct lysc_type *type)
         form_names(text, size, (const struct lysc_type_enum *)type);
         return;
     case LY_TYPE_UNION:
-        form_union(text, size, (const struct lysc_type_union *)type);
+        form_union(text, size, ctx, (const struct lysc_type_union *)type);
         return;
     case LY_TYPE_STRING:
         form_string(text, size, (const struct lysc_type_str *)type);
@@ -120,14 +185,39 @@ static void form(char *text, size_t size, const struct lysc_type *type)
     }
 }
 
+/* "10.0.0.1 or 2001:db8::1": the model's own example, and one of an address of the family that it is not of. */
+static void examples(char *text, size_t size, const struct lysc_node *leaf)
+{
+    const struct lysc_type *type = schema_type(leaf), *const *types = &type;
+    const char *own = info(leaf)->example, *last = own;
+    LY_ARRAY_COUNT_TYPE n = 1;
+
+    if (type->basetype == LY_TYPE_UNION) {
+        types = (const struct lysc_type *const *)((const struct lysc_type_union *)type)->types;
+        n = LY_ARRAY_COUNT(types);
+    }
+    if (own)
+        append(text, size, ", for example %s", own);
+    for (LY_ARRAY_COUNT_TYPE i = 0; i < n; i++) {
+        const struct address *address = address_of(leaf->module->ctx, types[i]);
+
+        if (!address || (last && !strchr(last, ':') == !strchr(address->example, ':')))
+            continue;
+        append(text, size, "%s%s", last ? " or " : ", for example ", address->example);
+        if (last)
+            return;
+        last = address->example;
+    }
+}
+
 int input_refused(const struct lysc_node *leaf, const char *value, const char *path, struct pcn_error *error)
 {
     char text[384] = "";
 
-    form(text, sizeof(text), schema_type(leaf));
-    return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s: \"%.64s\" is not accepted: give %s%s%s", leaf->name,
-                         value, text, info(leaf)->example ? ", for example " : "",
-                         info(leaf)->example ? info(leaf)->example : "");
+    form(text, sizeof(text), leaf->module->ctx, schema_type(leaf));
+    examples(text, sizeof(text), leaf);
+    return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s: \"%.64s\" is not accepted: give %s", leaf->name,
+                         value, text);
 }
 
 /* ---- text ---- */

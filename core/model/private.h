@@ -96,6 +96,7 @@ struct target {
     size_t n_keys;
     size_t n_own;                 /* of them, the target's own: keys of an entry, the value in a leaf-list */
     const struct lysc_node *lost; /* the first configuration above the target that does not exist; NULL: none */
+    size_t lost_length;           /* of its path, within path */
     char path[PATH_TEXT_MAX];     /* "ports/p1/ip", for errors */
     char key_text[512];           /* of keys that were not given as they stand in the tree */
     size_t key_text_used;
@@ -104,6 +105,9 @@ struct target {
 /* tree NULL: the schema alone. -ENOENT: no such path in the model. ret_target points into itself: it is not copied. */
 int target_find(const struct pcn_schema *schema, const struct pcn_tree *tree, const char *const *segments, size_t n,
                 struct target *ret_target, struct pcn_error *error);
+
+/* tag: says which part of the path does not exist, the first of them. */
+int target_missing(const struct target *target, enum pcn_error_tag tag, struct pcn_error *error);
 
 /* ---- build.c ---- */
 

@@ -570,7 +570,7 @@ int pcn_tree_get(const struct pcn_tree *tree, const char *const *segments, size_
 
     r = target_find(tree->schema, tree, segments, n_segments, &target, error);
     if (r >= 0)
-        r = is_lost(&show, &target) ? not_there(&target, error)
+        r = is_lost(&show, &target) ? target_missing(&target, PCN_ERROR_NOT_FOUND, error)
                                     : show_target(&show, &target, segments, n_segments, error);
     if (r >= 0 && emitter.failed)
         r = pcn_error_set(error, PCN_ERROR_FAILED, target.path, "the answer did not fit into memory");

@@ -88,9 +88,11 @@ static size_t target_leaf_list(struct target *target, const struct lysc_node *le
 /* Into the child called segments[0]. Returns the number of segments taken. */
 static size_t target_step(struct target *target, const struct lysc_node *child, const char *const *segments, size_t n)
 {
-    target_extend(target, segments[0]);
-    if (!target->node && !target->lost && is_config(target->schema))
+    if (!target->node && !target->lost && is_config(target->schema)) {
         target->lost = target->schema;
+        target->lost_length = strlen(target->path);
+    }
+    target_extend(target, segments[0]);
     target->parent = target->node;
     target->schema = child;
     target->n_own = 0;
@@ -129,6 +131,14 @@ int target_find(const struct pcn_schema *schema, const struct pcn_tree *tree, co
         i += target_step(target, child, segments + i, n - i);
     }
     return 0;
+}
+
+int target_missing(const struct target *target, enum pcn_error_tag tag, struct pcn_error *error)
+{
+    char path[PATH_TEXT_MAX];
+
+    (void)snprintf(path, sizeof(path), "%.*s", target->lost ? (int)target->lost_length : PATH_TEXT_MAX, target->path);
+    return pcn_error_set(error, tag, path, "%s does not exist", path);
 }
 
 int pcn_schema_target(const struct pcn_schema *schema, const char *const *segments, size_t n_segments,

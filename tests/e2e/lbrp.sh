@@ -135,6 +135,7 @@ expect "every checksum is right, of UDP and TCP" test "$(checksums)" = $'1\t\t1\
 services() { rest GET lbrp/lb1/service/ | sed -E 's/"[a-z-]*(packets|bytes|sessions)":[0-9]+//g'; }
 before=$(services)
 refused "a service twice" 'exist' lb service add 10.0.0.100 80 TCP
+refused "a backend of a service that is none" 'service/10.0.0.109/80/TCP does not exist' lb service 10.0.0.109 80 TCP backend add 10.0.0.13 port=80
 refused "a protocol that is none" 'proto' lb service add 10.0.0.100 80 SCTP
 refused "a port of ICMP" 'vport 0' lb service add 10.0.0.102 8 ICMP
 refused "a group's address" 'not the address of a host' lb service add 224.0.0.1 80 TCP

@@ -92,7 +92,7 @@ expect_output "goes" '^\[\]' rest GET nat/n1/natting-table/
 expect_output "in both places" '"flows": *0' nat statistics show -json
 
 # ---- bad input ----
-refused "a network that is none" 'internal-net' nat rule snat append internal-net=10.0.0.0/33 external-ip=203.0.113.9
+refused "a network that is none" 'internal-net: "10.0.0.0/33" is not accepted: give an IPv4 or IPv6 prefix, for example' nat rule snat append internal-net=10.0.0.0/33 external-ip=203.0.113.9
 refused "a group's address" 'not the address of a host' nat rule snat append internal-net=10.0.0.0/8 external-ip=224.0.0.1
 refused "one port of two" 'given together' nat rule snat append internal-net=10.0.0.0/8 external-ip=203.0.113.9 port-first=1
 refused "a pool that ends before it begins" 'external-ip-last' nat rule snat append internal-net=10.0.0.0/8 external-ip=203.0.113.9 external-ip-last=203.0.113.8

@@ -111,7 +111,25 @@ static void lists_in_lists_carry_all_their_keys(void)
           "delete rule/when-hit[1] log=false -> -\ndelete rule/match[1,src,y] negate=false -> -\n"
           "delete rule[1] action=pass weight=5 -> -\n"
           "delete rule/when-hit[2] log=false -> -\ndelete rule[2] action=pass weight=5 -> -\n");
-    REFUSES(CREATE, "rule/1/match/src/z", NULL, DATA_MISSING, "rule/1/match/src/z", "does not exist");
+    probe_close(&probe);
+}
+
+static void what_does_not_exist_first_is_named(void)
+{
+    struct probe probe;
+
+    PCN_REQUIRE(probe_open(&probe, NULL));
+    REFUSES(CREATE, "rule/1/match/src/z", NULL, DATA_MISSING, "rule/1", "rule/1 does not exist");
+    REFUSES(UPDATE, "rule/1/match/src/z", "{'negate':true}", DATA_MISSING, "rule/1", "rule/1 does not exist");
+    REFUSES(DELETE, "rule/1/match/src/z", NULL, DATA_MISSING, "rule/1", "rule/1 does not exist");
+    REFUSES(REPLACE, "rule/1/match", "[]", DATA_MISSING, "rule/1", "rule/1 does not exist");
+    REFUSES(UPDATE, "rule/1/when-hit/log", "true", DATA_MISSING, "rule/1", "rule/1 does not exist");
+    REFUSES(CREATE, "rule/1/via/b", NULL, DATA_MISSING, "rule/1", "rule/1 does not exist");
+    REFUSES(UPDATE, "tls/level", "'high'", DATA_MISSING, "tls", "tls does not exist");
+    GIVES(CREATE, "rule/1", "{'action':'pass'}",
+          "create rule[1] - -> action=pass weight=5\ncreate rule/when-hit[1] - -> log=false\n");
+    REFUSES(DELETE, "rule/1/match/src/z", NULL, DATA_MISSING, "rule/1/match/src/z",
+            "rule/1/match/src/z does not exist");
     probe_close(&probe);
 }
 
@@ -185,7 +203,7 @@ static void leaves_are_set(void)
     SHOWS("ports/p/ip", "'10.0.0.1'");
     REFUSES(UPDATE, "ports/p/name", "'q'", BAD_ATTRIBUTE, "ports/p/name", "name is a key|q");
     GIVES(UPDATE, "ports/p/name", "'p'", "");
-    REFUSES(UPDATE, "ports/q/vlan", "3", DATA_MISSING, "ports/q/vlan", "does not exist");
+    REFUSES(UPDATE, "ports/q/vlan", "3", DATA_MISSING, "ports/q", "ports/q does not exist");
     probe_close(&probe);
 }
 
@@ -359,7 +377,8 @@ static void values_that_cannot_be_are_refused_with_the_form_that_can(void)
     REFUSES(UPDATE, "limits", "{'deep':{'depth':256}}", INVALID_VALUE, "limits/deep/depth", "256|from 0 to 255");
     REFUSES(UPDATE, "ports/p", "{'ip':'x'}", INVALID_VALUE, "ports/p/ip", "ip|\"x\"|for example 10.0.0.1");
     REFUSES(CREATE, "ports", "[{'name':'q','vlan':4095}]", INVALID_VALUE, "ports/q/vlan", "4095|from 1 to 4094");
-    REFUSES(CREATE, "ports/a b", NULL, INVALID_VALUE, "ports/a b/name", "name|a b|[A-Za-z0-9_.\\-]+|port1");
+    REFUSES(CREATE, "ports/a b", NULL, INVALID_VALUE, "ports/a b/name",
+            "name|a b|give 1 to 64 letters, digits, _, . and -, for example port1");
     REFUSES(UPDATE, "ports/p/vlan", NULL, INVALID_VALUE, "ports/p/vlan", "vlan|null|an integer");
     probe_close(&probe);
 }
@@ -517,6 +536,7 @@ static const struct pcn_test tests[] = {
      .run = entries_are_created_replaced_updated_and_deleted},
     {.name = "all entries of a list at once", .run = all_entries_of_a_list_at_once},
     {.name = "lists in lists carry all their keys", .run = lists_in_lists_carry_all_their_keys},
+    {.name = "what does not exist first is named", .run = what_does_not_exist_first_is_named},
     {.name = "deletes come before what takes their place", .run = deletes_come_before_what_takes_their_place},
     {.name = "containers are filled and reset", .run = containers_are_filled_and_reset},
     {.name = "presence containers come and go", .run = presence_containers_come_and_go},

@@ -99,6 +99,40 @@ static void a_name_in_another_case_is_text_where_text_is_taken(void)
     probe_close(&probe);
 }
 
+static void forms_are_said_in_words(void)
+{
+    static const struct pcn_cube_kind kind = {
+        .name = "k",
+        .yang = PROBE_MODULE(
+            "k", "import ietf-inet-types { prefix inet; } import ietf-yang-types { prefix yang; }" BASE
+                 "typedef host { type inet:ip-address-no-zone; }"
+                 "leaf any { type inet:ip-prefix; polycube-base:cli-example \"10.1.0.0/16\"; }"
+                 "leaf six { type inet:ipv6-prefix; }"
+                 "leaf four { type inet:ipv4-address; polycube-base:cli-example \"10.0.0.2\"; }"
+                 "leaf host { type host; }"
+                 "leaf ether { type yang:mac-address; }"
+                 "leaf next { type union { type inet:ip-address-no-zone; type inet:ip-prefix; type enumeration {"
+                 "  enum none; } } polycube-base:cli-example \"2001:db8::9\"; }"
+                 "leaf label { type union { type string { length 2..8; pattern '[a-z]+' { description \"2 to 8 small"
+                 " letters\"; } } type string { length 0; } } }")};
+    struct probe probe;
+
+    PCN_REQUIRE(probe_open_kind(&probe, &kind, NULL));
+    REFUSES(
+        UPDATE, "any", "'10.0.0.0/33'", INVALID_VALUE, "any",
+        "any: \"10.0.0.0/33\" is not accepted: give an IPv4 or IPv6 prefix, for example 10.1.0.0/16 or 2001:db8::/32");
+    REFUSES(UPDATE, "six", "'10.0.0.0/8'", INVALID_VALUE, "six", "give an IPv6 prefix, for example 2001:db8::/32");
+    REFUSES(UPDATE, "four", "'::1'", INVALID_VALUE, "four", "give an IPv4 address, for example 10.0.0.2");
+    REFUSES(UPDATE, "host", "'h'", INVALID_VALUE, "host",
+            "give an IPv4 or IPv6 address, for example 10.0.0.1 or 2001:db8::1");
+    REFUSES(UPDATE, "ether", "'02:00'", INVALID_VALUE, "ether", "give a MAC address, for example aa:bb:cc:dd:ee:ff");
+    REFUSES(UPDATE, "next", "'a'", INVALID_VALUE, "next",
+            "give an IPv4 or IPv6 address, or an IPv4 or IPv6 prefix, or one of none, "
+            "for example 2001:db8::9 or 10.0.0.1");
+    REFUSES(UPDATE, "label", "'A'", INVALID_VALUE, "label", "give 2 to 8 small letters, or \"\"");
+    probe_close(&probe);
+}
+
 static void paths_lead_to_what_the_model_has(void)
 {
     static const struct {
@@ -276,6 +310,7 @@ static const struct pcn_test tests[] = {
     {.name = "bounds and references are watched", .run = bounds_and_references_are_watched},
     {.name = "a name in another case is text where text is taken",
      .run = a_name_in_another_case_is_text_where_text_is_taken},
+    {.name = "forms are said in words", .run = forms_are_said_in_words},
     {.name = "paths lead to what the model has", .run = paths_lead_to_what_the_model_has},
     {.name = "words complete what can come next", .run = words_complete_what_can_come_next},
     {.name = "help says what can be given", .run = help_says_what_can_be_given},

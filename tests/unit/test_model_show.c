@@ -9,13 +9,14 @@ static const char body[] = "{'ports':[{'name':'p1'},{'name':'p2','ip':'10.0.0.1'
 
 #define SHOWS_STATE(path, expected) probe_shows(&probe, path, &probe_state, expected, __LINE__, __FILE__)
 
-static void not_found(struct probe *probe, const char *path, const struct pcn_state_hooks *hooks)
+/* first: what of the path does not exist, from its beginning on. */
+static void not_found(struct probe *probe, const char *path, const struct pcn_state_hooks *hooks, const char *first)
 {
     _cleanup_free_ char *text = probe_get(probe, path, hooks);
 
     PCN_CHECK(text == NULL);
     PCN_CHECK_EQ(pcn_error_status(probe->error.tag), 404);
-    PCN_CHECK_STR(probe->error.path, path);
+    PCN_CHECK_STR(probe->error.path, first);
 }
 
 static void configuration_is_shown_in_every_shape(void)
@@ -34,14 +35,14 @@ static void configuration_is_shown_in_every_shape(void)
     SHOWS("limits/deep", "{'depth':1}");
     SHOWS("rule/1/via", "[]");
     SHOWS("learned", "[{'mac':'configured'}]");
-    not_found(&probe, "ports/p3", &probe_config);
-    not_found(&probe, "ports/p1/ip", &probe_config);
-    not_found(&probe, "ports/p3/vlan", &probe_config);
-    not_found(&probe, "rule/9/match", &probe_config);
-    not_found(&probe, "rule/2/match/src/x", &probe_config);
-    not_found(&probe, "tls", &probe_config);
-    not_found(&probe, "tag/x", &probe_config);
-    not_found(&probe, "stats", &probe_config);
+    not_found(&probe, "ports/p3", &probe_config, "ports/p3");
+    not_found(&probe, "ports/p1/ip", &probe_config, "ports/p1/ip");
+    not_found(&probe, "ports/p3/vlan", &probe_config, "ports/p3");
+    not_found(&probe, "rule/9/match", &probe_config, "rule/9");
+    not_found(&probe, "rule/2/match/src/x", &probe_config, "rule/2/match/src/x");
+    not_found(&probe, "tls", &probe_config, "tls");
+    not_found(&probe, "tag/x", &probe_config, "tag/x");
+    not_found(&probe, "stats", &probe_config, "stats");
     probe_close(&probe);
 }
 
@@ -65,10 +66,10 @@ static void state_is_shown_with_the_configuration(void)
     SHOWS_STATE("stats/total", "3");
     SHOWS_STATE("counters", "{'slow-path':{'shed':1}}");
     SHOWS_STATE("counters/slow-path/shed", "1");
-    not_found(&probe, "stats/per/3", &probe_state);
-    not_found(&probe, "rule/9/hits", &probe_state);
-    not_found(&probe, "ports/p9", &probe_state);
-    not_found(&probe, "ports/p9/status", &probe_state);
+    not_found(&probe, "stats/per/3", &probe_state, "stats/per/3");
+    not_found(&probe, "rule/9/hits", &probe_state, "rule/9");
+    not_found(&probe, "ports/p9", &probe_state, "ports/p9");
+    not_found(&probe, "ports/p9/status", &probe_state, "ports/p9");
     probe_close(&probe);
 }
 
@@ -107,9 +108,9 @@ static void a_list_with_entries_of_its_own_asks_the_cube(void)
     SHOWS_STATE("learned/m3", "{'mac':'m3','port':'p\\'1\\'','age':3}");
     PCN_CHECK_STR(probe_calls, "entries of learned m3\n");
     SHOWS_STATE("learned/m3/age", "3");
-    not_found(&probe, "learned/m9", &probe_state);
-    not_found(&probe, "learned/configured", &probe_state);
-    not_found(&probe, "learned/m9/age", &probe_state);
+    not_found(&probe, "learned/m9", &probe_state, "learned/m9");
+    not_found(&probe, "learned/configured", &probe_state, "learned/configured");
+    not_found(&probe, "learned/m9/age", &probe_state, "learned/m9/age");
     probe_close(&probe);
 }
 
@@ -327,7 +328,7 @@ static void actions_with_input_that_cannot_be_are_not_run(void)
     action_refused(&probe, "reset", "[]", PCN_ERROR_INVALID_VALUE, "reset", "is an object", __LINE__);
     action_refused(&probe, "reset", "{'count':1,'item':[{'times':1}]}", PCN_ERROR_MISSING_ATTRIBUTE, "reset/item",
                    "needs name", __LINE__);
-    action_refused(&probe, "ports/p9/clear", NULL, PCN_ERROR_DATA_MISSING, "ports/p9/clear", "does not exist",
+    action_refused(&probe, "ports/p9/clear", NULL, PCN_ERROR_DATA_MISSING, "ports/p9", "ports/p9 does not exist",
                    __LINE__);
     action_refused(&probe, "limits", NULL, PCN_ERROR_NOT_SUPPORTED, "limits", "not an action", __LINE__);
     PCN_CHECK_STR(probe_calls, "");
