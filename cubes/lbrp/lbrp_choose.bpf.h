@@ -15,46 +15,60 @@ PCN_INLINE __u32 lbrp_by_maglev(const struct lbrp_vip *service, const struct pcn
     return lbrp_place_at((__u64)first + lbrp_place(hash, n));
 }
 
-/* active / weight < best_active / best_weight; what takes no sessions is worse than all. */
-PCN_INLINE bool lbrp_is_better(__u64 active, __u64 weight, __u64 best_active, __u64 best_weight)
+/* Backends being compared; best: the least of those that were. */
+struct lbrp_least {
+    __u32 first, n; /* places */
+    __u32 at;       /* the next one, from first on */
+    __u32 best;     /* 0: none takes sessions */
+    __u64 active, weight;
+};
+
+/*
+ * At most so many, and few at once: the verifier looks at each of these, and once. Without branches, of which it would
+ * follow all ways: active / weight < best_active / best_weight; what takes no sessions has no weight, and is worse than all.
+ */
+__noinline __u32 lbrp_compare(struct lbrp_least *least, __u32 n)
 {
-    return active * best_weight < best_active * weight;
+    __u64 best, best_active, best_weight, at;
+
+    if (!least)
+        return 0;
+    best = least->best;
+    best_active = least->active;
+    best_weight = least->weight;
+    at = least->at;
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < LBRP_COMPARED_AT_ONCE && i < n; i++) {
+        __u64 number = lbrp_place_at(least->first + at), active, weight, better;
+
+        PCN_FORGET(number, at);
+        if (number >= lbrp_sizes.n_backends)
+            break;
+        PCN_OPAQUE(number);
+        active = PCN_READ_ONCE(lbrp_loads[number].active);
+        weight = PCN_READ_ONCE(lbrp_backends[number].weight);
+        better = PCN_NEGATIVE(active * best_weight - best_active * weight);
+        best += better * (number - best);
+        best_active += better * (active - best_active);
+        best_weight += better * (weight - best_weight);
+        at = (at + 1) * PCN_NEGATIVE(at + 1 - least->n);
+    }
+    least->best = best;
+    least->active = best_active;
+    least->weight = best_weight;
+    least->at = at;
+    return 0;
 }
 
-/* The least, for its weight; of equal ones the first, from another one on each time. Global: it is verified once. */
-__noinline __u32 lbrp_by_load(__u32 first, __u32 n, __u32 turn)
+/* The least, for its weight; of equal ones the first, from another one on each time. */
+PCN_INLINE __u32 lbrp_by_load(__u32 first, __u32 n, __u32 turn)
 {
-    __u64 best_active = ~0u, best_weight = 0, at;
-    __u32 best = 0;
+    struct lbrp_least least = {.first = first, .n = n, .at = turn % n, .active = 1};
 
-    if (!n)
-        return 0;
-    at = turn % n;
 #pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < LBRP_COMPARED; i++) {
-        __u64 active = ~0u, weight = 0, number;
-
-        if (i >= n)
-            break;
-        number = lbrp_place_at(first + at);
-        PCN_FORGET(number, turn);
-        if (number < lbrp_sizes.n_backends) {
-            PCN_OPAQUE(number);
-            active = PCN_READ_ONCE(lbrp_loads[number].active);
-            weight = PCN_READ_ONCE(lbrp_backends[number].weight);
-        }
-        at = at + 1 < n ? at + 1 : 0;
-        if (weight && (!best || lbrp_is_better(active, weight, best_active, best_weight))) {
-            best = number;
-            best_active = active;
-            best_weight = weight;
-        }
-        PCN_FORGET(at, turn);
-        PCN_FORGET(best, turn);
-        PCN_FORGET(best_active, turn);
-        PCN_FORGET(best_weight, turn);
-    }
-    return best;
+    for (__u32 i = 0; i < LBRP_COMPARED && i < n; i += LBRP_COMPARED_AT_ONCE)
+        lbrp_compare(&least, n - i);
+    return least.best;
 }
 
 /* ---- affinity ---- */

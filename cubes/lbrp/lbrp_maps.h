@@ -37,6 +37,7 @@
 #define LBRP_POOL_MAX 64u
 /* Backends that are compared for the least connections; of more, so many in turns. */
 #define LBRP_COMPARED 128u
+#define LBRP_COMPARED_AT_ONCE 8u
 
 /* Zones of the table of flows. */
 enum lbrp_zone {

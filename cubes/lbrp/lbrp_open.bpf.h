@@ -11,6 +11,7 @@
 
 /* Sources that are tried, after the first one. */
 #define LBRP_ATTEMPTS 256u
+#define LBRP_ATTEMPTS_AT_ONCE 16u /* the verifier goes once through each */
 
 /* new->other is what it is to be: its places begin to come from memory. */
 PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
@@ -22,23 +23,26 @@ PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
     (void)PCN_READ_ONCE(pcn_ct_bucket_at(pcn_ct_bucket_of(new->other_hash, 1, mask))->words[0]);
 }
 
-/* Makes new->other, which is ready, the session's: its slot, LBRP_TAKEN, or PCN_CT_NO_SLOT. */
-__noinline __u32 lbrp_take(const struct lbrp_new *new)
+/* Whether a place other than `except` has new->other. Global: it is verified once. */
+__noinline __u32 lbrp_taken(const struct lbrp_new *new, __u32 except)
 {
-    __u64 hash;
+    return !new || pcn_ct_taken(&new->other, new->other_hash, except);
+}
+
+/* Makes new->other, which is ready, the session's: its slot, LBRP_TAKEN, or PCN_CT_NO_SLOT. */
+PCN_INLINE __u32 lbrp_take(const struct lbrp_new *new)
+{
+    __u64 hash = new->other_hash;
     __u32 slot;
 
-    if (!new)
-        return PCN_CT_NO_SLOT;
-    hash = new->other_hash;
-    if (pcn_ct_taken(&new->other, hash, PCN_CT_NO_SLOT))
+    if (lbrp_taken(new, PCN_CT_NO_SLOT))
         return LBRP_TAKEN;
     slot = lbrp_claim(hash);
     if (slot == PCN_CT_NO_SLOT)
         return slot;
     lbrp_publish(slot, new->slot, new, false, hash);
     /* Two CPUs that have chosen one source look once more: one of them sees the other's. */
-    if (new->state & LBRP_WHOLE &&pcn_ct_taken(&new->other, hash, slot)) {
+    if (new->state & LBRP_WHOLE && lbrp_taken(new, slot)) {
         pcn_ct_pair_release(slot);
         return LBRP_TAKEN;
     }
@@ -88,20 +92,29 @@ __noinline __u32 lbrp_try_source(struct lbrp_new *new, bool pooled, __u32 attemp
     return slot == PCN_CT_NO_SLOT ? LBRP_REFUSE(LBRP_DROP_TABLE_FULL) : slot;
 }
 
-/* One after the other. */
+/* One after the other, some of them. */
+__noinline __u32 lbrp_try_sources(struct lbrp_new *new, bool pooled, __u32 attempt)
+{
+    __u32 slot = LBRP_TAKEN;
+
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < LBRP_ATTEMPTS_AT_ONCE && slot == LBRP_TAKEN; i++)
+        slot = lbrp_try_source(new, pooled, attempt + i);
+    return slot;
+}
+
 __noinline __u32 lbrp_take_source(struct lbrp_new *new, bool pooled)
 {
+    __u32 slot;
+
     if (!new)
         return LBRP_REFUSE(LBRP_DROP_INVALID);
     new->state |= LBRP_WHOLE;
+    slot = lbrp_try_source(new, pooled, 0);
 #pragma clang loop unroll(disable)
-    for (__u32 attempt = 0; attempt < LBRP_ATTEMPTS; attempt++) {
-        __u32 slot = lbrp_try_source(new, pooled, attempt);
-
-        if (slot != LBRP_TAKEN)
-            return slot;
-    }
-    return LBRP_REFUSE(LBRP_DROP_NO_SOURCE);
+    for (__u32 i = 1; i <= LBRP_ATTEMPTS && slot == LBRP_TAKEN; i += LBRP_ATTEMPTS_AT_ONCE)
+        slot = lbrp_try_sources(new, pooled, i);
+    return slot == LBRP_TAKEN ? LBRP_REFUSE(LBRP_DROP_NO_SOURCE) : slot;
 }
 
 /* By src-ip-rewrite. */

@@ -28,12 +28,16 @@ PCN_INLINE const struct lbrp_name *lbrp_name_at(__u64 index)
 
 PCN_INLINE bool lbrp_name_is(const struct lbrp_name *name, __u64 high, __u64 low, __u16 port, __u32 kind, __u32 version)
 {
-    return *(const __u64 *)&name->address.v6[0] == high && *(const __u64 *)&name->address.v6[2] == low &&
-           name->port == port && name->kind == kind && name->version == version;
+    __u64 unlike = (*(const __u64 *)&name->address.v6[0] ^ high) | (*(const __u64 *)&name->address.v6[2] ^ low) |
+                   (name->port ^ port) | (name->kind ^ kind) | (name->version ^ version);
+
+    /* So that the verifier learns nothing of what they are. */
+    PCN_OPAQUE(unlike);
+    return !unlike;
 }
 
-/* .number of the name that has exactly this; 0: there is none. port: network order. */
-PCN_INLINE __u32 lbrp_find(__u64 high, __u64 low, __u16 port, __u32 kind, __u32 version)
+/* .number of the name that has exactly this; 0: there is none. port: network order. Global: it is verified once. */
+__noinline __u32 lbrp_find(__u64 high, __u64 low, __u16 port, __u32 kind, __u32 version)
 {
     __u64 hash = lbrp_name_hash(high, low, port, kind, version);
 
@@ -62,7 +66,7 @@ __noinline __u32 lbrp_find_address(const union pcn_address *address, __u8 kind, 
 }
 
 /* Number of the service of a packet's key; 0: there is none. Its own port and protocol come first. */
-__noinline __u32 lbrp_service_of(const struct pcn_ct_key *key)
+PCN_INLINE __u32 lbrp_service_of(const struct pcn_ct_key *key)
 {
     __u8 shapes = PCN_READ_ONCE(lbrp_data.shapes), protocol, version;
     __u32 number = 0;
