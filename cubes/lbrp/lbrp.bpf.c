@@ -146,7 +146,7 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
     return lbrp_send(ctx, packet, ct->slot, session, backend, reply);
 }
 
-/* The first packet, from a client. */
+/* From a client: the first packet, or a fragment behind one. */
 __noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot)
 {
     struct pcn_packet *packet = pcn_packet_get();
@@ -168,7 +168,7 @@ PCN_INLINE enum pcn_verdict lbrp_attach(struct pcn_ctx *ctx, struct pcn_packet *
     if (!backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT))
         return pcn_drop(packet, LBRP_DROP_NO_SESSION);
     if (packet->fragment == PCN_FRAGMENT_LATER)
-        return lbrp_send(ctx, packet, slot, session, backend, reply);
+        return reply ? lbrp_send(ctx, packet, slot, session, backend, true) : lbrp_first(ctx, slot);
     lbrp_count(ctx, cpu, session->state & 0xffff, reply);
     bad = lbrp_error(ctx, slot, reply);
     if (bad)
@@ -270,13 +270,11 @@ PCN_INLINE enum pcn_verdict lbrp_balance(struct pcn_ctx *ctx, struct pcn_packet 
 
 PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
 {
-    __u16 bad = pcn_packet_parse(ctx, packet), zone = packet->zone;
+    __u16 zone = packet->zone;
     __u8 state = packet->ct_state;
     __u32 place = packet->ct_slot;
     enum pcn_verdict verdict;
 
-    if (pcn_unlikely(bad))
-        return pcn_drop(packet, bad);
     if (pcn_unlikely(!packet->ip_version))
         return lbrp_do(packet, packet->ethertype == bpf_htons(ETH_P_ARP) ? lbrp_arp(ctx, reply) : LBRP_NOT_OURS, reply);
     verdict = lbrp_balance(ctx, packet, reply);
@@ -289,10 +287,13 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
 
 PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
-    __u16 front = PCN_READ_ONCE(lbrp_data.front), back = PCN_READ_ONCE(lbrp_data.back);
+    __u16 front = PCN_READ_ONCE(lbrp_data.front), back = PCN_READ_ONCE(lbrp_data.back), bad;
 
     if (pcn_unlikely(back == LBRP_NO_PORT || (front == LBRP_NO_PORT && !PCN_READ_ONCE(lbrp_data.multi))))
         return pcn_drop(packet, LBRP_DROP_NO_OTHER_PORT);
+    bad = pcn_packet_parse(ctx, packet);
+    if (pcn_unlikely(bad))
+        return pcn_drop(packet, bad);
     /* Each direction its own code: the way of most packets has no branches on it. */
     return packet->port == back ? lbrp_handle(ctx, packet, true) : lbrp_handle(ctx, packet, false);
 }

@@ -42,7 +42,7 @@ PCN_INLINE __u32 lbrp_take(const struct lbrp_new *new)
         return slot;
     lbrp_publish(slot, new->slot, new, false, hash);
     /* Two CPUs that have chosen one source look once more: one of them sees the other's. */
-    if (new->state & LBRP_WHOLE && lbrp_taken(new, slot)) {
+    if ((new->state &LBRP_WHOLE) && lbrp_taken(new, slot)) {
         pcn_ct_pair_release(slot);
         return LBRP_TAKEN;
     }

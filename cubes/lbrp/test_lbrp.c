@@ -238,6 +238,37 @@ static void test_least(void)
     }
 }
 
+/* As many as are compared at once, more of them, and all that are compared. */
+static void test_least_of_many(void)
+{
+    static const uint32_t sizes[] = {LBRP_COMPARED_AT_ONCE, LBRP_COMPARED_AT_ONCE + 1, 21, LBRP_COMPARED};
+
+    FOR_BOTH(256)
+    {
+        for (size_t s = 0; s < PCN_ARRAY_SIZE(sizes); s++) {
+            uint32_t n = sizes[s], idle = 2 + n / 3;
+            struct lbrp_end ends[LBRP_COMPARED];
+            struct lbrp_group *service;
+
+            ends_make(ends, 4, 1, n);
+            ends[1].weight = 0;
+            service =
+                service_set(rig, service_like(VIP, (uint16_t)(80 + s), IPPROTO_TCP, LBRP_LEAST_CONNECTIONS), ends, n);
+            for (uint32_t i = 0; i < n - 1; i++)
+                PCN_CHECK(goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, (uint16_t)(80 + s), SYN)));
+            for (uint32_t i = 0; i < n; i++)
+                PCN_CHECK_EQ(tally(rig, service, i).active, i != 1);
+            /* Who has none is found wherever the search begins. */
+            for (uint32_t i = 0; i < n - 1; i++)
+                if (goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, (uint16_t)(80 + s), ACK)) == idle)
+                    PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, (uint16_t)(80 + s), RST)), idle);
+            PCN_CHECK_EQ(tally(rig, service, idle - 1).active, 0);
+            PCN_CHECK_EQ(goes_to(rig, tcp(C2, 1000, VIP, (uint16_t)(80 + s), SYN)), idle);
+            memset(rig->lbrp.flows.buckets, 0, rig->lbrp.flows.n_slots / PCN_CT_WAYS * sizeof(struct pcn_ct_bucket));
+        }
+    }
+}
+
 static void test_maglev(void)
 {
     FOR_BOTH(1024)
@@ -585,6 +616,7 @@ static const struct pcn_test tests[] = {
     {"the service of the port, of ALL, of all ports", test_wildcards},
     {"round robin: in turns, by weight", test_round_robin},
     {"least connections: who has the fewest for its weight", test_least},
+    {"least connections: of many", test_least_of_many},
     {"Maglev: nodes agree, and few sessions move", test_maglev},
     {"affinity: a client has one backend, until that is drained", test_affinity},
     {"affinity ends when the client was silent for so long", test_affinity_ends},
