@@ -16,15 +16,14 @@ PCN_INLINE bool nat_has_ports(const struct nat_new *new)
     return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
 }
 
-/* One tuple outside: its slot, NAT_TAKEN or NAT_REFUSE(). Global, so that the verifier does not walk it once an attempt. */
-__noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 attempt)
+/* The tuple outside that an attempt is for: 0, NAT_TAKEN or NAT_REFUSE(). */
+PCN_INLINE __u32 nat_source(struct nat_new *new, __u32 number, __u32 attempt)
 {
     const struct nat_rule *rule = nat_rule_at(number);
-    __u32 port, slot;
+    __u32 port = bpf_ntohs((__u16) new->own.words[4]);
 
-    if (!new || !rule)
+    if (!rule)
         return NAT_REFUSE(NAT_DROP_INVALID);
-    port = bpf_ntohs((__u16) new->own.words[4]);
     if (nat_has_ports(new))
         port = nat_candidate(rule, new, attempt);
     else if (attempt)
@@ -32,30 +31,57 @@ __noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 attempt)
     if (port > 0xffff)
         return NAT_TAKEN;
     nat_set_source(new, bpf_htons(port));
-    slot = nat_take(new);
-    return slot == PCN_CT_NO_SLOT ? NAT_REFUSE(NAT_DROP_TABLE_FULL) : slot;
+    return 0;
 }
 
-/* A tuple outside that is free: its slot, or NAT_REFUSE(). */
-PCN_INLINE __u32 nat_choose(struct nat_new *new, __u32 number)
-{
-#pragma clang loop unroll(disable)
-    for (__u32 attempt = 0; attempt < 2 * NAT_ATTEMPTS + 1; attempt++) {
-        __u32 slot = nat_try(new, number, attempt);
-
-        if (slot != NAT_TAKEN)
-            return slot;
-    }
-    return NAT_REFUSE(NAT_DROP_NO_PORT);
-}
-
-/* The host inside: there is no choice. */
-PCN_INLINE __u32 nat_lead(struct nat_new *new)
+/* Its slot, NAT_TAKEN or NAT_REFUSE(). Global, so that the verifier does not walk it once an attempt. */
+__noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 attempt)
 {
     __u32 slot;
 
-    nat_set_destination(new, bpf_htons(new->port));
-    slot = nat_take(new);
+    if (!new)
+        return NAT_REFUSE(NAT_DROP_INVALID);
+    slot = nat_source(new, number, attempt);
+    if (!slot)
+        slot = nat_take(new);
+    return slot == PCN_CT_NO_SLOT ? NAT_REFUSE(NAT_DROP_TABLE_FULL) : slot;
+}
+
+/* Some of them, one after the other. */
+__noinline __u32 nat_try_some(struct nat_new *new, __u32 number, __u32 attempt)
+{
+    __u32 slot = NAT_TAKEN;
+
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < NAT_ATTEMPTS_AT_ONCE && slot == NAT_TAKEN; i++)
+        slot = nat_try(new, number, attempt + i);
+    return slot;
+}
+
+/* All but the first one. */
+__noinline __u32 nat_try_others(struct nat_new *new, __u32 number)
+{
+    __u32 slot = NAT_TAKEN;
+
+#pragma clang loop unroll(disable)
+    for (__u32 i = 1; i <= 2 * NAT_ATTEMPTS && slot == NAT_TAKEN; i += NAT_ATTEMPTS_AT_ONCE)
+        slot = nat_try_some(new, number, i);
+    return slot;
+}
+
+/* The other tuple, one that is free: its slot, or NAT_REFUSE(). Of the host inside there is no choice. */
+PCN_INLINE __u32 nat_choose(struct nat_new *new, __u32 number)
+{
+    __u32 slot = 0;
+
+    if (new->out)
+        slot = nat_source(new, number, 0);
+    else
+        nat_set_destination(new, bpf_htons(new->port));
+    if (!slot)
+        slot = nat_take(new);
+    if (pcn_unlikely(slot == NAT_TAKEN && new->out))
+        slot = nat_try_others(new, number);
     if (slot == PCN_CT_NO_SLOT)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
     return slot == NAT_TAKEN ? NAT_REFUSE(NAT_DROP_NO_PORT) : slot;
@@ -71,7 +97,7 @@ __noinline __u32 nat_establish(struct nat_new *new, __u32 number)
     new->slot = nat_claim(new->hash);
     if (new->slot == PCN_CT_NO_SLOT)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
-    partner = new->out ? nat_choose(new, number) : nat_lead(new);
+    partner = nat_choose(new, number);
     if (partner >= NAT_SLOTS) {
         pcn_ct_pair_release(new->slot);
         return partner;

@@ -18,6 +18,7 @@ NAT_ARRAY(nat_ranges6, 2 * NAT_RANGES6_MAX, struct nat_range6);
 
 /* Ports that are tried: the packet's own, then so many of its parity, then as many of the other. A power of two. */
 #define NAT_ATTEMPTS 128u
+#define NAT_ATTEMPTS_AT_ONCE 16u /* the verifier goes once through each */
 
 /* The rule's index in nat_rules + 1; 0: none. */
 __noinline __u32 nat_find(__u32 table, __u64 key)
@@ -54,13 +55,19 @@ struct nat_key6 {
     __u64 words[3];
 };
 
-PCN_INLINE bool nat_reaches6(const struct nat_range6 *range, const struct nat_key6 *key)
+/* What is to be borrowed for a - b - borrow: 1 or 0. */
+PCN_INLINE __u64 nat_borrow(__u64 a, __u64 b, __u64 borrow)
 {
-    if (range->start[0] != key->words[0])
-        return range->start[0] < key->words[0];
-    if (range->start[1] != key->words[1])
-        return range->start[1] < key->words[1];
-    return range->start[2] <= key->words[2];
+    return PCN_NEGATIVE((~a & b) | ((~a | b) & (a - b - borrow)));
+}
+
+/* 1: the key is not below the range's start; else 0. Without branches: the verifier would follow each way of each step. */
+PCN_INLINE __u64 nat_reaches6(const struct nat_range6 *range, const struct nat_key6 *key)
+{
+    __u64 borrow = nat_borrow(key->words[2], range->start[2], 0);
+
+    borrow = nat_borrow(key->words[1], range->start[1], borrow);
+    return 1 - nat_borrow(key->words[0], range->start[0], borrow);
 }
 
 /* nat_find() in the tables of IPv6. */
@@ -84,8 +91,8 @@ __noinline __u32 nat_find6(__u32 table, const struct nat_key6 *key)
         PCN_FORGET(step, unknown);
         index = base + next;
         range = next < n ? bpf_map_lookup_elem(&nat_ranges6, &index) : NULL;
-        if (range && nat_reaches6(range, key))
-            position = next;
+        if (range)
+            position += (next - position) * nat_reaches6(range, key);
         PCN_FORGET(position, unknown);
     }
     index = base + position;

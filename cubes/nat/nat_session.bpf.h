@@ -73,19 +73,22 @@ PCN_INLINE void nat_publish(__u32 slot, const struct nat_new *new, __u64 hash)
     (void)__sync_lock_test_and_set(pcn_ct_word_at(slot), pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));
 }
 
+/* Whether a place other than `except` has new->other. Global: it is verified once. */
+__noinline __u32 nat_taken(const struct nat_new *new, __u64 hash, __u32 except)
+{
+    return !new || pcn_ct_taken(&new->other, hash, except);
+}
+
 /*
  * Makes new->other the session's. Its slot, NAT_TAKEN, or PCN_CT_NO_SLOT. Two CPUs that want one tuple look once more
  * after they have published: at least one sees the other, and withdraws.
  */
-__noinline __u32 nat_take(const struct nat_new *new)
+PCN_INLINE __u32 nat_take(const struct nat_new *new)
 {
-    __u64 hash;
+    __u64 hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
     __u32 slot;
 
-    if (!new)
-        return PCN_CT_NO_SLOT;
-    hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
-    if (pcn_ct_taken(&new->other, hash, PCN_CT_NO_SLOT))
+    if (nat_taken(new, hash, PCN_CT_NO_SLOT))
         return NAT_TAKEN;
     slot = nat_claim(hash);
     if (slot == PCN_CT_NO_SLOT)
@@ -94,7 +97,7 @@ __noinline __u32 nat_take(const struct nat_new *new)
     nat_fill(new->slot, slot, new, true, new->hash);
     nat_fill(slot, new->slot, new, false, hash);
     nat_publish(slot, new, hash);
-    if (pcn_ct_taken(&new->other, hash, slot)) {
+    if (nat_taken(new, hash, slot)) {
         pcn_ct_pair_release(slot);
         return NAT_TAKEN;
     }
