@@ -9,6 +9,8 @@ struct printer {
     FILE *out;
     unsigned int depth; /* lists up to this level are shown, others counted */
     const char *hide;
+    size_t width;         /* of the reader's lines; 0: there is no limit */
+    unsigned int records; /* that what is printed is in */
 };
 
 static bool path_hidden(const struct printer *printer, const char *path)
@@ -176,6 +178,30 @@ static int table_add(struct printer *printer, struct pcn_cli_table *table, const
     return 0;
 }
 
+static int print_object(struct printer *printer, const json_t *object, unsigned int indent, unsigned int level,
+                        const char *path);
+
+/* What would be too wide as a table. */
+static int print_records(struct printer *printer, const json_t *array, unsigned int indent, unsigned int level,
+                         const char *path)
+{
+    json_t *element;
+    int r = 0;
+    size_t i;
+
+    printer->records++;
+    json_array_foreach ((json_t *)array, i, element) {
+        if (i)
+            (void)fprintf(printer->out, "%*s---\n", (int)indent, "");
+        r = print_object(printer, element, indent, level, path);
+        if (r < 0)
+            return r;
+    }
+    printer->records--;
+    return 0;
+}
+
+/* level: of the list. */
 static int print_array(struct printer *printer, const json_t *array, unsigned int indent, unsigned int level,
                        const char *path)
 {
@@ -202,6 +228,8 @@ static int print_array(struct printer *printer, const json_t *array, unsigned in
         if (r < 0)
             return r;
     }
+    if (printer->width && indent + pcn_cli_table_width(table) > printer->width)
+        return print_records(printer, array, indent, level, path);
     pcn_cli_table_print(table, printer->out, indent);
     return 0;
 }
@@ -213,12 +241,11 @@ static void print_key(const struct printer *printer, unsigned int indent, const 
     (void)fputc(':', printer->out);
 }
 
-static int print_object(struct printer *printer, const json_t *object, unsigned int indent, const char *path);
-
 static int print_object_array(struct printer *printer, const char *name, const json_t *array, unsigned int indent,
-                              const char *path)
+                              unsigned int level, const char *path)
 {
-    if (printer->depth < 2) {
+    /* As in a table, a record's list of values is shown at any depth. */
+    if (level > printer->depth && !(printer->records && is_list(array))) {
         print_key(printer, indent, name);
         (void)fprintf(printer->out, " [%zu items]\n", json_array_size(array));
         return 0;
@@ -228,11 +255,12 @@ static int print_object_array(struct printer *printer, const char *name, const j
     (void)fputc('\n', printer->out);
     print_key(printer, indent, name);
     (void)fputc('\n', printer->out);
-    return print_array(printer, array, indent + 1, 2, path);
+    return print_array(printer, array, indent + 1, level, path);
 }
 
-/* Members of an object: scalars, then objects, then arrays. */
-static int print_object(struct printer *printer, const json_t *object, unsigned int indent, const char *path)
+/* Members of an object: scalars, then objects, then arrays. level: of the list that it is in, or would be in. */
+static int print_object(struct printer *printer, const json_t *object, unsigned int indent, unsigned int level,
+                        const char *path)
 {
     char member_path[PRINT_PATH_LENGTH];
     const char *name;
@@ -252,14 +280,14 @@ static int print_object(struct printer *printer, const json_t *object, unsigned 
             continue;
         print_key(printer, indent, name);
         (void)fputc('\n', printer->out);
-        r = print_object(printer, member, indent + 1, member_path);
+        r = print_object(printer, member, indent + 1, level, member_path);
         if (r < 0)
             return r;
     }
     json_object_foreach ((json_t *)object, name, member) {
         if (!json_is_array(member) || !path_member(printer, path, name, member_path))
             continue;
-        r = print_object_array(printer, name, member, indent, member_path);
+        r = print_object_array(printer, name, member, indent, level + 1, member_path);
         if (r < 0)
             return r;
     }
@@ -272,7 +300,7 @@ static int print_pretty(struct printer *printer, const json_t *value)
     if (json_array_size(value) == 1 && json_object_get(json_array_get(value, 0), "datamodel"))
         value = json_array_get(value, 0);
     if (json_is_object(value))
-        return print_object(printer, value, 0, "");
+        return print_object(printer, value, 0, 1, "");
     if (json_is_array(value))
         return print_array(printer, value, 0, 1, "");
     print_scalar(printer->out, value, true);
@@ -280,10 +308,10 @@ static int print_pretty(struct printer *printer, const json_t *value)
     return 0;
 }
 
-int pcn_cli_print(FILE *out, const json_t *value, enum pcn_cli_format format, const char *hide)
+int pcn_cli_print(FILE *out, const json_t *value, enum pcn_cli_format format, const char *hide, size_t width)
 {
     static const unsigned int depths[] = {[PCN_CLI_NORMAL] = 2, [PCN_CLI_BRIEF] = 1, [PCN_CLI_VERBOSE] = 3};
-    struct printer printer = {.out = out, .hide = hide};
+    struct printer printer = {.out = out, .hide = hide, .width = width};
 
     if (format == PCN_CLI_YAML)
         return pcn_cli_yaml_print(out, value);

@@ -4,6 +4,7 @@
 #include "input.h"
 #include "print.h"
 #include "yaml.h"
+#include <sys/ioctl.h>
 #include <time.h>
 
 void pcn_cli_usage(FILE *out)
@@ -84,6 +85,17 @@ static json_t *run_decode(const struct pcn_cli_answer *answer)
     return value;
 }
 
+/*
+ * Characters that a line may have: two lines of the terminal, as a short entry that is broken once reads better than one
+ * with a line a value. 0: it is no terminal, or does not say.
+ */
+static size_t run_width(const struct pcn_cli_session *session)
+{
+    struct winsize size = {};
+
+    return session->terminal && ioctl(fileno(session->out), TIOCGWINSZ, &size) == 0 ? 2 * size.ws_col : 0;
+}
+
 static int run_print(struct pcn_cli_session *session, const struct pcn_cli_command *command,
                      const struct pcn_cli_answer *answer)
 {
@@ -91,7 +103,7 @@ static int run_print(struct pcn_cli_session *session, const struct pcn_cli_comma
     int r = 0;
 
     if (value && !(json_is_null(value) && command->verb == PCN_CLI_ACTION)) {
-        r = pcn_cli_print(session->out, value, command->format, command->hide);
+        r = pcn_cli_print(session->out, value, command->format, command->hide, run_width(session));
     } else if (!value && answer->length) {
         (void)fwrite(answer->body, 1, answer->length, session->out);
         if (answer->body[answer->length - 1] != '\n')
@@ -197,7 +209,7 @@ static int run_version(struct pcn_cli_session *session, const struct pcn_cli_com
     daemon = result == PCN_CLI_EXIT_DONE ? run_decode(&answer) : NULL;
     (void)json_object_update(versions, daemon);
     json_decref(daemon);
-    if (versions && pcn_cli_print(session->out, versions, command->format, command->hide) < 0)
+    if (versions && pcn_cli_print(session->out, versions, command->format, command->hide, run_width(session)) < 0)
         result = PCN_CLI_EXIT_NO_ANSWER;
     json_decref(versions);
     return result == PCN_CLI_EXIT_REFUSED ? run_refused(session, &answer) : result;

@@ -150,6 +150,15 @@ static void table_line(const struct pcn_cli_table *table, FILE *out, unsigned in
     (void)fputc('\n', out);
 }
 
+size_t pcn_cli_table_width(const struct pcn_cli_table *table)
+{
+    size_t width = 0;
+
+    for (size_t i = 0; i < table->n_columns; i++)
+        width += table->columns[i].width + (i ? 2 : 0);
+    return width;
+}
+
 void pcn_cli_table_print(const struct pcn_cli_table *table, FILE *out, unsigned int indent)
 {
     _cleanup_free_ const char **texts = NULL;

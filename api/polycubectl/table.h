@@ -15,5 +15,7 @@ void pcn_cli_table_freep(struct pcn_cli_table **table);
 int pcn_cli_table_row(struct pcn_cli_table *table);
 /* The last row's cell in column `name`: the last one said wins. -ENOMEM. */
 int pcn_cli_table_cell(struct pcn_cli_table *table, const char *name, const char *text);
+/* Characters of its longest line. */
+size_t pcn_cli_table_width(const struct pcn_cli_table *table);
 /* The header, where there is a column, then the rows, each line after `indent` blanks and without blanks at its end. */
 void pcn_cli_table_print(const struct pcn_cli_table *table, FILE *out, unsigned int indent);

@@ -70,7 +70,7 @@ static void fuzz_yaml(const char *text, size_t length)
         return;
     }
     out = open_memstream(&printed, &n_printed);
-    if (!out || pcn_cli_print(out, value, PCN_CLI_YAML, NULL) < 0)
+    if (!out || pcn_cli_print(out, value, PCN_CLI_YAML, NULL, 0) < 0)
         abort();
     (void)fclose(out);
     if (pcn_cli_yaml_parse(printed, n_printed, &again, &message) < 0 || (!json_equal(value, again) && !has_real(value)))
@@ -78,7 +78,7 @@ static void fuzz_yaml(const char *text, size_t length)
     json_decref(again);
     free(printed);
     out = fopen("/dev/null", "w");
-    if (!out || pcn_cli_print(out, value, PCN_CLI_VERBOSE, "a.b,c") < 0)
+    if (!out || pcn_cli_print(out, value, PCN_CLI_VERBOSE, "a.b,c", 12) < 0)
         abort();
     (void)fclose(out);
     json_decref(value);

@@ -82,7 +82,7 @@ static void bad_yaml_is_refused_with_its_place(void)
 }
 
 /* JSON text as polycubectl prints it. */
-static char *printed(const char *json, enum pcn_cli_format format, const char *hide)
+static char *printed(const char *json, enum pcn_cli_format format, const char *hide, size_t width)
 {
     json_t *value = json_loads(json, JSON_DECODE_ANY, NULL);
     char *text = NULL;
@@ -90,19 +90,25 @@ static char *printed(const char *json, enum pcn_cli_format format, const char *h
     FILE *out = open_memstream(&text, &length);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(value);
-    CU_ASSERT_EQUAL(pcn_cli_print(out, value, format, hide), 0);
+    CU_ASSERT_EQUAL(pcn_cli_print(out, value, format, hide, width), 0);
     (void)fclose(out);
     json_decref(value);
     return text;
 }
 
-static void prints_as(const char *json, enum pcn_cli_format format, const char *hide, const char *expected)
+static void prints_within(const char *json, enum pcn_cli_format format, const char *hide, size_t width,
+                          const char *expected)
 {
-    _cleanup_free_ char *text = printed(json, format, hide);
+    _cleanup_free_ char *text = printed(json, format, hide, width);
 
     CU_ASSERT_STRING_EQUAL(text, expected);
     if (!pcn_streq(text, expected))
         (void)fprintf(stderr, "printed\n%s\nexpected\n%s\n", text, expected);
+}
+
+static void prints_as(const char *json, enum pcn_cli_format format, const char *hide, const char *expected)
+{
+    prints_within(json, format, hide, 0, expected);
 }
 
 static const char bridge[] =
@@ -165,6 +171,29 @@ static void lists_within_rows_show_when_verbose(void)
               " port2                            v     {vlan: 1, state: up}  3\n");
 }
 
+static void a_table_that_is_too_wide_is_printed_entry_by_entry(void)
+{
+    static const char ports[] =
+        "[{\"a\":\"1\",\"b\":{\"c\":2,\"d\":[3,4]},\"e\":[{\"f\":5,\"g\":6},{\"f\":7}],\"h\":[]},"
+        "{\"a\":\"8\"}]";
+
+    prints_within(ports, PCN_CLI_NORMAL, NULL, 45,
+                  "a  b.c  b.d (list)  e (list)         h (list)\n"
+                  "1  2    3, 4        {f: 5, g: 6}, 7\n"
+                  "8\n");
+    prints_within(ports, PCN_CLI_NORMAL, NULL, 44,
+                  "a: 1\nb:\n c: 2\n\n d:\n  3\n  4\n\ne:\n f  g\n 5  6\n 7\n---\na: 8\n");
+    prints_within(ports, PCN_CLI_BRIEF, "b.c", 20, "a: 1\nb:\n\n d:\n  3\n  4\ne: [2 items]\n---\na: 8\n");
+    /* Lists within lists are counted as in a table, or are tables or entries themselves. */
+    prints_within(router, PCN_CLI_NORMAL, NULL, 30,
+                  "\nports:\n name: p1\n secondaryip: [2 items]\n\n tcubes:\n  fw\n  nat\n ---\n"
+                  " name: port2\n peer: v\n access:\n  vlanid: 3\n stp: [1 items]\n");
+    prints_within(router, PCN_CLI_VERBOSE, "ports.tcubes,ports.secondaryip", 12,
+                  "\nports:\n name: p1\n ---\n name: port2\n peer: v\n access:\n  vlanid: 3\n\n stp:\n"
+                  "  vlan: 1\n  state: up\n");
+    prints_within("[1,2]", PCN_CLI_NORMAL, NULL, 1, "1\n2\n");
+}
+
 static void scalars_and_lists_of_them_are_printed_bare(void)
 {
     prints_as("\"forwarding\"", PCN_CLI_NORMAL, NULL, "forwarding\n");
@@ -205,7 +234,7 @@ static void yaml_quotes_text_that_looks_like_something_else(void)
 {
     static const char json[] = "[\"1\",\"true\",\"1e5\",\"yes\",\"null\",\"\",\"12:34:56\",\"0x10\",\"-\",\"a: b\","
                                "\"10.0.0.1/24\",\"two\\nlines\\n\",\" x\",\"#c\",\"é\",\"2020-01-01\",\"No\"]";
-    _cleanup_free_ char *text = printed(json, PCN_CLI_YAML, NULL), *back = parsed(text);
+    _cleanup_free_ char *text = printed(json, PCN_CLI_YAML, NULL, 0), *back = parsed(text);
     json_t *value = json_loads(json, 0, NULL);
     _cleanup_free_ char *expected = json_dumps(value, JSON_COMPACT);
 
@@ -315,6 +344,7 @@ int main(void)
         {"-brief counts lists", brief_counts_lists},
         {"-hide takes exact paths", hidden_members_are_exact_paths},
         {"lists within rows show when verbose", lists_within_rows_show_when_verbose},
+        {"a table that is too wide is printed entry by entry", a_table_that_is_too_wide_is_printed_entry_by_entry},
         {"scalars and lists of them are printed bare", scalars_and_lists_of_them_are_printed_bare},
         {"columns count characters, not bytes", columns_count_characters},
         {"control characters do not reach the terminal", control_characters_do_not_reach_the_terminal},
