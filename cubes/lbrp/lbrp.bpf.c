@@ -250,34 +250,35 @@ PCN_INLINE enum pcn_verdict lbrp_unknown(struct pcn_ctx *ctx, struct pcn_packet 
     return lbrp_first(ctx, slot);
 }
 
-PCN_INLINE enum pcn_verdict lbrp_balance(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
+PCN_INLINE enum pcn_verdict lbrp_balance(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool reply)
 {
     enum pcn_verdict verdict;
-    struct pcn_ct ct;
     __u32 ports;
 
-    packet->zone = reply ? LBRP_SERVER : LBRP_CLIENT;
-    pcn_ct_lookup(ctx, packet, &ct);
-    if (pcn_likely(ct.word)) {
-        verdict = lbrp_known(ctx, packet, &ct, reply);
+    if (pcn_likely(ct->word)) {
+        verdict = lbrp_known(ctx, packet, ct, reply);
         if (pcn_likely(verdict != PCN_VERDICT_MAX))
             return verdict;
         packet->ct_slot = PCN_CT_NO_SLOT;
-        ct.next = pcn_ct_step(PCN_CT_FREE, 0, pcn_ct_event_of(packet, &ports));
+        ct->next = pcn_ct_step(PCN_CT_FREE, 0, pcn_ct_event_of(packet, &ports));
     }
-    return lbrp_unknown(ctx, packet, &ct, reply);
+    return lbrp_unknown(ctx, packet, ct, reply);
 }
 
-PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
+/* reply: 1, it is the backends'; else 0. */
+PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 reply)
 {
     __u16 zone = packet->zone;
     __u8 state = packet->ct_state;
     __u32 place = packet->ct_slot;
     enum pcn_verdict verdict;
+    struct pcn_ct ct;
 
-    if (pcn_unlikely(!packet->ip_version))
-        return lbrp_do(packet, packet->ethertype == bpf_htons(ETH_P_ARP) ? lbrp_arp(ctx, reply) : LBRP_NOT_OURS, reply);
-    verdict = lbrp_balance(ctx, packet, reply);
+    _Static_assert(LBRP_SERVER == LBRP_CLIENT + 1, "the zone is a number");
+    packet->zone = LBRP_CLIENT + reply;
+    pcn_ct_lookup(ctx, packet, &ct);
+    /* From here on, each direction has its own code: the way of most packets has no branches on it. */
+    verdict = reply ? lbrp_balance(ctx, packet, &ct, true) : lbrp_balance(ctx, packet, &ct, false);
     /* A label that another cube gave is not ours to change. */
     packet->zone = zone;
     packet->ct_state = state;
@@ -288,14 +289,17 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
 PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
     __u16 front = PCN_READ_ONCE(lbrp_data.front), back = PCN_READ_ONCE(lbrp_data.back), bad;
+    __u64 reply;
 
     if (pcn_unlikely(back == LBRP_NO_PORT || (front == LBRP_NO_PORT && !PCN_READ_ONCE(lbrp_data.multi))))
         return pcn_drop(packet, LBRP_DROP_NO_OTHER_PORT);
     bad = pcn_packet_parse(ctx, packet);
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
-    /* Each direction its own code: the way of most packets has no branches on it. */
-    return packet->port == back ? lbrp_handle(ctx, packet, true) : lbrp_handle(ctx, packet, false);
+    reply = PCN_NEGATIVE((__u64)(packet->port ^ back) - 1);
+    if (pcn_unlikely(!packet->ip_version))
+        return lbrp_do(packet, packet->ethertype == bpf_htons(ETH_P_ARP) ? lbrp_arp(ctx, reply) : LBRP_NOT_OURS, reply);
+    return lbrp_handle(ctx, packet, reply);
 }
 
 PCN_STANDARD_CUBE(lbrp_ingress, pcn_pass);
