@@ -3,6 +3,7 @@
 #include "lbdsr_glance.bpf.h"
 #include "lbdsr_rare.bpf.h"
 #include "lbdsr_rules.bpf.h"
+#include "lbdsr_segment.bpf.h"
 #include "lbdsr_send.bpf.h"
 #include "lbdsr_tables.bpf.h"
 
@@ -102,7 +103,7 @@ PCN_INLINE enum pcn_verdict lbdsr_balance(struct pcn_ctx *ctx, struct pcn_packet
     number = lbdsr_vip_closest(&packet->destination, ports, packet->l4_protocol, packet->ip_version, tenant);
     vip = lbdsr_vip_at(number);
     if (!vip)
-        return pcn_redirect(packet, port);
+        return tenant >= LBDSR_SEGMENTS ? pcn_drop(packet, LBDSR_DROP_NO_BACKEND) : pcn_redirect(packet, port);
     hash = lbdsr_flow_hash(lbdsr_address_hash(&packet->source, packet->ip_version, seed),
                            lbdsr_address_hash(&packet->destination, packet->ip_version, seed), ports,
                            packet->l4_protocol, seed);
@@ -129,9 +130,11 @@ PCN_INLINE enum pcn_verdict lbdsr_from_client(struct pcn_ctx *ctx, struct pcn_pa
     if (pcn_likely(verdict != LBDSR_CLOSER))
         return verdict;
     bad = pcn_packet_parse(ctx, packet);
-    ports = (__u32)packet->destination_port << 16 | packet->source_port;
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
+    if (pcn_unlikely(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_SEGMENT) && lbdsr_segment(ctx) == LBDSR_BAD)
+        return pcn_drop(packet, LBDSR_DROP_ENCAPSULATION);
+    ports = (__u32)packet->destination_port << 16 | packet->source_port;
     if (pcn_unlikely(packet->ip_version == 0)) {
         said = packet->ethertype == bpf_htons(ETH_P_ARP) ? lbdsr_arp(ctx) : LBDSR_NOT_OURS;
         return lbdsr_rare(ctx, packet, said, port);

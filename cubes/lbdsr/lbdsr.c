@@ -9,7 +9,8 @@ static const struct pcn_reason reasons[] = {
     {"no-backend", "the service has no backend that takes new flows"},
     {"fragment", "it is a fragment for a VIP, and the first one of its packet was not seen"},
     {"too-big", "it does not fit the backends' side with an outer header, and must not be answered or is not to be"},
-    {"encapsulation", "there was no room for an outer header, or it has more tags than one"},
+    {"encapsulation",
+     "there was no room for an outer header, it has more tags than one, or the header it came in could not be taken off"},
     {"not-allowed", "its source is in no prefix that the service allows"},
 };
 

@@ -38,8 +38,10 @@ struct lbdsr_key {
     uint16_t port; /* host order */
     uint8_t protocol;
     uint8_t version;
-    uint16_t vlan; /* of the tenant, 0: none; not what tells services of the model apart */
+    /* Its tenant: not what tells services of the model apart. */
+    uint16_t vlan; /* 0: none */
     uint16_t pad;
+    uint32_t segment; /* as lbdsr_segment_tenant() has it, 0: none */
 };
 
 struct lbdsr_group {
@@ -51,6 +53,8 @@ struct lbdsr_group {
     uint8_t dscp; /* of the outer header; of L3DSR, of the packet */
     bool has_quic;
     uint8_t quic_config;
+    bool has_segment_type; /* both of them, or the service is refused */
+    bool has_segment_id;
     struct lbdsr_prefix *allows;
     size_t n_allows;
     bool has_vni;
@@ -104,6 +108,9 @@ struct lbdsr_settings {
     uint32_t outer_hosts6; /* of its last word */
     bool has_gateway;
     uint8_t gateway[ETH_ALEN];
+    /* Of the frontend: where segments arrive; zeros: nowhere. */
+    union pcn_address tunnel;
+    union pcn_address tunnel6;
 };
 
 struct lbdsr {
@@ -152,6 +159,8 @@ void lbdsr_tables_close(struct lbdsr_tables *tables);
 /* Brings a service into force; before: what it was, or NULL. There is room: the caller has looked. */
 void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *service, struct lbdsr_group *before,
                           const struct lbdsr_settings *settings);
+/* Whose frames in segments are to be opened. */
+void lbdsr_tables_tunnels(struct lbdsr_tables *tables, const struct lbdsr_settings *settings);
 /* The settings have changed, the service has not. */
 void lbdsr_tables_refresh(struct lbdsr_tables *tables, const struct lbdsr_group *service,
                           const struct lbdsr_settings *settings);
@@ -176,8 +185,11 @@ bool lbdsr_address_is_host(const union pcn_address *address, uint8_t version);
 /* Of any address. */
 struct lbdsr_prefix lbdsr_prefix_parse(const char *text);
 void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *node);
+/* Those of the frontend stay as they are in ret_settings. */
 int lbdsr_settings_parse(const struct pcn_node *node, struct lbdsr_settings *ret_settings, struct pcn_error *error);
-/* Whether its mode has what it needs. */
+/* Those of the frontend, whose node may be NULL. */
+void lbdsr_settings_tunnels(const struct pcn_node *node, struct lbdsr_settings *settings);
+/* Whether its mode and its tenant have what they need. */
 int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings,
                         struct pcn_error *error);
 

@@ -44,6 +44,19 @@ static bool leaf_uint(const struct pcn_node *node, const char *leaf, uint64_t *r
     return value != UINT64_MAX;
 }
 
+static void segment_leaves(struct lbdsr_group *service, const struct pcn_node *node)
+{
+    const char *type = pcn_node_string(node, "segment-type");
+    uint64_t id;
+
+    service->has_segment_type = type;
+    service->has_segment_id = leaf_uint(node, "segment-id", &id);
+    service->key.segment = 0;
+    if (type && service->has_segment_id)
+        service->key.segment =
+            lbdsr_segment_tenant(pcn_streq(type, "VXLAN") ? LBDSR_VXLAN : LBDSR_GENEVE, (uint32_t)id);
+}
+
 void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *node)
 {
     const char *name = pcn_node_string(node, "mode");
@@ -59,6 +72,7 @@ void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *no
     service->has_vni = leaf_uint(node, "vni", &value);
     service->vni = (uint32_t)value;
     service->key.vlan = (uint16_t)pcn_node_uint(node, "vlan", 0);
+    segment_leaves(service, node);
     service->udp_port = (uint16_t)pcn_node_uint(node, "udp-port", 0);
     service->has_quic = leaf_uint(node, "quic-config", &value);
     service->quic_config = (uint8_t)value;
@@ -105,7 +119,8 @@ int lbdsr_settings_parse(const struct pcn_node *node, struct lbdsr_settings *ret
 {
     const char *outer = pcn_node_string(node, "outer-source"), *outer6 = pcn_node_string(node, "outer-source6");
     const char *gateway = pcn_node_string(node, "gateway-mac");
-    struct lbdsr_settings settings = {.has_gateway = gateway};
+    struct lbdsr_settings settings = {
+        .has_gateway = gateway, .tunnel = ret_settings->tunnel, .tunnel6 = ret_settings->tunnel6};
     int r = 0;
 
     if (outer)
@@ -118,6 +133,18 @@ int lbdsr_settings_parse(const struct pcn_node *node, struct lbdsr_settings *ret
         lbdsr_mac_parse(gateway, settings.gateway);
     *ret_settings = settings;
     return 0;
+}
+
+void lbdsr_settings_tunnels(const struct pcn_node *node, struct lbdsr_settings *settings)
+{
+    const char *tunnel = node ? pcn_node_string(node, "tunnel-address") : NULL;
+    const char *tunnel6 = node ? pcn_node_string(node, "tunnel-address6") : NULL;
+
+    settings->tunnel = settings->tunnel6 = (union pcn_address){.v6 = {}};
+    if (tunnel)
+        (void)lbdsr_address_parse(tunnel, &settings->tunnel);
+    if (tunnel6)
+        (void)lbdsr_address_parse(tunnel6, &settings->tunnel6);
 }
 
 /* ---- what goes together ---- */
@@ -173,6 +200,24 @@ static int end_check(const struct lbdsr_group *service, const struct lbdsr_end *
     return 0;
 }
 
+static int tenant_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings, const char *path,
+                        struct pcn_error *error)
+{
+    if (service->has_segment_id && !service->has_segment_type)
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path, "segment-id needs segment-type: VXLAN or GENEVE");
+    if (service->has_segment_type && !service->has_segment_id)
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
+                             "segment-type needs segment-id: the VNI, 0 to 16777215");
+    if (service->key.segment && service->key.vlan)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "vlan and segment-type exclude each other: a tenant is a VLAN or a segment");
+    if (service->key.segment && !settings->tunnel.v4 && !settings->tunnel6.v6[0])
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
+                             "segment-type needs tunnel-address of the frontend, or tunnel-address6: where packets in "
+                             "segments are sent to");
+    return 0;
+}
+
 int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings,
                         struct pcn_error *error)
 {
@@ -181,6 +226,9 @@ int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_se
     int r = 0;
 
     service_path(service, path, sizeof(path));
+    r = tenant_check(service, settings, path, error);
+    if (r < 0)
+        return r;
     if (service->mode >= LBDSR_IPIP && !settings->has_outer && !settings->has_outer6)
         return pcn_error_set(
             error, PCN_ERROR_MISSING_ELEMENT, path,

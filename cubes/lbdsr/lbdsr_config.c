@@ -334,18 +334,26 @@ void lbdsr_service_allow_abort(struct pcn_cube *cube, struct pcn_change *change)
 
 int lbdsr_frontend_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
-    const char *vip = change->after ? pcn_node_string(change->after, "vip") : NULL;
+    static const char *const leaves[] = {"vip", "tunnel-address", "tunnel-address6"};
     union pcn_address address;
+    char path[64];
 
-    if (vip && !lbdsr_address_is_host(&address, lbdsr_address_parse(vip, &address)))
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "frontend/vip", "vip %s is not the address of a host",
-                             vip);
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(leaves); i++) {
+        const char *text = change->after ? pcn_node_string(change->after, leaves[i]) : NULL;
+
+        if (!text || lbdsr_address_is_host(&address, lbdsr_address_parse(text, &address)))
+            continue;
+        (void)snprintf(path, sizeof(path), "frontend/%s", leaves[i]);
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "%s %s is not the address of a host", leaves[i],
+                             text);
+    }
     return check_mac(change->after, "mac", "frontend/mac", error);
 }
 
 int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
-    struct lbdsr_group *service = service_edit(pcn_cube_state(cube), &pool_like);
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+    struct lbdsr_group *service = service_edit(lbdsr, &pool_like);
     const char *vip = change->after ? pcn_node_string(change->after, "vip") : NULL;
 
     if (!service)
@@ -353,6 +361,7 @@ int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, str
     memset(&service->key, 0, sizeof(service->key));
     if (vip)
         service->key.version = lbdsr_address_parse(vip, &service->key.address);
+    lbdsr_settings_tunnels(change->after, &lbdsr->next_settings);
     return 0;
 }
 
@@ -517,6 +526,7 @@ void lbdsr_config_applied(struct pcn_cube *cube)
     if (!lbdsr->changing)
         return;
     lbdsr->settings = lbdsr->next_settings;
+    lbdsr_tables_tunnels(&lbdsr->tables, &lbdsr->settings);
     withdraw_all(lbdsr);
     for (struct lbdsr_group *service = lbdsr->services; service; service = service->next)
         lbdsr_tables_refresh(&lbdsr->tables, service, &lbdsr->settings);

@@ -89,6 +89,16 @@ PCN_INLINE bool lbdsr_is_plain(const struct lbdsr_target *backend, const struct 
     return !(flags & LBDSR_OUTER) || !mtu || inner->length + lbdsr_overhead(backend) <= mtu;
 }
 
+/* Whether it may be a tenant's. */
+PCN_INLINE bool lbdsr_glance_tenant(const struct lbdsr_glance *seen)
+{
+    __u32 port = seen->ports >> 16;
+
+    return PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_VLAN ||
+           (seen->protocol == IPPROTO_UDP &&
+            (port == bpf_htons(LBDSR_VXLAN_PORT) || port == bpf_htons(LBDSR_GENEVE_PORT)));
+}
+
 /* LBDSR_CLOSER: nothing was done. */
 PCN_INLINE enum pcn_verdict lbdsr_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 cpu, __u16 port)
 {
@@ -100,7 +110,8 @@ PCN_INLINE enum pcn_verdict lbdsr_glance(struct pcn_ctx *ctx, struct pcn_packet 
     struct ethhdr *ethernet;
     __u32 number;
 
-    if (pcn_unlikely(!hash || PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_VLAN))
+    if (pcn_unlikely(!hash || PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_TENANT) &&
+        (!hash || lbdsr_glance_tenant(&seen)))
         return LBDSR_CLOSER;
     flow = lbdsr_flow_find(cpu, hash);
     number = pcn_likely(flow) ? lbdsr_glance_known(flow, seen.first) : lbdsr_glance_new(&seen, hash);

@@ -166,7 +166,9 @@ struct lbdsr_tally {
     __u64 created;
     __u64 replaced;
     __u64 full;
-    __u64 pad[3];
+    __u32 segment; /* tenant of the packet that is at work, if it came in a segment */
+    __u32 pad;
+    __u64 pad1[2];
 };
 _Static_assert(sizeof(struct lbdsr_tally) == 64, "a cache line each");
 
@@ -197,7 +199,12 @@ enum lbdsr_side {
 #define LBDSR_HAS_PROTOCOL 2u
 #define LBDSR_HAS_ALL 4u
 #define LBDSR_HAS_VLAN 8u
-#define LBDSR_SHAPES 4
+#define LBDSR_HAS_SEGMENT 16u
+#define LBDSR_HAS_TENANT (LBDSR_HAS_VLAN | LBDSR_HAS_SEGMENT)
+#define LBDSR_SHAPES 5
+
+#define LBDSR_VXLAN_PORT 4789  /* RFC 7348 */
+#define LBDSR_GENEVE_PORT 6081 /* RFC 8926 */
 
 struct lbdsr_data {
     __u16 ports[LBDSR_SIDES];
@@ -208,7 +215,11 @@ struct lbdsr_data {
     __u32 refresh; /* jiffies: .seen is not moved for less */
     __u32 mtu;     /* of the backends' side; 0: any */
     __u8 mac[6];   /* of the frontend */
-    __u8 pad1[34];
+    __u16 pad1;
+    /* Where packets in segments arrive, network order; 0: nowhere. */
+    __u32 tunnel;
+    __u32 tunnel6[4];
+    __u8 pad2[12];
     struct lbdsr_tally statistics[PCN_CPUS_MAX];
 };
 _Static_assert(sizeof(struct lbdsr_data) == 64 + PCN_CPUS_MAX * 64, "the same on both sides");
@@ -251,20 +262,33 @@ LBDSR_SHARED __u64 lbdsr_address_hash(const union pcn_address *address, __u32 ve
     return lbdsr_mix((__u64)address->v6[0] << 32 | address->v6[1], (__u64)address->v6[2] << 32 | address->v6[3], seed);
 }
 
-/* Where addresses have their meaning: version, and the tenant's VLAN id, 0: any. */
-LBDSR_SHARED __u32 lbdsr_domain(__u32 version, __u32 vlan)
+/* A tenant is a VLAN id, 0: any; or from LBDSR_SEGMENTS on a segment. mode: LBDSR_VXLAN or LBDSR_GENEVE. */
+#define LBDSR_SEGMENTS (1u << 24)
+LBDSR_SHARED __u32 lbdsr_segment_tenant(__u32 mode, __u32 vni)
 {
-    return version | vlan << 8;
+    return (mode == LBDSR_VXLAN ? LBDSR_SEGMENTS : 2 * LBDSR_SEGMENTS) | vni;
+}
+
+/* Where addresses have their meaning: version, and tenant. */
+LBDSR_SHARED __u32 lbdsr_domain(__u32 version, __u32 tenant)
+{
+    return version | tenant << 4;
+}
+
+LBDSR_SHARED __u32 lbdsr_domain_version(__u32 domain)
+{
+    return domain & 15;
 }
 
 /* port: network order. */
 LBDSR_SHARED __u64 lbdsr_key_hash(const union pcn_address *address, __u16 port, __u32 protocol, __u32 domain)
 {
-    return lbdsr_mix(lbdsr_address_hash(address, domain & 0xff, 1), (__u64)port << 32 | protocol << 24 | domain, 2);
+    return lbdsr_mix(lbdsr_address_hash(address, lbdsr_domain_version(domain), 1),
+                     (__u64)port << 32 | (__u64)protocol << 48 | domain, 2);
 }
 
 /* ports: the client's in the lower half. The same on every node with the same seed. */
-LBDSR_SHARED __u64 lbdsr_flow_hash(__u64 client, __u64 vip, __u32 ports, __u32 protocol, __u32 seed)
+LBDSR_SHARED __u64 lbdsr_flow_hash(__u64 client, __u64 vip, __u32 ports, __u32 protocol, __u64 seed)
 {
     __u64 hash = (client << 32 ^ client >> 32 ^ vip ^ seed) * 0x9e3779b97f4a7c15ull;
 

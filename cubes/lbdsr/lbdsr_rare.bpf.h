@@ -144,6 +144,11 @@ PCN_INLINE __u32 lbdsr_solicited(struct pcn_ctx *ctx, const struct pcn_packet *p
     return lbdsr_is_vip(&target, 6) ? LBDSR_SOLICITED : LBDSR_NOT_OURS;
 }
 
+PCN_INLINE bool lbdsr_is_error(__u8 version, __u8 type)
+{
+    return version == 4 ? type == 3 || type == 4 || type == 11 || type == 12 : type >= 1 && type <= 4;
+}
+
 /* ICMP of either version: a backend's number, or what else to do. */
 __noinline __u32 lbdsr_icmp(struct pcn_ctx *ctx)
 {
@@ -157,10 +162,8 @@ __noinline __u32 lbdsr_icmp(struct pcn_ctx *ctx)
         return lbdsr_solicited(ctx, packet);
     if (!lbdsr_is_vip(&packet->destination, packet->ip_version))
         return LBDSR_NOT_OURS;
-    if (v4 && (type == 3 || type == 4 || type == 11 || type == 12))
-        return lbdsr_error4(ctx, packet);
-    if (!v4 && type >= 1 && type <= 4)
-        return lbdsr_error6(ctx, packet);
+    if (lbdsr_is_error(packet->ip_version, type))
+        return v4 ? lbdsr_error4(ctx, packet) : lbdsr_error6(ctx, packet);
     if (lbdsr_vip_closest(&packet->destination, 0, packet->l4_protocol, packet->ip_version, lbdsr_tenant(packet)))
         return LBDSR_AS_FLOW;
     return type == (v4 ? 8 : 128) ? lbdsr_echo(ctx, packet) : LBDSR_NOT_OURS;
@@ -237,5 +240,9 @@ __noinline __u32 lbdsr_fragment_later(struct pcn_ctx *ctx)
     flow = hash ? lbdsr_flow_find(bpf_get_smp_processor_id(), hash) : NULL;
     backend =
         flow && (__u32)pcn_now() - flow->seen <= PCN_READ_ONCE(lbdsr_data.timeout) ? lbdsr_flow_backend(flow->word) : 0;
-    return backend ? backend : LBDSR_BAD;
+    if (backend)
+        return backend;
+    /* An outer packet that was cut up is nobody's: its later pieces go where the first one did. */
+    return lbdsr_is_tunnel(&packet->destination, packet->ip_version) && !*lbdsr_segment_now() ? LBDSR_NOT_OURS
+                                                                                              : LBDSR_BAD;
 }

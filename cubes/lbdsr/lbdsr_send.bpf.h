@@ -312,7 +312,8 @@ PCN_INLINE enum pcn_verdict lbdsr_send_outer(struct pcn_ctx *ctx, struct pcn_pac
         return pcn_drop(packet, PCN_DROP_MALFORMED);
     inner.fits = !mtu || lbdsr_largest(packet, inner.length) + lbdsr_overhead(backend) <= mtu;
     if (pcn_unlikely(!inner.fits && (!packet->segment_size || packet->l4_protocol != IPPROTO_TCP))) {
-        if (inner.id_df & LBDSR_DF)
+        /* Who sent it in a segment is not reached by an answer outside of it. */
+        if (inner.id_df & LBDSR_DF && !*lbdsr_segment_now())
             return pcn_slow_path(packet, LBDSR_SLOW_TOO_BIG, mtu - lbdsr_overhead(backend), packet->ip_version, 0);
         return pcn_drop(packet, LBDSR_DROP_TOO_BIG);
     }

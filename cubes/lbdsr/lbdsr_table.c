@@ -141,11 +141,15 @@ static void vip_withdraw(struct lbdsr_tables *tables, uint32_t number)
     tables->used_vips[number] = false;
 }
 
+static uint32_t domain_of(const struct lbdsr_key *key)
+{
+    return lbdsr_domain(key->version, key->segment ? key->segment : key->vlan);
+}
+
 static struct lbdsr_vip address_of(const struct lbdsr_group *service)
 {
-    return (struct lbdsr_vip){.address = service->key.address,
-                              .protocol = LBDSR_ADDRESS,
-                              .domain = lbdsr_domain(service->key.version, service->key.vlan)};
+    return (struct lbdsr_vip){
+        .address = service->key.address, .protocol = LBDSR_ADDRESS, .domain = domain_of(&service->key)};
 }
 
 /* ---- backends ---- */
@@ -254,7 +258,7 @@ static uint8_t shape_of(const struct lbdsr_key *key)
 {
     uint8_t shape = key->port ? LBDSR_HAS_PORT : key->protocol ? LBDSR_HAS_PROTOCOL : LBDSR_HAS_ALL;
 
-    return shape | (key->vlan ? LBDSR_HAS_VLAN : 0);
+    return shape | (key->vlan ? LBDSR_HAS_VLAN : 0) | (key->segment ? LBDSR_HAS_SEGMENT : 0);
 }
 
 /* by: 1 or -1 services of its shape more. */
@@ -266,6 +270,9 @@ static void shape_count(struct lbdsr_tables *tables, const struct lbdsr_key *key
         tables->shapes[bit] += (uint32_t)(shape >> bit & 1 ? by : 0);
         shapes |= (uint8_t)((tables->shapes[bit] != 0) << bit);
     }
+    /* What the last packet in a segment left: none of those that are to come is in it. */
+    for (uint32_t cpu = 0; cpu < tables->sizes.n_cpus && ~tables->data->shapes & shapes & LBDSR_HAS_SEGMENT; cpu++)
+        __atomic_store_n(&tables->data->statistics[cpu].segment, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&tables->data->shapes, shapes, __ATOMIC_RELEASE);
 }
 
@@ -275,7 +282,7 @@ void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *servi
     struct lbdsr_vip key = {.address = service->key.address,
                             .port = htons(service->key.port),
                             .protocol = service->key.protocol,
-                            .domain = lbdsr_domain(service->key.version, service->key.vlan),
+                            .domain = domain_of(&service->key),
                             .affinity = service->affinity,
                             .rules =
                                 (uint8_t)((service->n_allows ? LBDSR_ALLOW : 0) | (service->has_quic ? LBDSR_QUIC : 0)),
@@ -300,6 +307,13 @@ void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *servi
     shape_count(tables, &service->key, 1);
     number = vip_publish(tables, &address);
     tables->users[number]++;
+}
+
+void lbdsr_tables_tunnels(struct lbdsr_tables *tables, const struct lbdsr_settings *settings)
+{
+    __atomic_store_n(&tables->data->tunnel, settings->tunnel.v4, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(settings->tunnel6.v6); i++)
+        __atomic_store_n(&tables->data->tunnel6[i], settings->tunnel6.v6[i], __ATOMIC_RELAXED);
 }
 
 void lbdsr_tables_refresh(struct lbdsr_tables *tables, const struct lbdsr_group *service,

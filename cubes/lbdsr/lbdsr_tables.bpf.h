@@ -69,18 +69,31 @@ __noinline __u32 lbdsr_vip_wildcard(const union pcn_address *address, __u8 proto
     return vip;
 }
 
+/* What it was taken out of, see lbdsr_segment.bpf.h; 0: it was in none. */
+PCN_INLINE __u32 *lbdsr_segment_now(void)
+{
+    return &lbdsr_data.statistics[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)].segment;
+}
+
 /* The tenant that a packet is of; 0 where there are none. */
 PCN_INLINE __u32 lbdsr_tenant(const struct pcn_packet *packet)
 {
-    if (pcn_likely(!(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_VLAN)) || !packet->n_vlans)
+    __u32 shapes = PCN_READ_ONCE(lbdsr_data.shapes), segment;
+
+    if (pcn_likely(!(shapes & LBDSR_HAS_TENANT)))
         return 0;
-    return packet->vlan_tci & 0xfff;
+    segment = shapes & LBDSR_HAS_SEGMENT ? *lbdsr_segment_now() : 0;
+    if (segment)
+        return segment;
+    return shapes & LBDSR_HAS_VLAN && packet->n_vlans ? packet->vlan_tci & 0xfff : 0;
 }
 
-/* Flows of two tenants are not the same. */
-PCN_INLINE __u32 lbdsr_seed(__u32 tenant)
+/* Flows of two tenants are not the same, whatever addresses they have. */
+PCN_INLINE __u64 lbdsr_seed(__u32 tenant)
 {
-    return PCN_READ_ONCE(lbdsr_data.hash_seed) ^ tenant << 16;
+    __u64 seed = PCN_READ_ONCE(lbdsr_data.hash_seed);
+
+    return pcn_unlikely(tenant) ? lbdsr_mix(tenant, 3, seed) : seed;
 }
 
 /* The closest service in a domain; ports: the VIP's in the upper half. */
@@ -98,15 +111,29 @@ static __noinline __u32 lbdsr_vip_of_tenant(const union pcn_address *address, __
     return lbdsr_vip_in(address, ports, protocol, domain);
 }
 
-/* The tenant's, or one of all. */
+/* The tenant's, or, if that is a VLAN, one of all. */
 PCN_INLINE __u32 lbdsr_vip_closest(const union pcn_address *address, __u32 ports, __u32 protocol, __u32 version,
                                    __u32 tenant)
 {
     __u32 vip = 0;
 
-    if (pcn_unlikely(tenant))
+    if (pcn_unlikely(tenant)) {
         vip = lbdsr_vip_of_tenant(address, ports, protocol, lbdsr_domain(version, tenant));
+        if (tenant >= LBDSR_SEGMENTS)
+            return vip;
+    }
     return vip ? vip : lbdsr_vip_in(address, ports, protocol, lbdsr_domain(version, 0));
+}
+
+/* Whether segments arrive at this address. */
+static __noinline __u32 lbdsr_is_tunnel(const union pcn_address *address, __u32 version)
+{
+    const __u32 *ours = lbdsr_data.tunnel6;
+
+    if (version == 4)
+        return address->v4 && address->v4 == PCN_READ_ONCE(lbdsr_data.tunnel);
+    return address->v6[0] && address->v6[3] == PCN_READ_ONCE(ours[3]) && address->v6[0] == PCN_READ_ONCE(ours[0]) &&
+           address->v6[1] == PCN_READ_ONCE(ours[1]) && address->v6[2] == PCN_READ_ONCE(ours[2]);
 }
 
 /* Whether somebody asks for one of our addresses. */
@@ -118,7 +145,9 @@ __noinline __u32 lbdsr_is_vip(const union pcn_address *address, __u8 version)
         return 0;
     if (tenant)
         vip = lbdsr_vip_find(address, 0, LBDSR_ADDRESS, lbdsr_domain(version, tenant));
-    return vip ? vip : lbdsr_vip_find(address, 0, LBDSR_ADDRESS, lbdsr_domain(version, 0));
+    if (vip || tenant >= LBDSR_SEGMENTS)
+        return vip;
+    return lbdsr_is_tunnel(address, version) || lbdsr_vip_find(address, 0, LBDSR_ADDRESS, lbdsr_domain(version, 0));
 }
 
 /* ---- backends ---- */
@@ -150,8 +179,9 @@ PCN_INLINE __u32 lbdsr_choose(const struct lbdsr_vip *vip, const union pcn_addre
     __u64 table = PCN_READ_ONCE(vip->table), index;
 
     if (vip->affinity)
-        hash = lbdsr_mix(lbdsr_address_hash(client, vip->domain & 0xff, PCN_READ_ONCE(lbdsr_data.hash_seed)), 0,
-                         PCN_READ_ONCE(lbdsr_data.hash_seed));
+        hash = lbdsr_mix(
+            lbdsr_address_hash(client, lbdsr_domain_version(vip->domain), PCN_READ_ONCE(lbdsr_data.hash_seed)), 0,
+            PCN_READ_ONCE(lbdsr_data.hash_seed));
     index = table + lbdsr_place(hash, lbdsr_sizes.table_size);
     if (!table || index >= lbdsr_sizes.n_places)
         return 0;

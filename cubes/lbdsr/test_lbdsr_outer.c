@@ -156,6 +156,33 @@ void test_outer(void)
     }
 }
 
+/* What came in a segment gets the outer header that it would get if it had come without one. */
+void test_outer_segment(void)
+{
+    FOR_BOTH(1024)
+    {
+        for (size_t i = 0; i < PCN_ARRAY_SIZE(modes) * 4; i++) {
+            int versions = (int)(i % 4);
+            struct pcn_frame_spec spec = inner_spec(versions);
+            const struct pcn_frame_spec outer = {
+                .tos = 0xb9, .id = backend_is6(versions) ? 0 : spec.id, .dont_fragment = !backend_is6(versions)};
+            const struct pcn_frame inner = pcn_frame_make(&spec),
+                                   frame = in_segment(&inner, LBDSR_GENEVE, 5, &(struct pcn_frame_spec){});
+            struct pcn_frame expected;
+
+            rig->leaves.key.segment = lbdsr_segment_tenant(LBDSR_GENEVE, 5);
+            service_open(rig, modes[i / 4].mode, versions);
+            for (int round = 0; round < 3; round++) {
+                PCN_CHECK_EQ(give(rig, &frame), 0);
+                PCN_CHECK_EQ(rig->run.port, BACK);
+                expected = outer_expected(&rig->run.frame, &inner, i / 4, versions, &outer);
+                PCN_CHECK_FRAME(&rig->run.frame, &expected);
+            }
+            service_close(rig);
+        }
+    }
+}
+
 void test_outer_tagged(void)
 {
     FOR_BOTH(1024)

@@ -52,6 +52,9 @@ static int rig_open(bool xdp, uint32_t connections, struct rig *rig)
     (void)inet_pton(AF_INET6, "2001:db8:200::", &rig->settings.outer_source6);
     rig->settings.outer_hosts6 = UINT32_MAX;
     pcn_parse_mac(OUR_MAC, data->mac);
+    rig->settings.tunnel.v4 = inet_addr(TUNNEL);
+    (void)inet_pton(AF_INET6, TUNNEL6, &rig->settings.tunnel6);
+    lbdsr_tables_tunnels(tables, &rig->settings);
     return lbdsr_tables_open(tables);
 }
 
@@ -121,6 +124,7 @@ size_t service_set(struct rig *rig, const char *vip, uint16_t port, uint8_t prot
     size_t index;
 
     key.vlan = rig->leaves.key.vlan;
+    key.segment = rig->leaves.key.segment;
     index = service_find(rig, &key);
     before = index < rig->n_groups ? rig->groups[index] : NULL;
     *group = before ? *before : rig->leaves;
@@ -202,6 +206,37 @@ void check_fragments(struct rig *rig, struct pcn_frame_spec spec)
         PCN_CHECK_EQ(goes_to(rig, &first), to);
         PCN_CHECK_EQ(goes_to(rig, &second), to);
     }
+}
+
+struct pcn_frame in_segment(const struct pcn_frame *inner, uint8_t mode, uint32_t vni,
+                            const struct pcn_frame_spec *more)
+{
+    uint8_t payload[PCN_FRAME_MAX] = {0x08, 0, 0, 0}, options = mode == LBDSR_GENEVE ? (uint8_t)(vni % 64) : 0;
+    struct pcn_frame_spec spec = *more;
+
+    if (mode == LBDSR_GENEVE) {
+        payload[0] = options;
+        payload[2] = 0x65;
+        payload[3] = 0x58;
+    }
+    payload[4] = (uint8_t)(vni >> 16);
+    payload[5] = (uint8_t)(vni >> 8);
+    payload[6] = (uint8_t)vni;
+    memcpy(payload + 8 + 4 * (size_t)options, inner->bytes, inner->length);
+    if (!spec.source) {
+        spec.source = "198.51.100.200";
+        spec.destination = TUNNEL;
+    }
+    if (!spec.destination_port)
+        spec.destination_port = mode == LBDSR_VXLAN ? 4789 : 6081;
+    spec.source_mac = "02:00:00:00:55:01";
+    spec.destination_mac = OUR_MAC;
+    spec.protocol = IPPROTO_UDP;
+    spec.source_port = 50000;
+    spec.payload = payload;
+    if (!spec.payload_length)
+        spec.payload_length = 8 + 4 * (size_t)options + inner->length;
+    return pcn_frame_make(&spec);
 }
 
 struct pcn_frame tcp(const char *client, uint16_t port, uint8_t flags)

@@ -11,6 +11,9 @@
 #define VIP "203.0.113.1"
 #define CLIENT "198.51.100.2"
 #define OUR_MAC "02:00:00:00:99:99"
+/* Where segments arrive. */
+#define TUNNEL "192.0.2.10"
+#define TUNNEL6 "2001:db8:10::10"
 #define TABLE_SIZE 65537u
 #define MTU 1500u
 
@@ -45,9 +48,15 @@ uint32_t goes_to(struct rig *rig, const struct pcn_frame *frame);
  * it goes where a whole packet does. Every other one has the spec's extension header.
  */
 void check_fragments(struct rig *rig, struct pcn_frame_spec spec);
+/*
+ * A frame in a segment, to TUNNEL; more: what is different outside. mode: LBDSR_VXLAN or LBDSR_GENEVE, of which the last
+ * six bits of the VNI say how many words of options it has.
+ */
+struct pcn_frame in_segment(const struct pcn_frame *inner, uint8_t mode, uint32_t vni,
+                            const struct pcn_frame_spec *more);
 struct pcn_frame tcp(const char *client, uint16_t port, uint8_t flags);
 struct pcn_frame udp(const char *client, uint16_t port);
-/* Tests of test_lbdsr_outer.c and test_lbdsr_rules.c. */
+/* Tests of test_lbdsr_outer.c, test_lbdsr_rules.c and test_lbdsr_segment.c. */
 void test_outer(void);
 void test_outer_tagged(void);
 void test_outer_dscp(void);
@@ -60,6 +69,15 @@ void test_allow(void);
 void test_allow6(void);
 void test_quic(void);
 void test_tenants(void);
+void test_outer_segment(void);
+void test_segment(void);
+void test_segment_apart(void);
+void test_segment_untouched(void);
+void test_segment_cut(void);
+void test_segment_rare(void);
+void test_segment_too_big(void);
+void test_segment_gso(void);
+void test_segment_tunnel(void);
 struct lbdsr_tally tally(const struct rig *rig);
 
 #define FOR_BOTH(connections_)                                                                                         \

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Tenants that are segments. A packet to the tunnel address, in VXLAN or Geneve, is taken out of its outer header if a
+ * service of its segment takes what is inside; from then on it is a packet as any other, of that tenant. All that is not
+ * sure to be taken passes as it came: outer fragments, what is cut short, tagged frames in segments, ARP and ND in them.
+ */
+#pragma once
+#include "lbdsr_rare.bpf.h"
+
+/* Of Linux 6.2 on. */
+#define LBDSR_DECAP_L3_IPV4 (1ull << 7)
+#define LBDSR_DECAP_L3_IPV6 (1ull << 8)
+
+/* A frame in a segment. */
+struct lbdsr_segment {
+    __u32 tenant;
+    __u32 offset; /* where it begins */
+    __u32 end;    /* of what the outer header says to be its */
+};
+
+/* Whether it may be one: outer headers alone are looked at. */
+PCN_INLINE bool lbdsr_segment_is_outer(const struct pcn_packet *packet)
+{
+    if (packet->l4_protocol != IPPROTO_UDP || packet->fragment != PCN_FRAGMENT_NONE || !packet->payload_offset)
+        return false;
+    if (packet->destination_port != bpf_htons(LBDSR_VXLAN_PORT) &&
+        packet->destination_port != bpf_htons(LBDSR_GENEVE_PORT))
+        return false;
+    /* One tag, which at TC is not in the frame. */
+    if (packet->l3_offset > sizeof(struct ethhdr) + (PCN_IS_XDP ? 4 : 0))
+        return false;
+    return lbdsr_is_tunnel(&packet->destination, packet->ip_version);
+}
+
+/* What stands behind UDP. Its checksum is not looked at, as RFC 7348 and RFC 8926 allow where it is 0. */
+PCN_INLINE bool lbdsr_segment_find(struct pcn_ctx *ctx, const struct pcn_packet *packet, struct lbdsr_segment *segment)
+{
+    const __u16 *udp = pcn_parse_at(ctx, packet->l4_offset, 8);
+    const __u8 *header = pcn_parse_at(ctx, packet->payload_offset, 8);
+    __u32 vni;
+
+    if (!udp || !header)
+        return false;
+    vni = (__u32)header[4] << 16 | header[5] << 8 | header[6];
+    segment->end = packet->segment_size ? pcn_length(ctx) : packet->l4_offset + bpf_ntohs(udp[2]);
+    segment->offset = packet->payload_offset + 8;
+    if (packet->destination_port == bpf_htons(LBDSR_VXLAN_PORT)) {
+        segment->tenant = lbdsr_segment_tenant(LBDSR_VXLAN, vni);
+        return header[0] & 8;
+    }
+    segment->tenant = lbdsr_segment_tenant(LBDSR_GENEVE, vni);
+    segment->offset += (header[0] & 0x3f) * 4;
+    /* Version 0; no control packet; no option that has to be understood; Ethernet inside. */
+    return !(header[0] & 0xc0) && !(header[1] & 0xc0) && *(const __u16 *)(header + 2) == bpf_htons(ETH_P_TEB);
+}
+
+/* The IP packet at an offset, into the context. Not inlined: its frame would be one of too many on the stack. */
+static __noinline __u32 lbdsr_segment_parse(struct pcn_ctx *ctx, __u32 ethertype, __u32 offset)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+
+    offset &= PCN_OFFSET_MAX;
+    packet->ethertype = ethertype;
+    packet->l3_offset = offset;
+    if (ethertype == bpf_htons(ETH_P_IP))
+        return !pcn_parse_ipv4(ctx, packet, offset);
+    return ethertype == bpf_htons(ETH_P_IPV6) && !pcn_parse_ipv6(ctx, packet, offset);
+}
+
+/* What is in it; offsets in the context are those in the outer frame. */
+PCN_INLINE bool lbdsr_segment_look(struct pcn_ctx *ctx, const struct lbdsr_segment *segment)
+{
+    __u32 offset = segment->offset + sizeof(struct ethhdr);
+    const __u16 *ethertype = pcn_parse_at(ctx, segment->offset + 12, 2);
+    const __u16 *ip = pcn_parse_at(ctx, offset, 8);
+    __u32 length;
+
+    if (segment->offset > PCN_HEADERS_MAX || !ethertype || !ip)
+        return false;
+    length = *ethertype == bpf_htons(ETH_P_IP) ? bpf_ntohs(ip[1]) : sizeof(struct ipv6hdr) + bpf_ntohs(ip[2]);
+    return offset + length <= segment->end && lbdsr_segment_parse(ctx, *ethertype, offset);
+}
+
+/* Whether a service of its segment takes it: what lbdsr_from_client() will find. */
+PCN_INLINE bool lbdsr_segment_is_taken(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u32 tenant)
+{
+    __u32 ports = (__u32)packet->destination_port << 16 | packet->source_port;
+
+    if (packet->fragment == PCN_FRAGMENT_LATER)
+        return lbdsr_is_vip(&packet->destination, packet->ip_version);
+    if (packet->l4_protocol == IPPROTO_ICMP || packet->l4_protocol == IPPROTO_ICMPV6) {
+        if (lbdsr_is_error(packet->ip_version, packet->icmp_type))
+            return lbdsr_icmp(ctx) < LBDSR_NOT_OURS;
+        if (packet->ip_version == 6 && packet->icmp_type >= 133 && packet->icmp_type <= 137)
+            return false;
+        ports = 0;
+    }
+    return lbdsr_vip_of_tenant(&packet->destination, ports, packet->l4_protocol,
+                               lbdsr_domain(packet->ip_version, tenant));
+}
+
+/* The frame in it becomes the frame. version: of the IP inside, and outside. */
+PCN_INLINE bool lbdsr_segment_open(struct pcn_ctx *ctx, __u32 offset, __u32 version, __u32 outer_version)
+{
+#ifdef PCN_XDP
+    return !bpf_xdp_adjust_head(ctx, offset);
+#else
+    const __u64 *from = pcn_parse_at(ctx, offset, sizeof(struct ethhdr));
+    __u64 flags = 0, first, last, *to;
+
+    if (!from)
+        return false;
+    first = from[0];
+    last = *(const __u64 *)((const __u8 *)from + 6);
+    if (version != outer_version)
+        flags = version == 6 ? LBDSR_DECAP_L3_IPV6 : LBDSR_DECAP_L3_IPV4;
+    if (ctx->vlan_present && bpf_skb_vlan_pop(ctx))
+        return false;
+    if (bpf_skb_adjust_room(ctx, -(int)offset, BPF_ADJ_ROOM_MAC, flags))
+        return false;
+    to = pcn_header(ctx, sizeof(struct ethhdr));
+    if (!to)
+        return false;
+    *to = first;
+    *(__u64 *)((__u8 *)to + 6) = last;
+    return true;
+#endif
+}
+
+PCN_INLINE void lbdsr_segment_moved(struct pcn_packet *packet, __u32 offset)
+{
+    packet->l3_offset = sizeof(struct ethhdr);
+    packet->n_vlans = 0;
+    if (packet->l4_offset)
+        packet->l4_offset -= offset;
+    if (packet->payload_offset)
+        packet->payload_offset -= offset;
+}
+
+/* LBDSR_NOT_OURS: it is as it was; LBDSR_AS_FLOW: it was taken out, and parsed; LBDSR_BAD: that did not go. */
+__noinline __u32 lbdsr_segment(struct pcn_ctx *ctx)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    __u32 ethertype = packet->ethertype, l3_offset = packet->l3_offset, version = packet->ip_version;
+    struct lbdsr_segment segment = {};
+    __u32 *now = lbdsr_segment_now();
+
+    *now = 0;
+    if (!lbdsr_segment_is_outer(packet))
+        return LBDSR_NOT_OURS;
+#ifndef PCN_XDP
+    if (pcn_data(ctx) + PCN_HEADERS_MAX > pcn_data_end(ctx))
+        (void)bpf_skb_pull_data(ctx, ctx->len < PCN_HEADERS_MAX ? ctx->len : PCN_HEADERS_MAX);
+#endif
+    if (!lbdsr_segment_find(ctx, packet, &segment))
+        return LBDSR_NOT_OURS;
+    *now = segment.tenant;
+    if (!lbdsr_segment_look(ctx, &segment) || !lbdsr_segment_is_taken(ctx, packet, segment.tenant)) {
+        (void)lbdsr_segment_parse(ctx, ethertype, l3_offset);
+        *now = 0;
+        return LBDSR_NOT_OURS;
+    }
+    /* Of several datagrams in one, each has an outer header. */
+    if (packet->segment_size || !lbdsr_segment_open(ctx, segment.offset, packet->ip_version, version))
+        return LBDSR_BAD;
+    lbdsr_segment_moved(packet, segment.offset);
+    return LBDSR_AS_FLOW;
+}
