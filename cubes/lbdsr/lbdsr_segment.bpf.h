@@ -32,7 +32,7 @@ PCN_INLINE bool lbdsr_segment_is_outer(const struct pcn_packet *packet)
     return lbdsr_is_tunnel(&packet->destination, packet->ip_version);
 }
 
-/* What stands behind UDP. Its checksum is not looked at, as RFC 7348 and RFC 8926 allow where it is 0. */
+/* What stands behind UDP, whose checksum is not looked at: RFC 7348 leaves that open, and what is inside has its own. */
 PCN_INLINE bool lbdsr_segment_find(struct pcn_ctx *ctx, const struct pcn_packet *packet, struct lbdsr_segment *segment)
 {
     const __u16 *udp = pcn_parse_at(ctx, packet->l4_offset, 8);

@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Tenants of an lbdsr that are segments: client c has devices in VXLAN, and makes frames of Geneve; backends b1 and b2 see
+# what was inside alone, and answer it directly.
+. "$(dirname "$0")/balancer.sh"
+
+services() { rest GET lbdsr/lb1/service/ | sed -E 's/"(packets|bytes)":[0-9]+//g'; }
+
+# segment DEVICE VNI LOCAL REMOTE ADDRESS...: of the client, which is told whose frames VIPs get: ARP in it is not answered.
+segment() {
+    local vip address nodad
+    in_host c ip link add "$1" type vxlan id "$2" dstport 4789 local "$3" remote "$4"
+    in_host c ip link set "$1" mtu 1400 up
+    for address in "${@:5}"; do
+        [[ $address == *:* ]] && nodad=1 || nodad=
+        in_host c ip address add "$address" dev "$1" ${nodad:+nodad}
+        vip=${address/2\//100\/}
+        in_host c ip neighbour add "${vip%/*}" lladdr 02:00:00:00:00:77 dev "$1"
+    done
+    in_host c sysctl -qw "net.ipv4.conf.$1.rp_filter=0"
+    [ "$type" = TC ] || in_host c ethtool -K "$1" tx off tso off gso off >/dev/null
+}
+# geneve VNI VIP: a question to its UDP port 53 in a frame in Geneve, with eight bytes of options; prints what is answered.
+geneve() {
+    in_host c timeout 5 python3 -c "
+import socket, struct
+mine, vip = socket.inet_aton('172.16.0.2'), socket.inet_aton('$2')
+asks = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); asks.bind(('172.16.0.2', 0)); asks.settimeout(1)
+udp = struct.pack('!4H', asks.getsockname()[1], 53, 12, 0) + b'ask\n'
+ip = struct.pack('!2B3H2BH', 69, 0, 32, 1, 0, 64, 17, 0) + mine + vip
+total = sum(struct.unpack('!10H', ip)); total = (total >> 16) + (total & 65535)
+frame = b'\2\0\0\0\0\x77\2\0\0\0\0\1\x08\0' + ip[:10] + struct.pack('!H', 65535 - total) + ip[12:] + udp
+outer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+outer.sendto(struct.pack('!2BHI', 2, 0, 0x6558, $1 << 8) + bytes([1, 2, 3, 1, 0, 0, 0, 0]) + frame, ('10.0.0.200', 6081))
+print(asks.recv(2048).decode())"
+}
+
+lab_up
+lab_host c 10.0.0.2/24 "" fd00::2/64
+in_host c sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0
+segment vx100 100 10.0.0.2 10.0.0.200 172.16.0.2/24 fd16::2/64
+segment vx101 101 fd00::2 fd00::200 172.17.0.2/24 fd17::2/64
+for n in 1 2; do
+    lab_host b$n 10.0.0.1$n/24 10.0.0.2 fd00::1$n/64 fd00::2
+    in_host b$n sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 \
+        net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0
+    for vip in {172.16,172.17}.0.100/32 {fd16,fd17}::100/128; do in_host b$n ip address add $vip dev lo; done
+    serve b$n :: tcp/80
+done
+serve b1 172.16.0.100 udp/53
+serve b2 172.17.0.100 udp/53
+head -c 500000 /dev/zero >"$lab_dir/body"
+balancer lbdsr b1 b2
+served
+
+# ---- bad input ----
+refused "segments without an address" 'tunnel-address' lb service add 172.16.0.100 80 TCP segment-type=VXLAN segment-id=100
+refused "an address that is none" 'tunnel-address' lb frontend set tunnel-address=224.0.0.1
+refused "one of the other version" 'tunnel-address6' lb frontend set tunnel-address6=10.0.0.200
+expect "where segments arrive" lb frontend set tunnel-address=10.0.0.200 tunnel-address6=fd00::200
+before=$(services)
+refused "an id without a type" 'segment-type: VXLAN or GENEVE' lb service add 172.16.0.100 80 TCP segment-id=100
+refused "a type without an id" 'segment-id.*16777215' lb service add 172.16.0.100 80 TCP segment-type=VXLAN
+refused "a type that is none" 'segment-type' lb service add 172.16.0.100 80 TCP segment-type=NVGRE segment-id=100
+refused "an id that is none" 'segment-id' lb service add 172.16.0.100 80 TCP segment-type=GENEVE segment-id=16777216
+refused "a segment and a VLAN" 'exclude each other' lb service add 172.16.0.100 80 TCP segment-type=VXLAN segment-id=100 vlan=7
+expect "nothing of it was taken over" test "$before" = "$(services)"
+
+# ---- L2DSR ----
+expect_output "the address answers" ' 0% packet loss' in_host c ping -q -c 1 -W 2 10.0.0.200
+expect_output "that of IPv6, too" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 fd00::200
+# tenant VIP PORT PROTOCOL HOST ID: a service, with this backend.
+tenant() {
+    expect "VXLAN $5: $1 $3" lb service add "$1" "$2" "$3" segment-type=VXLAN segment-id="$5"
+    expect "its backend" lb service "$1" "$2" "$3" backend add 10.0.0.1"${4#b}" mac="$(mac_of "$4")"
+}
+capture b1 wire.pcap -Q in 'udp port 4789 or udp port 6081'
+tenant 172.16.0.100 80 TCP b1 100
+tenant 172.16.0.100 53 UDP b1 100
+tenant 172.17.0.100 80 TCP b2 101
+tenant fd16::100 80 TCP b2 100
+tenant fd17::100 80 TCP b1 101
+expect_output "IPv4 in VXLAN over IPv4" ' 5 b1' fetch_all 172.16.0.100 5
+expect_output "over IPv6" ' 5 b2' fetch_all 172.17.0.100 5
+expect_output "IPv6 in VXLAN over IPv4" ' 5 b2' fetch_all '[fd16::100]' 5
+expect_output "over IPv6" ' 5 b1' fetch_all '[fd17::100]' 5
+expect_output "UDP" '^b1' udp_ask c 172.16.0.100 53
+expect "counters" prints '"packets": *[1-9]' lb service show 172.16.0.100 80 TCP -json
+[ "$type" != TC ] || in_host c ethtool -K eth0 tso off gso off tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off >/dev/null
+for device in vx100 vx101; do in_host c ethtool -K $device tso off gso off >/dev/null; done
+expect_output "a large body comes" '^500000$' fetched http://172.16.0.100/500000
+expect_output "and goes" '500000' in_host c curl -sS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" http://172.16.0.100/
+expect_output "over IPv6, too" '500000' in_host c curl -gsS --max-time 5 -H Expect: --data-binary @"$lab_dir/body" 'http://[fd17::100]/'
+kill "$capture"
+wait "$capture" 2>/dev/null || true
+expect "backends see no outer header of it" prints_not '\.80: |\.53: ' tcpdump -nr "$lab_dir/wire.pcap"
+
+# ---- what no service takes ----
+capture b2 others.pcap -Q in 'udp port 4789 or udp port 6081'
+expect "a service goes" lb service del 172.16.0.100 80 TCP
+refused "and takes nothing any more" '' fetch 172.16.0.100 0.5
+expect "the same one without a segment" lb service add 172.16.0.100 80 TCP
+expect "its backend" lb service 172.16.0.100 80 TCP backend add 10.0.0.11 mac="$(mac_of b1)"
+refused "takes nothing out of it" '' fetch 172.16.0.100 0.5
+expect_output "nor counts it" '"packets": *0' lb service show 172.16.0.100 80 TCP -json
+expect "it goes" lb service del 172.16.0.100 80 TCP
+kill "$capture"
+wait "$capture" 2>/dev/null || true
+expect_output "it passes as it came" '10.0.0.200.4789: VXLAN.*vni 100' tcpdump -nr "$lab_dir/others.pcap"
+
+# ---- Geneve ----
+refused "another type with this id" '' geneve 100 172.16.0.100
+expect "in this one" lb service 172.16.0.100 53 UDP set segment-type=GENEVE
+expect_output "is served" '^b1' geneve 100 172.16.0.100
+refused "VXLAN is not, then" '' udp_ask c 172.16.0.100 53
+refused "nor another id" '' geneve 101 172.16.0.100
+
+# ---- on with an outer header ----
+in_host b2 ip link add vx type vxlan id 77 dstport 4789 local 10.0.0.12
+in_host b2 ip link set vx up
+in_host b2 sysctl -qw net.ipv4.conf.vx.rp_filter=0
+expect "sources" lb set outer-source=10.200.0.0/16
+expect "from segment to segment" lb service add 172.17.0.100 53 UDP segment-type=GENEVE segment-id=102 mode=VXLAN vni=77
+expect "its backend" lb service 172.17.0.100 53 UDP backend add 10.0.0.12 mac="$(mac_of b2)" inner-mac="$(mac_of b2 vx)"
+expect_output "is served" '^b2' geneve 102 172.17.0.100
+expect "of TCP, too" lb service add 172.16.0.100 80 TCP segment-type=VXLAN segment-id=100 mode=VXLAN vni=77
+expect "its backend" lb service 172.16.0.100 80 TCP backend add 10.0.0.12 mac="$(mac_of b2)" inner-mac="$(mac_of b2 vx)"
+if [ "$type" = TC ]; then
+    # The client's device is of this kernel, which knows that it is encapsulated: see Limits of the cube.
+    refused "is not, where the kernel knows the first outer header" '' fetch 172.16.0.100 0.3
+    expect_output "which is counted" '"packets": *[1-9]' lb counters dropped encapsulation show -json
+else
+    expect_output "is served" ' 5 b2' fetch_all 172.16.0.100 5
+fi
+refused "the address cannot go" 'tunnel-address' lb frontend set tunnel-address= tunnel-address6=
+
+finish
