@@ -75,25 +75,33 @@ PCN_INLINE __u32 *lbdsr_segment_now(void)
     return &lbdsr_data.statistics[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)].segment;
 }
 
+PCN_INLINE __u32 lbdsr_tenant_vlan(const struct pcn_packet *packet, __u32 shapes)
+{
+    if (pcn_likely(!(shapes & LBDSR_HAS_VLAN)) || !packet->n_vlans)
+        return 0;
+    return packet->vlan_tci & 0xfff;
+}
+
+/* Where there are segments. Global, so that the verifier has one way through it. */
+__noinline __u32 lbdsr_tenant_any(void)
+{
+    __u32 segment = *lbdsr_segment_now();
+
+    return segment ? segment : lbdsr_tenant_vlan(pcn_packet_get(), PCN_READ_ONCE(lbdsr_data.shapes));
+}
+
 /* The tenant that a packet is of; 0 where there are none. */
 PCN_INLINE __u32 lbdsr_tenant(const struct pcn_packet *packet)
 {
-    __u32 shapes = PCN_READ_ONCE(lbdsr_data.shapes), segment;
+    __u32 shapes = PCN_READ_ONCE(lbdsr_data.shapes);
 
-    if (pcn_likely(!(shapes & LBDSR_HAS_TENANT)))
-        return 0;
-    segment = shapes & LBDSR_HAS_SEGMENT ? *lbdsr_segment_now() : 0;
-    if (segment)
-        return segment;
-    return shapes & LBDSR_HAS_VLAN && packet->n_vlans ? packet->vlan_tci & 0xfff : 0;
+    return pcn_unlikely(shapes & LBDSR_HAS_SEGMENT) ? lbdsr_tenant_any() : lbdsr_tenant_vlan(packet, shapes);
 }
 
 /* Flows of two tenants are not the same, whatever addresses they have. */
 PCN_INLINE __u64 lbdsr_seed(__u32 tenant)
 {
-    __u64 seed = PCN_READ_ONCE(lbdsr_data.hash_seed);
-
-    return pcn_unlikely(tenant) ? lbdsr_mix(tenant, 3, seed) : seed;
+    return PCN_READ_ONCE(lbdsr_data.hash_seed) ^ tenant * 0x9e3779b97f4a7c15ull;
 }
 
 /* The closest service in a domain; ports: the VIP's in the upper half. */
