@@ -75,19 +75,15 @@ PCN_INLINE __u32 *lbdsr_segment_now(void)
     return &lbdsr_data.statistics[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)].segment;
 }
 
-PCN_INLINE __u32 lbdsr_tenant_vlan(const struct pcn_packet *packet, __u32 shapes)
-{
-    if (pcn_likely(!(shapes & LBDSR_HAS_VLAN)) || !packet->n_vlans)
-        return 0;
-    return packet->vlan_tci & 0xfff;
-}
-
 /* Where there are segments. Global, so that the verifier has one way through it. */
 __noinline __u32 lbdsr_tenant_any(void)
 {
+    const struct pcn_packet *packet = pcn_packet_get();
     __u32 segment = *lbdsr_segment_now();
 
-    return segment ? segment : lbdsr_tenant_vlan(pcn_packet_get(), PCN_READ_ONCE(lbdsr_data.shapes));
+    if (segment || !(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_VLAN) || !packet->n_vlans)
+        return segment;
+    return packet->vlan_tci & 0xfff;
 }
 
 /* The tenant that a packet is of; 0 where there are none. */
@@ -95,13 +91,19 @@ PCN_INLINE __u32 lbdsr_tenant(const struct pcn_packet *packet)
 {
     __u32 shapes = PCN_READ_ONCE(lbdsr_data.shapes);
 
-    return pcn_unlikely(shapes & LBDSR_HAS_SEGMENT) ? lbdsr_tenant_any() : lbdsr_tenant_vlan(packet, shapes);
+    if (pcn_likely(!(shapes & LBDSR_HAS_TENANT)))
+        return 0;
+    if (shapes & LBDSR_HAS_SEGMENT)
+        return lbdsr_tenant_any();
+    return packet->n_vlans ? packet->vlan_tci & 0xfff : 0;
 }
 
 /* Flows of two tenants are not the same, whatever addresses they have. */
 PCN_INLINE __u64 lbdsr_seed(__u32 tenant)
 {
-    return PCN_READ_ONCE(lbdsr_data.hash_seed) ^ tenant * 0x9e3779b97f4a7c15ull;
+    __u64 seed = PCN_READ_ONCE(lbdsr_data.hash_seed);
+
+    return pcn_unlikely(tenant) ? seed ^ tenant * 0x9e3779b97f4a7c15ull : seed;
 }
 
 /* The closest service in a domain; ports: the VIP's in the upper half. */
