@@ -142,6 +142,13 @@ static void check_others(struct rig *rig)
         frame = in_segment(&ours, LBDSR_VXLAN, VNI, &outer[i]);
         check_untouched(rig, &frame);
     }
+    frame = pcn_frame_make(&(struct pcn_frame_spec){.source = CLIENT,
+                                                    .destination = "203.0.113.2",
+                                                    .protocol = IPPROTO_TCP,
+                                                    .fragment_offset = 64,
+                                                    .payload_length = 64});
+    frame = in_segment(&frame, LBDSR_VXLAN, VNI, &plain);
+    check_untouched(rig, &frame);
     frame = in_segment(&ours, LBDSR_VXLAN, VNI + 1, &plain);
     check_untouched(rig, &frame);
     frame = in_segment(&ours, LBDSR_GENEVE, VNI, &plain);
@@ -179,9 +186,23 @@ void test_segment_untouched(void)
             frame.bytes[14 + 28 + bits[i].offset] = bits[i].value;
             check_untouched(rig, &frame);
         }
+        /* One of all protocols gets echoes, but nobody asks it for its MAC. */
+        serve(rig, VIP6, LBDSR_ALL, LBDSR_VXLAN, VNI + 1, 5);
+        frame = pcn_frame_make(&(struct pcn_frame_spec){.source = CLIENT6,
+                                                        .destination = VIP6,
+                                                        .protocol = IPPROTO_ICMPV6,
+                                                        .ttl = 255,
+                                                        .icmp_type = 135,
+                                                        .nd_target = VIP6,
+                                                        .nd_mac = INNER_MAC});
+        frame = in_segment(&frame, LBDSR_VXLAN, VNI + 1, &plain);
+        check_untouched(rig, &frame);
+        frame = pcn_frame_echo(CLIENT6, VIP6, 7, 1);
+        frame = in_segment(&frame, LBDSR_VXLAN, VNI + 1, &plain);
+        PCN_CHECK_EQ(goes_to(rig, &frame), 5);
         frame = in_segment(&ours, LBDSR_GENEVE, VNI + 4, &plain);
         PCN_CHECK_EQ(goes_to(rig, &frame), 2);
-        PCN_CHECK_EQ(tally(rig).misses, 1);
+        PCN_CHECK_EQ(tally(rig).misses, 2);
     }
 }
 
@@ -241,6 +262,8 @@ void test_segment_rare(void)
         rig->leaves.key.segment = lbdsr_segment_tenant(LBDSR_VXLAN, VNI);
         service_set(rig, VIP, 80, IPPROTO_TCP, LBDSR_L2DSR, ends, 10);
         service_set(rig, VIP, 53, IPPROTO_UDP, LBDSR_L2DSR, ends, 10);
+        rig->leaves.key.segment = 0;
+        service_set(rig, VIP, 81, IPPROTO_TCP, LBDSR_L2DSR, ends, 10);
         for (uint16_t i = 0; i < 20; i++) {
             struct pcn_frame_spec piece = {.source = CLIENT,
                                            .destination = VIP,
@@ -260,7 +283,7 @@ void test_segment_rare(void)
             frame = in_segment(&inner, LBDSR_VXLAN, VNI, &plain);
             PCN_CHECK_EQ(goes_to(rig, &frame), to);
             PCN_CHECK_EQ(rig->run.frame.length, inner.length);
-            /* About another one's packet: it stays where it is. */
+            /* About a packet of a service without a segment: it stays where it is. */
             inner = pcn_frame_tcp(VIP, CLIENT, 81, 1, ACK);
             inner = error_about(&inner);
             frame = in_segment(&inner, LBDSR_VXLAN, VNI, &plain);
