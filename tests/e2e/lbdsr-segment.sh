@@ -20,18 +20,22 @@ segment() {
     in_host c sysctl -qw "net.ipv4.conf.$1.rp_filter=0"
     [ "$type" = TC ] || in_host c ethtool -K "$1" tx off tso off gso off >/dev/null
 }
-# geneve VNI VIP: a question to its UDP port 53 in a frame in Geneve, with eight bytes of options; prints what is answered.
+# geneve VNI VIP [VLAN]: a question to its UDP port 53 in a frame in Geneve, with eight bytes of options, the outer frame
+# in this VLAN; prints what is answered.
 geneve() {
     in_host c timeout 5 python3 -c "
 import socket, struct
-mine, vip = socket.inet_aton('172.16.0.2'), socket.inet_aton('$2')
+def ip(source, destination, payload):
+    header = struct.pack('!2B3H2BH', 69, 0, 20 + len(payload), 1, 0, 64, 17, 0) + socket.inet_aton(source) + socket.inet_aton(destination)
+    total = sum(struct.unpack('!10H', header)); total = (total >> 16) + (total & 65535)
+    return header[:10] + struct.pack('!H', 65535 - total) + header[12:] + payload
+def udp(source, destination, payload): return struct.pack('!4H', source, destination, 8 + len(payload), 0) + payload
 asks = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); asks.bind(('172.16.0.2', 0)); asks.settimeout(1)
-udp = struct.pack('!4H', asks.getsockname()[1], 53, 12, 0) + b'ask\n'
-ip = struct.pack('!2B3H2BH', 69, 0, 32, 1, 0, 64, 17, 0) + mine + vip
-total = sum(struct.unpack('!10H', ip)); total = (total >> 16) + (total & 65535)
-frame = b'\2\0\0\0\0\x77\2\0\0\0\0\1\x08\0' + ip[:10] + struct.pack('!H', 65535 - total) + ip[12:] + udp
-outer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-outer.sendto(struct.pack('!2BHI', 2, 0, 0x6558, $1 << 8) + bytes([1, 2, 3, 1, 0, 0, 0, 0]) + frame, ('10.0.0.200', 6081))
+frame = b'\2\0\0\0\0\x77\2\0\0\0\0\1\x08\0' + ip('172.16.0.2', '$2', udp(asks.getsockname()[1], 53, b'ask\n'))
+geneve = struct.pack('!2BHI', 2, 0, 0x6558, $1 << 8) + bytes([1, 2, 3, 1, 0, 0, 0, 0]) + frame
+tag = struct.pack('!2H', 0x8100, ${3-0}) if ${3-0} else b''
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); raw.bind(('eth0', 0))
+raw.send(b'\2\0\0\0\0\x99\2\0\0\0\0\1' + tag + b'\x08\0' + ip('10.0.0.2', '10.0.0.200', udp(50000, 6081, geneve)))
 print(asks.recv(2048).decode())"
 }
 
@@ -112,6 +116,7 @@ expect_output "it passes as it came" '10.0.0.200.4789: VXLAN.*vni 100' tcpdump -
 refused "another type with this id" '' geneve 100 172.16.0.100
 expect "in this one" lb service 172.16.0.100 53 UDP set segment-type=GENEVE
 expect_output "is served" '^b1' geneve 100 172.16.0.100
+expect_output "and in a tagged frame, whose tag goes with the outer header" '^b1' geneve 100 172.16.0.100 5
 refused "VXLAN is not, then" '' udp_ask c 172.16.0.100 53
 refused "nor another id" '' geneve 101 172.16.0.100
 
