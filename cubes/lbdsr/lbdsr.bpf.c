@@ -129,12 +129,12 @@ PCN_INLINE enum pcn_verdict lbdsr_from_client(struct pcn_ctx *ctx, struct pcn_pa
 
     if (pcn_likely(verdict != LBDSR_CLOSER))
         return verdict;
-    bad = pcn_packet_parse(ctx, packet);
-    if (pcn_unlikely(bad))
-        return pcn_drop(packet, bad);
     if (pcn_unlikely(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_SEGMENT) && lbdsr_segment(ctx) == LBDSR_BAD)
         return pcn_drop(packet, LBDSR_DROP_ENCAPSULATION);
+    bad = pcn_packet_parse(ctx, packet);
     ports = (__u32)packet->destination_port << 16 | packet->source_port;
+    if (pcn_unlikely(bad))
+        return pcn_drop(packet, bad);
     if (pcn_unlikely(packet->ip_version == 0)) {
         said = packet->ethertype == bpf_htons(ETH_P_ARP) ? lbdsr_arp(ctx) : LBDSR_NOT_OURS;
         return lbdsr_rare(ctx, packet, said, port);

@@ -284,7 +284,7 @@ LBDSR_SHARED __u32 lbdsr_domain_version(__u32 domain)
 LBDSR_SHARED __u64 lbdsr_key_hash(const union pcn_address *address, __u16 port, __u32 protocol, __u32 domain)
 {
     return lbdsr_mix(lbdsr_address_hash(address, lbdsr_domain_version(domain), 1),
-                     (__u64)port << 32 | (__u64)protocol << 48 | domain, 2);
+                     ((__u64)port << 32 | protocol << 24) ^ domain, 2);
 }
 
 /* ports: the client's in the lower half. The same on every node with the same seed. */

@@ -11,6 +11,18 @@
 #define LBDSR_DECAP_L3_IPV4 (1ull << 7)
 #define LBDSR_DECAP_L3_IPV6 (1ull << 8)
 
+/* The IP packet at an offset, into the context. Not inlined: its frame would be one of too many on the stack. */
+static __noinline __u32 lbdsr_segment_parse(struct pcn_ctx *ctx, __u32 ethertype, __u32 offset)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+
+    offset &= PCN_OFFSET_MAX;
+    packet->l3_offset = offset;
+    if (ethertype == bpf_htons(ETH_P_IP))
+        return !pcn_parse_ipv4(ctx, packet, offset);
+    return ethertype == bpf_htons(ETH_P_IPV6) && !pcn_parse_ipv6(ctx, packet, offset);
+}
+
 /* A frame in a segment. */
 struct lbdsr_segment {
     __u32 tenant;
@@ -18,16 +30,18 @@ struct lbdsr_segment {
     __u32 end;    /* of what the outer header says to be its */
 };
 
-/* Whether it may be one: outer headers alone are looked at. */
-PCN_INLINE bool lbdsr_segment_is_outer(const struct pcn_packet *packet)
+/* Whether the frame may have one in it. At TC a tag is not in the frame; of two, one is. */
+PCN_INLINE bool lbdsr_segment_is_outer(struct pcn_ctx *ctx, const struct pcn_packet *packet)
 {
-    if (packet->l4_protocol != IPPROTO_UDP || packet->fragment != PCN_FRAGMENT_NONE || !packet->payload_offset)
+    const __u16 *ethertype = pcn_parse_at(ctx, 12, 8);
+    bool tagged = PCN_IS_XDP && ethertype && pcn_is_tag(ethertype[0]);
+
+    if (!ethertype || !lbdsr_segment_parse(ctx, ethertype[tagged ? 2 : 0], sizeof(struct ethhdr) + (tagged ? 4 : 0)))
+        return false;
+    if (packet->l4_protocol != IPPROTO_UDP || packet->fragment != PCN_FRAGMENT_NONE)
         return false;
     if (packet->destination_port != bpf_htons(LBDSR_VXLAN_PORT) &&
         packet->destination_port != bpf_htons(LBDSR_GENEVE_PORT))
-        return false;
-    /* One tag, which at TC is not in the frame. */
-    if (packet->l3_offset > sizeof(struct ethhdr) + (PCN_IS_XDP ? 4 : 0))
         return false;
     return lbdsr_is_tunnel(&packet->destination, packet->ip_version);
 }
@@ -42,7 +56,7 @@ PCN_INLINE bool lbdsr_segment_find(struct pcn_ctx *ctx, const struct pcn_packet 
     if (!udp || !header)
         return false;
     vni = (__u32)header[4] << 16 | header[5] << 8 | header[6];
-    segment->end = packet->segment_size ? pcn_length(ctx) : packet->l4_offset + bpf_ntohs(udp[2]);
+    segment->end = pcn_segment_size(ctx) ? pcn_length(ctx) : packet->l4_offset + bpf_ntohs(udp[2]);
     segment->offset = packet->payload_offset + 8;
     if (packet->destination_port == bpf_htons(LBDSR_VXLAN_PORT)) {
         segment->tenant = lbdsr_segment_tenant(LBDSR_VXLAN, vni);
@@ -52,19 +66,6 @@ PCN_INLINE bool lbdsr_segment_find(struct pcn_ctx *ctx, const struct pcn_packet 
     segment->offset += (header[0] & 0x3f) * 4;
     /* Version 0; no control packet; no option that has to be understood; Ethernet inside. */
     return !(header[0] & 0xc0) && !(header[1] & 0xc0) && *(const __u16 *)(header + 2) == bpf_htons(ETH_P_TEB);
-}
-
-/* The IP packet at an offset, into the context. Not inlined: its frame would be one of too many on the stack. */
-static __noinline __u32 lbdsr_segment_parse(struct pcn_ctx *ctx, __u32 ethertype, __u32 offset)
-{
-    struct pcn_packet *packet = pcn_packet_get();
-
-    offset &= PCN_OFFSET_MAX;
-    packet->ethertype = ethertype;
-    packet->l3_offset = offset;
-    if (ethertype == bpf_htons(ETH_P_IP))
-        return !pcn_parse_ipv4(ctx, packet, offset);
-    return ethertype == bpf_htons(ETH_P_IPV6) && !pcn_parse_ipv6(ctx, packet, offset);
 }
 
 /* What is in it; offsets in the context are those in the outer frame. */
@@ -127,42 +128,48 @@ PCN_INLINE bool lbdsr_segment_open(struct pcn_ctx *ctx, __u32 offset, __u32 vers
 #endif
 }
 
-PCN_INLINE void lbdsr_segment_moved(struct pcn_packet *packet, __u32 offset)
+/* The headers outside and inside lie together. */
+PCN_INLINE void lbdsr_segment_pull(struct pcn_ctx *ctx)
 {
-    packet->l3_offset = sizeof(struct ethhdr);
-    packet->n_vlans = 0;
-    if (packet->l4_offset)
-        packet->l4_offset -= offset;
-    if (packet->payload_offset)
-        packet->payload_offset -= offset;
+#ifndef PCN_XDP
+    __u64 linear = pcn_data_end(ctx) - pcn_data(ctx);
+
+    if (linear < PCN_HEADERS_MAX && linear < ctx->len)
+        (void)bpf_skb_pull_data(ctx, ctx->len < PCN_HEADERS_MAX ? ctx->len : PCN_HEADERS_MAX);
+#endif
 }
 
-/* LBDSR_NOT_OURS: it is as it was; LBDSR_AS_FLOW: it was taken out, and parsed; LBDSR_BAD: that did not go. */
+PCN_INLINE __u32 lbdsr_segment_try(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u32 *now)
+{
+    struct lbdsr_segment segment = {};
+    __u32 version;
+
+    lbdsr_segment_pull(ctx);
+    if (!lbdsr_segment_is_outer(ctx, packet) || !lbdsr_segment_find(ctx, packet, &segment))
+        return LBDSR_NOT_OURS;
+    version = packet->ip_version;
+    *now = segment.tenant;
+    if (!lbdsr_segment_look(ctx, &segment) || !lbdsr_segment_is_taken(ctx, packet, segment.tenant))
+        return LBDSR_NOT_OURS;
+    /* Of several datagrams in one, each has an outer header. */
+    if (pcn_segment_size(ctx) || !lbdsr_segment_open(ctx, segment.offset, packet->ip_version, version))
+        return LBDSR_BAD;
+    return LBDSR_AS_FLOW;
+}
+
+/*
+ * LBDSR_NOT_OURS: it is as it was; LBDSR_AS_FLOW: it was taken out; LBDSR_BAD: that did not go. It is to be parsed then,
+ * not before: the way of all others does not wait for what is done here.
+ */
 __noinline __u32 lbdsr_segment(struct pcn_ctx *ctx)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    __u32 ethertype = packet->ethertype, l3_offset = packet->l3_offset, version = packet->ip_version;
-    struct lbdsr_segment segment = {};
-    __u32 *now = lbdsr_segment_now();
+    __u32 *now = lbdsr_segment_now(), said;
 
     *now = 0;
-    if (!lbdsr_segment_is_outer(packet))
-        return LBDSR_NOT_OURS;
-#ifndef PCN_XDP
-    if (pcn_data(ctx) + PCN_HEADERS_MAX > pcn_data_end(ctx))
-        (void)bpf_skb_pull_data(ctx, ctx->len < PCN_HEADERS_MAX ? ctx->len : PCN_HEADERS_MAX);
-#endif
-    if (!lbdsr_segment_find(ctx, packet, &segment))
-        return LBDSR_NOT_OURS;
-    *now = segment.tenant;
-    if (!lbdsr_segment_look(ctx, &segment) || !lbdsr_segment_is_taken(ctx, packet, segment.tenant)) {
-        (void)lbdsr_segment_parse(ctx, ethertype, l3_offset);
+    said = lbdsr_segment_try(ctx, packet, now);
+    pcn_packet_invalidate(packet);
+    if (said == LBDSR_NOT_OURS)
         *now = 0;
-        return LBDSR_NOT_OURS;
-    }
-    /* Of several datagrams in one, each has an outer header. */
-    if (packet->segment_size || !lbdsr_segment_open(ctx, segment.offset, packet->ip_version, version))
-        return LBDSR_BAD;
-    lbdsr_segment_moved(packet, segment.offset);
-    return LBDSR_AS_FLOW;
+    return said;
 }
