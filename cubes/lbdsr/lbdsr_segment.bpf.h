@@ -7,7 +7,7 @@
 #pragma once
 #include "lbdsr_rare.bpf.h"
 
-/* Of Linux 6.2 on. */
+/* Of Linux 6.3 on; not in older headers. */
 #define LBDSR_DECAP_L3_IPV4 (1ull << 7)
 #define LBDSR_DECAP_L3_IPV6 (1ull << 8)
 
