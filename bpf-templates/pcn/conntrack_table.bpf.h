@@ -275,8 +275,7 @@ PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
         second = pcn_ct_bucket_of(hash, 1, pcn_ct_masks.bucket);
         taken_second = pcn_ct_ways_taken(second, &n_second);
         if (pcn_unlikely(n_first + n_second == 2 * PCN_CT_WAYS))
-            return pcn_ct_best(second, now,
-                               pcn_ct_best(first, now, (__u64)PCN_CT_HOW_FULL << PCN_CT_RANK_HOW_SHIFT));
+            return pcn_ct_best(second, now, pcn_ct_best(first, now, (__u64)PCN_CT_HOW_FULL << PCN_CT_RANK_HOW_SHIFT));
         if (n_second < n_first) {
             first = second;
             taken = taken_second;
