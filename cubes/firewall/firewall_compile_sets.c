@@ -181,11 +181,7 @@ static bool key_ranges(uint64_t *key, const struct firewall_ranges *ranges)
 /* Rules with prefixes of the other family alone are one set, of no address. */
 static bool key_prefixes(uint64_t *key, const struct firewall_prefixes *prefixes, uint8_t version)
 {
-    uint32_t i = 0;
-
-    while (i < prefixes->n && prefixes->items[i].version == (version ^ 4 ^ 6))
-        i++;
-    if (i == prefixes->n && i) {
+    if (prefixes->versions && !(prefixes->versions >> version & 1)) {
         key[0] = UINT64_MAX;
         return true;
     }

@@ -279,8 +279,13 @@ static int array_add_entry(struct firewall *firewall, struct rule_array *array, 
 {
     const struct firewall_set *tuples;
     struct firewall_rule rule;
+    bool refers = false;
     int r;
 
+    for (int i = 0; i < FIREWALL_BY_MAX; i++)
+        refers |= entry->sets[i] != NULL;
+    if (!refers)
+        return array_add(array, &entry->rule);
     r = rule_resolve(firewall, entry, &rule, &tuples, error);
     if (r < 0)
         return r;

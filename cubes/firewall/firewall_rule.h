@@ -35,6 +35,7 @@ struct firewall_prefixes {
     uint32_t n;
     bool given;
     bool negate;
+    uint8_t versions; /* a bit for each IP version that occurs; 0: it was not noted */
 };
 
 struct firewall_range {

@@ -119,6 +119,7 @@ static int prefix_take(void *target, const char *item)
     if (!all)
         return -ENOMEM;
     all[prefixes->n++] = prefix;
+    prefixes->versions |= (uint8_t)(1u << prefix.version);
     prefixes->items = all;
     return 0;
 }
