@@ -164,17 +164,28 @@ static int want_values(struct firewall_field *field, const uint64_t *key,
 #define WANTS_ICMP (1u << 3)
 #define WANTS_ICMPV6 (1u << 4)
 
+#define KEY_OF_LIST 1 /* the fourth word */
+#define KEY_OF_ITEM 2
+
+/* Of one item, the key is that itself. */
 static bool key_list(uint64_t *key, const void *items, uint32_t n, bool given, bool negate)
 {
     key[0] = (uintptr_t)items;
     key[1] = n;
     key[2] = negate;
-    key[3] = given;
+    key[3] = KEY_OF_LIST;
     return given;
 }
 
 static bool key_ranges(uint64_t *key, const struct firewall_ranges *ranges)
 {
+    if (ranges->given && ranges->n == 1) {
+        key[0] = ranges->items->low;
+        key[1] = ranges->items->high;
+        key[2] = ranges->negate;
+        key[3] = KEY_OF_ITEM;
+        return true;
+    }
     return key_list(key, ranges->items, ranges->n, ranges->given, ranges->negate);
 }
 
@@ -182,7 +193,15 @@ static bool key_ranges(uint64_t *key, const struct firewall_ranges *ranges)
 static bool key_prefixes(uint64_t *key, const struct firewall_prefixes *prefixes, uint8_t version)
 {
     if (prefixes->versions && !(prefixes->versions >> version & 1)) {
-        key[0] = UINT64_MAX;
+        key[3] = KEY_OF_ITEM;
+        return true;
+    }
+    if (prefixes->given && prefixes->n == 1) {
+        const struct firewall_prefix *prefix = prefixes->items;
+
+        memcpy(key, prefix->address.v6, prefix->version == 4 ? sizeof(prefix->address.v4) : sizeof(prefix->address));
+        key[2] = (uint64_t)prefix->length << 16 | (uint64_t)prefix->version << 8 | prefixes->negate;
+        key[3] = KEY_OF_ITEM;
         return true;
     }
     return key_list(key, prefixes->items, prefixes->n, prefixes->given, prefixes->negate);
