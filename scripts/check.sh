@@ -61,6 +61,10 @@ while read -r line; do
     fault "$line: libyang, libbpf and libmicrohttpd stay out of core/include"
 done < <(grep -rnE '#include <(libyang|bpf/|microhttpd)' core/include || true)
 
+# ---- fuzzers: a build of their own, which is made seldom ----
+clang -fsyntax-only -std=gnu17 -D_GNU_SOURCE -Wall -Werror -Itests/fuzz/native -Itests -Icore/include -Icore -Iapi -Ibpf-templates \
+    tests/fuzz/*.c || fault "tests/fuzz: it does not compile"
+
 # ---- clang-tidy ----
 if [ -n "$tidy" ]; then
     [ -f "$build/compile_commands.json" ] || die "no $build/compile_commands.json: configure a build first"

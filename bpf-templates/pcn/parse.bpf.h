@@ -19,7 +19,7 @@
  * pcn_packet_invalidate().
  */
 #pragma once
-#include <pcn/context.bpf.h>
+#include <pcn/common.bpf.h>
 
 #define PCN_EXTENSIONS_MAX 6 /* IPv6 extension headers in front of the transport header */
 /* At TC the part that holds the headers is made linear: up to here, when they do not lie there already. */
@@ -211,11 +211,12 @@ PCN_INLINE bool pcn_is_extension(__u8 protocol)
  * Behind the IPv6 header: the offset of the transport header, or of the first one that is not known; or what is bad
  * << PCN_BAD_SHIFT. Global, so that the verifier looks at it once.
  */
-__noinline __u32 pcn_parse_extensions(struct pcn_ctx *ctx, __u32 l3_offset, __u32 end)
+__noinline __u32 pcn_parse_extensions(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 first, __u32 end)
 {
-    struct pcn_packet *packet = pcn_packet_get();
-    __u64 offset = l3_offset;
+    __u64 offset = first;
 
+    if (!packet)
+        return PCN_DROP_MALFORMED << PCN_BAD_SHIFT;
 #pragma clang loop unroll(disable)
     for (int i = 0; i < PCN_EXTENSIONS_MAX && pcn_is_extension(packet->l4_protocol); i++) {
         const __u8 *header = pcn_parse_at(ctx, offset, 8);
@@ -269,7 +270,7 @@ PCN_INLINE __u16 pcn_parse_ipv6(struct pcn_ctx *ctx, struct pcn_packet *packet, 
     end = offset + length;
     offset += sizeof(*ip);
     if (pcn_unlikely(pcn_is_extension(packet->l4_protocol))) {
-        offset = pcn_parse_extensions(ctx, offset, end);
+        offset = pcn_parse_extensions(ctx, packet, offset, end);
         if (offset >> PCN_BAD_SHIFT)
             return offset >> PCN_BAD_SHIFT;
     }
@@ -334,11 +335,11 @@ PCN_INLINE __u16 pcn_parse_frame(struct pcn_ctx *ctx, struct pcn_packet *packet)
 
 #ifndef PCN_XDP
 /* Once more, when the headers are in the linear part. Global, so that the verifier does not walk all this twice. */
-__noinline __u32 pcn_parse_pulled(struct pcn_ctx *ctx)
+__noinline __u32 pcn_parse_pulled(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
     __u32 size = ctx->len < PCN_HEADERS_MAX ? ctx->len : PCN_HEADERS_MAX;
 
-    return bpf_skb_pull_data(ctx, size) ? PCN_SHORT : pcn_parse_frame(ctx, pcn_packet_get());
+    return !packet || bpf_skb_pull_data(ctx, size) ? PCN_SHORT : pcn_parse_frame(ctx, packet);
 }
 #endif
 
@@ -353,7 +354,7 @@ PCN_INLINE __u16 pcn_packet_parse(struct pcn_ctx *ctx, struct pcn_packet *packet
     bad = pcn_parse_frame(ctx, packet);
 #ifndef PCN_XDP
     if (pcn_unlikely(bad == PCN_SHORT))
-        bad = pcn_parse_pulled(ctx);
+        bad = pcn_parse_pulled(ctx, packet);
 #endif
     if (pcn_unlikely(bad))
         return PCN_DROP_MALFORMED;

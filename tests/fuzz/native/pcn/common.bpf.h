@@ -15,6 +15,7 @@
 
 /* Headers lie where they lie: BPF reads them so, and so do the machines it runs on. */
 #define PCN_INLINE static inline __attribute__((no_sanitize("alignment")))
+#define __noinline static __attribute__((noinline, no_sanitize("alignment"))) /* in each of two programs */
 #define pcn_likely(x) __builtin_expect(!!(x), 1)
 #define pcn_unlikely(x) __builtin_expect(!!(x), 0)
 #define PCN_OPAQUE(x) asm volatile("" : "+r"(x))
