@@ -67,12 +67,16 @@ start_in a iperf3 -c 10.0.0.2 -b 500M -t 600 -i 0.1 --json >"$lab_dir/iperf3.jso
 iperf3=$!
 start_in a python3 "$top/tests/changes/probe.py" send 10.0.0.2 0.5 >"$lab_dir/sent" &
 sender=$!
-sleep 1
+flows() { in_host b ss -Htin state established 'sport = :5201' | grep -qE 'bytes_received:[0-9]{6}'; }
+for _ in $(seq 100); do
+    flows && break
+    sleep 0.05
+done
+flows || die "iperf3 sends nothing"
 
 # ---- changes ----
 changed=$(probe change "$socket" "$changes")
 kill $sender && wait $sender || die "the sender does not end"
-sleep 0.2 # what is on its way
 kill $receiver && wait $receiver || die "the receiver does not end"
 sent=$(cat "$lab_dir/sent") received=$(tail -n 1 "$lab_dir/received")
 kill -INT $iperf3 2>/dev/null || true

@@ -166,6 +166,7 @@ PCN_INLINE bool pcn_ct_find_in(__u32 index, const struct pcn_ct_key *key, __u32 
         ct->word = word;
         ct->slot = slot;
         ct->direction = (same | -same) >> 63;
+        /* Here as well as behind: where the ways of a bucket meet, the verifier is to find them equal. */
         PCN_FORGET(ct->word, ct->hash);
         PCN_FORGET(ct->slot, ct->hash);
         PCN_FORGET(ct->direction, ct->hash);

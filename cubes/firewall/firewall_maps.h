@@ -60,8 +60,8 @@ enum firewall_action {
 #define FIREWALL_USES_ALL ((1u << 13) - 1)
 /* And what else is loaded only where it is needed. */
 #define FIREWALL_USES_CONTINUE (1u << 13) /* a rule may let the search go on: LOG, a rate */
-#define FIREWALL_USES_TRACKING (1u << 14)
-#define FIREWALL_USES_WINDOWS (1u << 15)
+#define FIREWALL_USES_TRACKING (1u << 14) /* what becomes of a packet depends on its connection */
+#define FIREWALL_USES_WINDOWS (1u << 15)  /* and segments of TCP on its windows */
 
 /*
  * Variable of .rodata, set before load: the verifier removes what is not used.

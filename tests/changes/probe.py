@@ -59,8 +59,11 @@ def receive(address):
         socks.append(sock)
     print("ready", flush=True)
     received, wrong, latencies = 0, 0, []
-    while not ended:
-        for sock in select.select(socks, [], [], 0.1)[0]:
+    while True:
+        ready = select.select(socks, [], [], 0.1)[0]
+        if ended and not ready:  # what was on its way has come
+            break
+        for sock in ready:
             data, control, _, _ = sock.recvmsg(64, 64)
             if sock is socks[1]:
                 wrong += 1
