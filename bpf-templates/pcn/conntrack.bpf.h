@@ -58,7 +58,7 @@ PCN_INLINE void pcn_ct_lookup_other(struct pcn_ctx *ctx, struct pcn_packet *pack
 PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
 {
     __u64 event = PCN_CT_EVENT_UNTRACKED;
-    struct pcn_ct_key key;
+    struct pcn_ct_wanted wanted;
     __u32 ports = 0, flow, replied;
 
     if (pcn_likely(packet->ip_version && packet->fragment != PCN_FRAGMENT_LATER))
@@ -68,8 +68,9 @@ PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, str
         return;
     }
     PCN_FORGET(event, pcn_ct_settings.seed);
-    pcn_ct_key_of(packet, ports, &key);
-    pcn_ct_find(&key, ct);
+    wanted = pcn_ct_wanted_by(packet, ports);
+    ct->hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
+    pcn_ct_find(&wanted, PCN_CT_NO_SLOT, ct);
     packet->ct_slot = ct->slot;
     flow = pcn_ct_flow_of(ct->word);
     ct->next = pcn_ct_step(flow, ct->direction, event);
@@ -119,16 +120,15 @@ PCN_INLINE __u64 pcn_ct_update(const struct pcn_packet *packet, struct pcn_ct *c
     /* As unsigned: where the timeout was made shorter, expiry moves back. */
     if (pcn_likely(ct->next == flow && now + timeout - (__u32)ct->word <= least))
         return 0;
-    place = pcn_ct_word_at(ct->slot);
+    place = &pcn_ct_entry_at(ct->slot)->word;
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 2; attempt++) {
-        timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[ct->next & (PCN_CT_FLOWS - 1)]);
-        word = pcn_ct_word(ct->hash, ct->next, now + timeout);
+        word = pcn_ct_word_of(ct->hash, ct->next, now);
         seen = __sync_val_compare_and_swap(place, ct->word, word);
         if (pcn_likely(seen == ct->word))
             return word;
         /* What is there now is of the same flow, or of none that this packet knows. */
-        if (seen >> PCN_CT_BUSY_SHIFT != pcn_ct_tag(ct->hash) << (PCN_CT_TAG_SHIFT - PCN_CT_BUSY_SHIFT))
+        if (!pcn_ct_is_same_flow(seen, ct->word))
             return 0;
         event = pcn_ct_event_of(packet, &ports);
         ct->word = seen;

@@ -59,13 +59,16 @@ PCN_INLINE bool pcn_ct_quoted6(struct pcn_ctx *ctx, const struct pcn_packet *pac
 }
 
 /* A function of its own: the verifier comes to it once, not once for each kind of header that may be quoted. */
-__noinline __u32 pcn_ct_slot_of(struct pcn_ct_key *key)
+__noinline __u32 pcn_ct_slot_of(const struct pcn_ct_key *key)
 {
+    struct pcn_ct_wanted wanted;
     struct pcn_ct ct;
 
     if (!key)
         return PCN_CT_NO_SLOT;
-    pcn_ct_find(key, &ct);
+    wanted = pcn_ct_wanted_of(key);
+    ct.hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
+    pcn_ct_find(&wanted, PCN_CT_NO_SLOT, &ct);
     return ct.slot;
 }
 

@@ -7,15 +7,17 @@
 #include <pcn/conntrack_state.bpf.h>
 #include <pcn/context.bpf.h>
 
-/* Keys under which a flow is entered: who includes this may say more. */
+/* Keys under which a flow is entered, and the size of an entry: who includes this may say more. */
 #ifndef PCN_CT_KEYS
 #define PCN_CT_KEYS 1
+#define PCN_CT_ENTRY_WORDS PCN_CT_ENTRY_SHORT
 #endif
 #define PCN_CT_SLOTS_MAX (PCN_CT_KEYS * PCN_CT_BUCKETS_MAX * PCN_CT_WAYS)
 
-struct pcn_ct_bucket
-    pcn_ct_buckets[PCN_TRIMMED(PCN_CT_SLOTS_MAX / PCN_CT_WAYS, struct pcn_ct_bucket)] SEC(PCN_CT_BUCKETS);
-struct pcn_ct_entry pcn_ct_entries[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_entry)] SEC(PCN_CT_ENTRIES);
+__u64 pcn_ct_tags[PCN_TRIMMED(PCN_CT_SLOTS_MAX / PCN_CT_WAYS, __u64)] SEC(PCN_CT_TAGS);
+__u64 pcn_ct_entries[PCN_TRIMMED(PCN_CT_SLOTS_MAX *PCN_CT_ENTRY_WORDS, __u64)] SEC(PCN_CT_ENTRIES);
+struct pcn_ct_wide pcn_ct_wides[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_wide)] SEC(PCN_CT_WIDES);
+struct pcn_ct_window pcn_ct_windows[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_window)] SEC(PCN_CT_WINDOWS);
 struct pcn_ct_traffic pcn_ct_traffic[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_traffic)] SEC(PCN_CT_TRAFFIC);
 
 struct {
@@ -87,29 +89,61 @@ PCN_INLINE enum pcn_ct_event pcn_ct_event_of(const struct pcn_packet *packet, __
     return PCN_CT_EVENT_OTHER;
 }
 
+PCN_INLINE __u64 pcn_ct_tuple_of(const struct pcn_packet *packet, __u32 ports)
+{
+    return pcn_ct_tuple(ports, packet->l4_protocol, packet->ip_version, packet->zone);
+}
+
+PCN_INLINE struct pcn_ct_wanted pcn_ct_wanted_by(const struct pcn_packet *packet, __u32 ports)
+{
+    return (struct pcn_ct_wanted){.source = (const __u64 *)&packet->source,
+                                  .destination = (const __u64 *)&packet->destination,
+                                  .tuple = pcn_ct_tuple_of(packet, ports),
+                                  .pair = pcn_ct_pair(packet->source.v4, packet->destination.v4)};
+}
+
 PCN_INLINE void pcn_ct_key_of(const struct pcn_packet *packet, __u32 ports, struct pcn_ct_key *ret_key)
 {
-    ret_key->words[0] = *(const __u64 *)&packet->source.v6[0];
-    ret_key->words[1] = *(const __u64 *)&packet->source.v6[2];
-    ret_key->words[2] = *(const __u64 *)&packet->destination.v6[0];
-    ret_key->words[3] = *(const __u64 *)&packet->destination.v6[2];
-    ret_key->words[4] = pcn_ct_tuple(ports, packet->l4_protocol, packet->ip_version, packet->zone);
+    __builtin_memcpy(&ret_key->words[0], &packet->source, sizeof(packet->source));
+    __builtin_memcpy(&ret_key->words[2], &packet->destination, sizeof(packet->destination));
+    ret_key->words[4] = pcn_ct_tuple_of(packet, ports);
 }
 
 /* ---- the table ---- */
 
-PCN_INLINE struct pcn_ct_bucket *pcn_ct_bucket_at(__u64 index)
+PCN_INLINE __u64 *pcn_ct_tags_at(__u64 bucket)
 {
-    index &= pcn_ct_masks.bucket;
-    PCN_OPAQUE(index);
-    return &pcn_ct_buckets[index];
+    bucket &= pcn_ct_masks.bucket;
+    PCN_OPAQUE(bucket);
+    return &pcn_ct_tags[bucket];
+}
+
+PCN_INLINE __u8 *pcn_ct_tag_at(__u64 slot)
+{
+    slot &= pcn_ct_masks.slot;
+    PCN_OPAQUE(slot);
+    return (__u8 *)pcn_ct_tags + slot;
 }
 
 PCN_INLINE struct pcn_ct_entry *pcn_ct_entry_at(__u64 slot)
 {
     slot &= pcn_ct_masks.slot;
     PCN_OPAQUE(slot);
-    return &pcn_ct_entries[slot];
+    return (struct pcn_ct_entry *)&pcn_ct_entries[slot * PCN_CT_ENTRY_WORDS];
+}
+
+PCN_INLINE struct pcn_ct_wide *pcn_ct_wide_at(__u64 slot)
+{
+    slot &= pcn_ct_masks.slot;
+    PCN_OPAQUE(slot);
+    return &pcn_ct_wides[slot];
+}
+
+PCN_INLINE struct pcn_ct_window *pcn_ct_window_at(__u64 slot)
+{
+    slot &= pcn_ct_masks.windows;
+    PCN_OPAQUE(slot);
+    return &pcn_ct_windows[slot];
 }
 
 PCN_INLINE struct pcn_ct_traffic *pcn_ct_traffic_at(__u64 slot)
@@ -119,76 +153,97 @@ PCN_INLINE struct pcn_ct_traffic *pcn_ct_traffic_at(__u64 slot)
     return &pcn_ct_traffic[slot];
 }
 
-/* The words lie one behind the other. */
-PCN_INLINE __u64 *pcn_ct_word_at(__u64 slot)
+PCN_INLINE void pcn_ct_key_at(__u64 slot, struct pcn_ct_key *ret_key)
 {
-    slot &= pcn_ct_masks.slot;
-    PCN_OPAQUE(slot);
-    return &pcn_ct_buckets[0].words[0] + slot;
+    pcn_ct_key_get(pcn_ct_entry_at(slot), pcn_ct_wide_at(slot), ret_key);
 }
 
-/* 0: the entry has the key as the flow's first packet has it. */
-PCN_INLINE __u64 pcn_ct_differs(const struct pcn_ct_entry *entry, const struct pcn_ct_key *key)
+#define PCN_CT_LOW_BITS 0x7f7f7f7f7f7f7f7full
+
+/* The highest bit of each byte that is not 0. */
+PCN_INLINE __u64 pcn_ct_bytes_set(__u64 bytes)
 {
-    return (entry->key.words[0] ^ key->words[0]) | (entry->key.words[1] ^ key->words[1]) |
-           (entry->key.words[2] ^ key->words[2]) | (entry->key.words[3] ^ key->words[3]) |
-           (entry->key.words[4] ^ key->words[4]);
+    return (((bytes & PCN_CT_LOW_BITS) + PCN_CT_LOW_BITS) | bytes) & ~PCN_CT_LOW_BITS;
 }
 
-/* 0: as packets of the other direction have it. reverse: words[4] the other way round. */
-PCN_INLINE __u64 pcn_ct_differs_reversed(const struct pcn_ct_entry *entry, const struct pcn_ct_key *key, __u64 reverse)
+/* Of such bits, the number of the lowest one's byte; and how many there are. */
+PCN_INLINE __u64 pcn_ct_first_byte(__u64 bits)
 {
-    return (entry->key.words[0] ^ key->words[2]) | (entry->key.words[1] ^ key->words[3]) |
-           (entry->key.words[2] ^ key->words[0]) | (entry->key.words[3] ^ key->words[1]) |
-           (entry->key.words[4] ^ reverse);
+    return ((bits & -bits) >> 7) * 0x0001020304050607ull >> 56;
 }
 
-PCN_INLINE bool pcn_ct_find_in(__u32 index, const struct pcn_ct_key *key, __u32 now, struct pcn_ct *ct)
+PCN_INLINE __u64 pcn_ct_count_bytes(__u64 bits)
 {
-    const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
-    __u64 tag = pcn_ct_tag(ct->hash) << (PCN_CT_TAG_SHIFT - PCN_CT_BUSY_SHIFT), reverse = pcn_ct_reverse(key->words[4]);
+    return (bits >> 7) * 0x0101010101010101ull >> 56;
+}
+
+/* Whether an entry has it: 0 in ret_same, as its flow's first packet does; 0 in ret_other, as the answers do. */
+PCN_INLINE void pcn_ct_compare(__u64 slot, const struct pcn_ct_entry *entry, const struct pcn_ct_wanted *wanted,
+                               __u64 unknown, __u64 *ret_same, __u64 *ret_other)
+{
+    __u64 tuple = wanted->tuple, middle;
+    const struct pcn_ct_wide *wide;
+
+    *ret_same = (entry->tuple ^ tuple) | (entry->pair ^ wanted->pair);
+    *ret_other = (entry->tuple ^ pcn_ct_reverse(tuple)) | (entry->pair ^ pcn_ct_turn(wanted->pair));
+    /* Of a number that the verifier has forgotten: it goes both ways, and remembers neither. */
+    PCN_FORGET(tuple, unknown);
+    if (pcn_unlikely(pcn_ct_is_wide(tuple))) {
+        wide = pcn_ct_wide_at(slot);
+        middle = pcn_ct_pair(wanted->source[0] >> 32, wanted->destination[0] >> 32);
+        *ret_same |= (wide->low[0] ^ wanted->source[1]) | (wide->low[1] ^ wanted->destination[1]) |
+                     (wide->middle ^ middle);
+        *ret_other |= (wide->low[0] ^ wanted->destination[1]) | (wide->low[1] ^ wanted->source[1]) |
+                      (wide->middle ^ pcn_ct_turn(middle));
+    }
+}
+
+/* In a place other than `except`, which is best a constant. */
+PCN_INLINE bool pcn_ct_find_in(__u64 bucket, const struct pcn_ct_wanted *wanted, __u32 now, __u32 except,
+                               struct pcn_ct *ct)
+{
+    __u64 tags = PCN_READ_ONCE(*pcn_ct_tags_at(bucket)) ^ pcn_ct_tag(ct->hash) * 0x0101010101010101ull;
+    /* The lowest one is right; of those above it each is compared. */
+    __u64 found = (tags - 0x0101010101010101ull) & ~tags & ~PCN_CT_LOW_BITS;
 
 #pragma clang loop unroll(disable)
-    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
-        __u64 word = PCN_READ_ONCE(bucket->words[way]), same, other;
-        __u32 slot = index * PCN_CT_WAYS + way;
-        __u64 unlike = word >> PCN_CT_BUSY_SHIFT ^ tag; /* so that the verifier learns nothing of the tag */
-        const struct pcn_ct_entry *entry;
+    for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {
+        __u64 slot = bucket * PCN_CT_WAYS + pcn_ct_first_byte(found), word, same, other;
+        const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
 
-        PCN_OPAQUE(unlike);
-        if (unlike || pcn_ct_left(word, now) <= 0)
-            continue;
-        entry = pcn_ct_entry_at(slot);
-        same = pcn_ct_differs(entry, key);
-        other = pcn_ct_differs_reversed(entry, key, reverse);
+        found &= found - 1;
+        PCN_FORGET(found, ct->hash);
+        word = PCN_READ_ONCE(entry->word);
+        asm volatile("" ::: "memory");
+        pcn_ct_compare(slot, entry, wanted, ct->hash, &same, &other);
         if (same && other)
+            continue;
+        if (!word || pcn_ct_left(word, now) <= 0)
+            continue;
+        PCN_FORGET(slot, ct->hash);
+        if (except != PCN_CT_NO_SLOT && slot == except)
             continue;
         ct->word = word;
         ct->slot = slot;
         ct->direction = (same | -same) >> 63;
         /* Here as well as behind: where the ways of a bucket meet, the verifier is to find them equal. */
         PCN_FORGET(ct->word, ct->hash);
-        PCN_FORGET(ct->slot, ct->hash);
         PCN_FORGET(ct->direction, ct->hash);
         return true;
     }
     return false;
 }
 
-/* Sets all but .next. */
-PCN_INLINE void pcn_ct_find(struct pcn_ct_key *key, struct pcn_ct *ct)
+/* ct->hash is that of what is wanted. Sets the others but .next. */
+PCN_INLINE void pcn_ct_find(const struct pcn_ct_wanted *wanted, __u32 except, struct pcn_ct *ct)
 {
     __u32 mask = pcn_ct_masks.bucket, now = pcn_now();
 
-    PCN_FORGET(key->words[1], now);
-    PCN_FORGET(key->words[3], now);
-    PCN_FORGET(key->words[4], now);
-    ct->hash = pcn_ct_hash(key, pcn_ct_settings.seed);
     ct->word = 0;
     ct->slot = PCN_CT_NO_SLOT;
     ct->direction = 0;
-    if (!pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, 0, mask), key, now, ct))
-        pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, 1, mask), key, now, ct);
+    if (!pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, 0, mask), wanted, now, except, ct))
+        pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, 1, mask), wanted, now, except, ct);
     PCN_FORGET(ct->word, ct->hash);
     PCN_FORGET(ct->slot, ct->hash);
     PCN_FORGET(ct->direction, ct->hash);
@@ -210,56 +265,29 @@ enum pcn_ct_how {
 #define PCN_CT_RANK_SLOT 0x3fffffffu
 #define PCN_CT_RANK_HOW(rank_) ((enum pcn_ct_how)((rank_) >> PCN_CT_RANK_HOW_SHIFT))
 
-/* What a place is by, two bits each: whether it is taken << 3 | busy << 2 | its flow may be dropped << 1 | has expired. */
+/* What a place is by, two bits each: whether there is a flow << 2 | it may be dropped << 1 | it has expired. */
 #define PCN_CT_HOWS                                                                                                    \
-    (PCN_CT_HOW_FULL << 16 | PCN_CT_HOW_EXPIRED << 18 | PCN_CT_HOW_EARLY << 20 | PCN_CT_HOW_EXPIRED << 22 |            \
-     0xffu << 24 /* busy: full */)
+    (0xffu /* none yet: full */ | PCN_CT_HOW_FULL << 8 | PCN_CT_HOW_EXPIRED << 10 | PCN_CT_HOW_EARLY << 12 |           \
+     PCN_CT_HOW_EXPIRED << 14)
 
 /* Without branches: the verifier would follow each way that each place can be, and the processor guess it. */
 PCN_INLINE __u64 pcn_ct_rank(__u64 word, __u32 slot, __u32 now)
 {
     __s64 left = pcn_ct_left(word, now);
-    __u64 how = PCN_NEGATIVE(-word | word) << 3 | (word & PCN_CT_BUSY) >> (PCN_CT_BUSY_SHIFT - 2) |
-                (PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1) << 1 | PCN_NEGATIVE(left - 1);
+    __u64 how = PCN_NEGATIVE(-word | word) << 2 | (PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1) << 1 |
+                PCN_NEGATIVE(left - 1);
 
     how = (PCN_CT_HOWS >> (how << 1)) & 3;
     return how << PCN_CT_RANK_HOW_SHIFT | ((__u64)left & PCN_CT_RANK_LEFT) << PCN_CT_RANK_LEFT_SHIFT | slot;
 }
 
-/* Which ways of a bucket are taken, as bits. */
-PCN_INLINE __u64 pcn_ct_ways_taken(__u32 index, __u32 *ret_n)
-{
-    const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
-    __u64 taken = 0;
-    __u32 n = 0;
-
-#pragma clang loop unroll(full)
-    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
-        __u64 word = PCN_READ_ONCE(bucket->words[way]), bit = PCN_NEGATIVE(-word | word);
-
-        n += bit;
-        taken |= bit << way;
-    }
-    *ret_n = n;
-    return taken;
-}
-
-/* The first of eight bits that is not set; one is not. By a de Bruijn sequence. */
-PCN_INLINE __u32 pcn_ct_first_free(__u64 taken)
-{
-    __u32 bit = ~taken & (taken + 1);
-
-    return 0x56374210u >> ((bit * 0x17 & 0xff) >> 5 << 2) & 7;
-}
-
 /* The best place of a bucket. */
-PCN_INLINE __u64 pcn_ct_best(__u32 index, __u32 now, __u64 best)
+PCN_INLINE __u64 pcn_ct_best(__u32 bucket, __u32 now, __u64 best)
 {
-    const struct pcn_ct_bucket *bucket = pcn_ct_bucket_at(index);
-
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
-        __u64 better = pcn_ct_rank(PCN_READ_ONCE(bucket->words[way]), index * PCN_CT_WAYS + way, now) - best;
+        __u32 slot = bucket * PCN_CT_WAYS + way;
+        __u64 better = pcn_ct_rank(PCN_READ_ONCE(pcn_ct_entry_at(slot)->word), slot, now) - best;
 
         best += better * PCN_NEGATIVE(better);
     }
@@ -268,71 +296,116 @@ PCN_INLINE __u64 pcn_ct_best(__u32 index, __u32 now, __u64 best)
 
 /*
  * A free place in the first bucket while that is not half full, then in the emptier one: most are found at first sight.
- * Where none is free, the best one.
+ * The first free one: flows stand close together. Where none is free, the best one.
  */
 PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
 {
-    __u32 first = pcn_ct_bucket_of(hash, 0, pcn_ct_masks.bucket), n_first, second, n_second;
-    __u64 taken = pcn_ct_ways_taken(first, &n_first), taken_second;
+    __u32 mask = pcn_ct_masks.bucket;
+    __u32 first = pcn_ct_bucket_of(hash, 0, mask), second = pcn_ct_bucket_of(hash, 1, mask);
+    __u64 taken = pcn_ct_bytes_set(PCN_READ_ONCE(*pcn_ct_tags_at(first))), taken_second;
 
-    if (n_first >= PCN_CT_WAYS / 2) {
-        second = pcn_ct_bucket_of(hash, 1, pcn_ct_masks.bucket);
-        taken_second = pcn_ct_ways_taken(second, &n_second);
-        if (pcn_unlikely(n_first + n_second == 2 * PCN_CT_WAYS))
+    if (pcn_ct_count_bytes(taken) >= PCN_CT_WAYS / 2) {
+        taken_second = pcn_ct_bytes_set(PCN_READ_ONCE(*pcn_ct_tags_at(second)));
+        if (pcn_unlikely((taken & taken_second) == ~PCN_CT_LOW_BITS))
             return pcn_ct_best(second, now, pcn_ct_best(first, now, (__u64)PCN_CT_HOW_FULL << PCN_CT_RANK_HOW_SHIFT));
-        if (n_second < n_first) {
+        if (pcn_ct_count_bytes(taken_second) < pcn_ct_count_bytes(taken)) {
             first = second;
             taken = taken_second;
         }
     }
-    return first * PCN_CT_WAYS + pcn_ct_first_free(taken);
-}
-
-/* Whether what is in the way still may be taken: it may have changed since it was chosen. */
-PCN_INLINE bool pcn_ct_may_take(__u64 word, enum pcn_ct_how how, __u32 now)
-{
-    if (how == PCN_CT_HOW_FREE)
-        return !word;
-    if (!word || word & PCN_CT_BUSY)
-        return false;
-    if (how == PCN_CT_HOW_EXPIRED)
-        return pcn_ct_left(word, now) <= 0;
-    return PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1;
+    return first * PCN_CT_WAYS + pcn_ct_first_byte(~taken & ~PCN_CT_LOW_BITS);
 }
 
 #define PCN_CT_AGAIN 0xfffffffeu /* as a slot: another CPU was faster */
 
-/* Takes a place: says busy in its word. Its slot; PCN_CT_NO_SLOT: there is none; PCN_CT_AGAIN. */
+/* Takes a place that is nobody's. */
+PCN_INLINE bool pcn_ct_take_free(__u32 slot, __u64 tag)
+{
+    __u64 *place = pcn_ct_tags_at(slot / PCN_CT_WAYS), tags = PCN_READ_ONCE(*place);
+    __u32 shift = slot % PCN_CT_WAYS * 8;
+
+    return !(tags >> shift & 0xff) && __sync_val_compare_and_swap(place, tags, tags | tag << shift) == tags;
+}
+
+/* Takes the place of a flow, which may have changed since it was chosen. */
+PCN_INLINE bool pcn_ct_turn_out(__u32 slot, __u64 tag, enum pcn_ct_how how, __u32 now)
+{
+    __u64 *place = &pcn_ct_entry_at(slot)->word, word = PCN_READ_ONCE(*place);
+
+    if (!word || !(how == PCN_CT_HOW_EXPIRED ? pcn_ct_left(word, now) <= 0
+                                             : PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1))
+        return false;
+    if (__sync_val_compare_and_swap(place, word, 0) != word)
+        return false;
+    PCN_WRITE_ONCE(*pcn_ct_tag_at(slot), tag);
+    return true;
+}
+
+/* Takes a place, for an entry to be written. Its slot; PCN_CT_NO_SLOT: there is none; PCN_CT_AGAIN. */
 PCN_INLINE __u32 pcn_ct_claim(__u64 hash, __u32 now, enum pcn_ct_how *ret_how)
 {
-    __u64 rank = pcn_ct_room(hash, now), *place, word;
+    __u64 rank = pcn_ct_room(hash, now), tag = pcn_ct_tag(hash);
     __u32 slot = rank & PCN_CT_RANK_SLOT;
+    bool taken;
 
     *ret_how = PCN_CT_RANK_HOW(rank);
     if (*ret_how == PCN_CT_HOW_FULL)
         return PCN_CT_NO_SLOT;
-    place = pcn_ct_word_at(slot);
-    word = PCN_READ_ONCE(*place);
-    if (!pcn_ct_may_take(word, *ret_how, now) ||
-        __sync_val_compare_and_swap(place, word, pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | PCN_CT_BUSY) != word)
-        return PCN_CT_AGAIN;
-    return slot;
+    if (pcn_likely(*ret_how == PCN_CT_HOW_FREE))
+        taken = pcn_ct_take_free(slot, tag);
+    else
+        taken = pcn_ct_turn_out(slot, tag, *ret_how, now);
+    return taken ? slot : PCN_CT_AGAIN;
 }
 
-/* Fills in a place that is busy, and makes it found. */
+/* Gives a place back that was claimed. */
+PCN_INLINE void pcn_ct_unclaim(__u32 slot)
+{
+    PCN_WRITE_ONCE(*pcn_ct_tag_at(slot), 0);
+}
+
+/* Ends the flow of a place, whatever it has become. */
+PCN_INLINE void pcn_ct_end(__u32 slot)
+{
+    if (__sync_lock_test_and_set(&pcn_ct_entry_at(slot)->word, 0))
+        PCN_WRITE_ONCE(*pcn_ct_tag_at(slot), 0);
+}
+
+/* The key of a place that was claimed, which has no traffic yet. */
+PCN_INLINE void pcn_ct_fill(__u32 slot, const struct pcn_ct_wanted *key)
+{
+    struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+    struct pcn_ct_wide *wide;
+
+    entry->tuple = key->tuple;
+    entry->pair = key->pair;
+    if (pcn_unlikely(pcn_ct_is_wide(key->tuple))) {
+        wide = pcn_ct_wide_at(slot);
+        wide->low[0] = key->source[1];
+        wide->low[1] = key->destination[1];
+        wide->middle = pcn_ct_pair(key->source[0] >> 32, key->destination[0] >> 32);
+    }
+    if (pcn_ct_masks.traffic)
+        *pcn_ct_traffic_at(slot) = (struct pcn_ct_traffic){};
+}
+
+PCN_INLINE __u64 pcn_ct_word_of(__u64 hash, __u32 flow, __u32 now)
+{
+    return pcn_ct_word(hash, flow, now + PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)]));
+}
+
+/* Writes the entry of a place that is claimed, and makes it found. */
 PCN_INLINE void pcn_ct_publish(const struct pcn_packet *packet, __u64 hash, __u32 slot, __u32 flow, __u32 now)
 {
-    __u64 *place = pcn_ct_word_at(slot);
-    struct pcn_ct_key key;
+    struct pcn_ct_wanted key;
     __u32 ports = 0;
 
     pcn_ct_event_of(packet, &ports);
-    pcn_ct_key_of(packet, ports, &key);
-    *pcn_ct_entry_at(slot) = (struct pcn_ct_entry){.key = key};
-    if (pcn_ct_masks.traffic)
-        *pcn_ct_traffic_at(slot) = (struct pcn_ct_traffic){};
-    PCN_STORE_RELEASE(
-        place, pcn_ct_word(hash, flow, now + PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)])));
+    key = pcn_ct_wanted_by(packet, ports);
+    pcn_ct_fill(slot, &key);
+    if (pcn_ct_masks.windows && PCN_READ_ONCE(pcn_ct_settings.window_check))
+        *pcn_ct_window_at(slot) = (struct pcn_ct_window){};
+    PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, flow, now));
 }
 
 /* Its slot, PCN_CT_NO_SLOT, or PCN_CT_AGAIN. Global, so that the verifier looks at it once. */
@@ -377,12 +450,10 @@ PCN_INLINE __u32 pcn_ct_create(const struct pcn_packet *packet, __u64 hash, __u3
 /* A SYN in the place of the flow that its ports had before. */
 __noinline __u32 pcn_ct_reopen(const struct pcn_packet *packet, __u64 hash, __u64 word, __u32 slot)
 {
-    __u64 *place = pcn_ct_word_at(slot);
-
     if (!packet)
         return 0;
     /* Another CPU was faster: it saw a SYN too. */
-    if (__sync_val_compare_and_swap(place, word, pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | PCN_CT_BUSY) != word)
+    if (__sync_val_compare_and_swap(&pcn_ct_entry_at(slot)->word, word, 0) != word)
         return 0;
     pcn_ct_publish(packet, hash, slot, PCN_CT_TCP_SYN_SENT, pcn_now());
     PCN_CT_COUNT(created);

@@ -65,59 +65,59 @@ PCN_INLINE bool pcn_ct_segment_of(struct pcn_ctx *ctx, const struct pcn_packet *
     return true;
 }
 
-PCN_INLINE __u32 pcn_ct_shift(const struct pcn_ct_entry *entry, __u32 side)
+PCN_INLINE __u32 pcn_ct_shift(const struct pcn_ct_window *windows, __u32 side)
 {
-    if (!(entry->scales[0] & entry->scales[1] & PCN_CT_SCALE_OFFERED))
+    if (!(windows->scales[0] & windows->scales[1] & PCN_CT_SCALE_OFFERED))
         return 0;
-    return entry->scales[side] & PCN_CT_SCALE_SHIFT;
+    return windows->scales[side] & PCN_CT_SCALE_SHIFT;
 }
 
 /* Whether it fits. */
-PCN_INLINE bool pcn_ct_in_window(const struct pcn_packet *packet, const struct pcn_ct_entry *entry, __u32 side,
+PCN_INLINE bool pcn_ct_in_window(const struct pcn_packet *packet, const struct pcn_ct_window *windows, __u32 side,
                                  const struct pcn_ct_segment *segment)
 {
-    const struct pcn_ct_side *sender = &entry->sides[side], *receiver = &entry->sides[side ^ 1];
-    __u32 window = (__u32)entry->windows[side ^ 1] << pcn_ct_shift(entry, side ^ 1), back;
+    const struct pcn_ct_side *sender = &windows->sides[side], *receiver = &windows->sides[side ^ 1];
+    __u32 window = (__u32)windows->windows[side ^ 1] << pcn_ct_shift(windows, side ^ 1), back;
 
     /* What opens the flow, or was not seen from its start, gives the window. */
-    if (packet->tcp_flags & 2 || !entry->seen[side] || !entry->seen[side ^ 1])
+    if (packet->tcp_flags & 2 || !windows->seen[side] || !windows->seen[side ^ 1])
         return true;
     if ((__s32)(segment->sequence - sender->limit) > 0 || (__s32)(segment->end - (sender->end - window)) < 0)
         return false;
     if (!(packet->tcp_flags & 0x10))
         return true;
-    back = (__u32)entry->windows[side] << pcn_ct_shift(entry, side);
+    back = (__u32)windows->windows[side] << pcn_ct_shift(windows, side);
     if (back < PCN_CT_ACK_WINDOW)
         back = PCN_CT_ACK_WINDOW;
     return (__s32)(segment->acknowledgement - receiver->end) <= 0 &&
            (__s32)(segment->acknowledgement - (receiver->end - back)) >= 0;
 }
 
-PCN_INLINE void pcn_ct_window_note(struct pcn_ctx *ctx, const struct pcn_packet *packet, struct pcn_ct_entry *entry,
+PCN_INLINE void pcn_ct_window_note(struct pcn_ctx *ctx, const struct pcn_packet *packet, struct pcn_ct_window *windows,
                                    __u32 side, const struct pcn_ct_segment *segment)
 {
-    struct pcn_ct_side *sender = &entry->sides[side], *receiver = &entry->sides[side ^ 1];
+    struct pcn_ct_side *sender = &windows->sides[side], *receiver = &windows->sides[side ^ 1];
     bool syn = packet->tcp_flags & 2;
     __u32 limit, window;
 
-    if (syn || !entry->seen[side]) {
+    if (syn || !windows->seen[side]) {
         sender->end = segment->end;
-        sender->limit = segment->end + entry->windows[side ^ 1];
-        entry->scales[side] = syn ? pcn_ct_scale(ctx, packet) : 0;
-        entry->seen[side] = 1;
+        sender->limit = segment->end + windows->windows[side ^ 1];
+        windows->scales[side] = syn ? pcn_ct_scale(ctx, packet) : 0;
+        windows->seen[side] = 1;
     }
     if ((__s32)(segment->end - sender->end) > 0)
         sender->end = segment->end;
-    if (segment->window > entry->windows[side])
-        entry->windows[side] = segment->window;
+    if (segment->window > windows->windows[side])
+        windows->windows[side] = segment->window;
     if (!(packet->tcp_flags & 0x10))
         return;
-    window = syn ? segment->window : segment->window << pcn_ct_shift(entry, side);
+    window = syn ? segment->window : segment->window << pcn_ct_shift(windows, side);
     limit = segment->acknowledgement + (window ? window : 1);
-    if (!entry->seen[side ^ 1]) {
+    if (!windows->seen[side ^ 1]) {
         receiver->end = segment->acknowledgement;
         receiver->limit = limit;
-        entry->seen[side ^ 1] = 1;
+        windows->seen[side ^ 1] = 1;
     }
     if ((__s32)(limit - receiver->limit) > 0)
         receiver->limit = limit;
@@ -126,14 +126,14 @@ PCN_INLINE void pcn_ct_window_note(struct pcn_ctx *ctx, const struct pcn_packet 
 /* note false: whether the segment fits the window; true: moves the window by it. */
 __noinline __u32 pcn_ct_window(struct pcn_ctx *ctx, const struct pcn_packet *packet, __u32 slot, __u32 side, bool note)
 {
-    struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+    struct pcn_ct_window *windows = pcn_ct_window_at(slot);
     struct pcn_ct_segment segment;
 
     side &= 1;
     if (!packet || packet->fragment != PCN_FRAGMENT_NONE || !pcn_ct_segment_of(ctx, packet, &segment))
         return 1;
     if (!note)
-        return pcn_ct_in_window(packet, entry, side, &segment);
-    pcn_ct_window_note(ctx, packet, entry, side, &segment);
+        return pcn_ct_in_window(packet, windows, side, &segment);
+    pcn_ct_window_note(ctx, packet, windows, side, &segment);
     return 1;
 }

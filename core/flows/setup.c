@@ -3,23 +3,31 @@
 #include <pcn/flows.h>
 #include <sys/random.h>
 
-/* Words looked at in a tick, of 8 bytes: the whole default table, and one of the largest in 16 s. */
+/* Places looked at in a tick: the whole default table, and one of the largest in 16 s. */
 #define SWEEP_MAX 131072u
 
-int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting, bool windows)
+int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *size)
 {
-    uint32_t n_buckets = pcn_ct_buckets_for(flows), n_slots = n_buckets * PCN_CT_WAYS;
-    uint32_t n_traffic = counting ? n_slots : 1;
+    uint32_t n_buckets = pcn_ct_buckets_for(size->flows), n_slots = n_buckets * PCN_CT_WAYS;
+    uint32_t n_traffic = size->counting ? n_slots : 1, n_windows = size->windows ? n_slots : 1;
     const struct pcn_ct_masks masks = {
-        .bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1, .windows = windows};
+        .bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1, .windows = n_windows - 1};
+    const struct {
+        const char *section;
+        size_t size;
+    } sections[] = {
+        {PCN_CT_TAGS, n_buckets * sizeof(__u64)},
+        {PCN_CT_ENTRIES, n_slots * sizeof(__u64) * (size->entry_words ?: PCN_CT_ENTRY_SHORT)},
+        {PCN_CT_WIDES, n_slots * sizeof(struct pcn_ct_wide)},
+        {PCN_CT_WINDOWS, n_windows * sizeof(struct pcn_ct_window)},
+        {PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic)},
+    };
     int r;
 
     r = pcn_object_set(object, "pcn_ct_masks", &masks, sizeof(masks));
-    if (r >= 0)
-        r = pcn_object_trim(object, PCN_CT_BUCKETS, n_buckets * sizeof(struct pcn_ct_bucket));
-    if (r >= 0)
-        r = pcn_object_trim(object, PCN_CT_ENTRIES, n_slots * sizeof(struct pcn_ct_entry));
-    return r < 0 ? r : pcn_object_trim(object, PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic));
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(sections) && r >= 0; i++)
+        r = pcn_object_trim(object, sections[i].section, sections[i].size);
+    return r;
 }
 
 int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
@@ -30,14 +38,20 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
                               .removed = ret_flows->removed,
                               .emit = ret_flows->emit};
     size_t traffic_size = 0, size;
-    void *traffic, *statistics;
+    size_t windows_size = 0;
+    void *traffic, *statistics, *wides, *windows;
     int r;
 
-    r = pcn_cube_next_memory(cube, PCN_CT_BUCKETS, (void **)&flows.buckets, &size);
+    r = pcn_cube_next_memory(cube, PCN_CT_TAGS, (void **)&flows.tags, &size);
     if (r < 0)
         return r;
-    flows.n_slots = (uint32_t)(size / sizeof(struct pcn_ct_bucket)) * PCN_CT_WAYS;
+    flows.n_slots = (uint32_t)(size / sizeof(__u64)) * PCN_CT_WAYS;
     r = pcn_cube_next_memory(cube, PCN_CT_ENTRIES, (void **)&flows.entries, &size);
+    flows.entry_words = (uint32_t)(size / sizeof(__u64)) / flows.n_slots;
+    if (r >= 0)
+        r = pcn_cube_next_memory(cube, PCN_CT_WIDES, &wides, &size);
+    if (r >= 0)
+        r = pcn_cube_next_memory(cube, PCN_CT_WINDOWS, &windows, &windows_size);
     if (r >= 0)
         r = pcn_cube_next_memory(cube, PCN_CT_TRAFFIC, &traffic, &traffic_size);
     if (r >= 0)
@@ -48,6 +62,8 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
         return r;
     flows.traffic = traffic_size / sizeof(struct pcn_ct_traffic) >= flows.n_slots ? traffic : NULL;
     flows.statistics = statistics;
+    flows.wides = wides;
+    flows.windows = windows_size / sizeof(struct pcn_ct_window) >= flows.n_slots ? windows : NULL;
     flows.settings->refresh = pcn_clock_hz();
     flows.settings->counting = flows.traffic != NULL;
     /* A table that was taken over keeps its seed. */
@@ -76,9 +92,13 @@ void pcn_flows_apply(struct pcn_flows *flows, const struct pcn_node *config, uin
 {
     struct pcn_ct_settings *settings = flows->settings;
     bool drop = pcn_streq(pcn_node_string(config, "when-full"), "drop");
+    bool windows = flows->windows && pcn_node_bool(config, "window-check", false);
 
+    /* What is there is of flows that are over. */
+    if (windows && !settings->window_check)
+        memset(flows->windows, 0, flows->n_slots * sizeof(*flows->windows));
     __atomic_store_n(&settings->zone, zone, __ATOMIC_RELAXED);
-    __atomic_store_n(&settings->window_check, pcn_node_bool(config, "window-check", false), __ATOMIC_RELAXED);
+    __atomic_store_n(&settings->window_check, windows, __ATOMIC_RELAXED);
     __atomic_store_n(&settings->drop_when_full, drop, __ATOMIC_RELAXED);
     __atomic_store_n(&settings->events, pcn_node_bool(config, "events", false), __ATOMIC_RELAXED);
 }

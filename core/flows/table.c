@@ -2,32 +2,31 @@
 /* The table of flows in user space. */
 #include "private.h"
 
-static __u64 *table_place(const struct pcn_flows *flows, uint32_t slot)
+struct pcn_ct_entry *pcn_flows_entry(const struct pcn_flows *flows, uint32_t slot)
 {
-    return &flows->buckets[slot / PCN_CT_WAYS].words[slot % PCN_CT_WAYS];
+    return (struct pcn_ct_entry *)(void *)(flows->entries + (size_t)slot * flows->entry_words);
+}
+
+void pcn_flows_key(const struct pcn_flows *flows, uint32_t slot, struct pcn_ct_key *ret_key)
+{
+    pcn_ct_key_get(pcn_flows_entry(flows, slot), &flows->wides[slot], ret_key);
 }
 
 static bool word_is_live(uint64_t word, uint64_t now)
 {
-    return word && !(word & PCN_CT_BUSY) && pcn_ct_left(word, (uint32_t)now) > 0;
-}
-
-/* Tag and place stay the same as long as a flow lives; what comes after it was busy in between. */
-static bool word_is_same_flow(uint64_t a, uint64_t b)
-{
-    return a >> PCN_CT_BUSY_SHIFT == b >> PCN_CT_BUSY_SHIFT;
+    return word && pcn_ct_left(word, (uint32_t)now) > 0;
 }
 
 bool pcn_flows_get(const struct pcn_flows *flows, uint32_t slot, uint64_t now, struct pcn_flow *ret_flow)
 {
-    const __u64 *place = table_place(flows, slot);
+    const __u64 *place = &pcn_flows_entry(flows, slot)->word;
     struct pcn_flow flow = {.slot = slot, .word = __atomic_load_n(place, __ATOMIC_ACQUIRE)};
 
     if (!word_is_live(flow.word, now))
         return false;
-    flow.key = flows->entries[slot].key;
+    pcn_flows_key(flows, slot, &flow.key);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (!word_is_same_flow(__atomic_load_n(place, __ATOMIC_RELAXED), flow.word))
+    if (!pcn_ct_is_same_flow(__atomic_load_n(place, __ATOMIC_RELAXED), flow.word))
         return false;
     *ret_flow = flow;
     return true;
@@ -48,8 +47,10 @@ int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, 
 
     for (uint32_t i = 0; i < 2 * PCN_CT_WAYS; i++) {
         uint32_t bucket = pcn_ct_bucket_of(hash, i / PCN_CT_WAYS, flows->n_slots / PCN_CT_WAYS - 1);
+        uint32_t slot = bucket * PCN_CT_WAYS + i % PCN_CT_WAYS;
 
-        if (!pcn_flows_get(flows, bucket * PCN_CT_WAYS + i % PCN_CT_WAYS, now, &flow) || !key_is(&flow.key, key))
+        if (flows->tags[slot] != pcn_ct_tag(hash) || !pcn_flows_get(flows, slot, now, &flow) ||
+            !key_is(&flow.key, key))
             continue;
         *ret_flow = flow;
         return 0;
@@ -66,27 +67,34 @@ static void flow_gone(struct pcn_flows *flows, const struct pcn_flow *flow)
         flows->removed(flows, flow);
 }
 
+/* word: as it was seen; where that has changed (false), as it is now. Who makes it 0 has the place until its tag is 0. */
+static bool flow_end(struct pcn_flows *flows, const struct pcn_flow *flow, __u64 *word)
+{
+    if (!__atomic_compare_exchange_n(&pcn_flows_entry(flows, flow->slot)->word, word, 0, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return false;
+    flow_gone(flows, flow);
+    __atomic_store_n(&flows->tags[flow->slot], 0, __ATOMIC_RELEASE);
+    return true;
+}
+
 bool pcn_flows_remove(struct pcn_flows *flows, const struct pcn_flow *flow)
 {
-    __u64 *place = table_place(flows, flow->slot), word = flow->word;
+    __u64 word = flow->word;
 
-    while (word_is_same_flow(word, flow->word))
-        if (__atomic_compare_exchange_n(place, &word, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-            flow_gone(flows, flow);
+    while (pcn_ct_is_same_flow(word, flow->word))
+        if (flow_end(flows, flow, &word))
             return true;
-        }
     return false;
 }
 
-/* The key is read while it cannot be another one's: until the place is free. */
-static bool place_free(struct pcn_flows *flows, uint32_t slot, __u64 word)
+/* The key is read while it cannot be another one's. */
+static bool flow_expire(struct pcn_flows *flows, struct pcn_flow *flow)
 {
-    const struct pcn_flow flow = {.slot = slot, .word = word, .key = flows->entries[slot].key};
+    __u64 word = flow->word;
 
-    if (!__atomic_compare_exchange_n(table_place(flows, slot), &word, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-        return false;
-    flow_gone(flows, &flow);
-    return true;
+    pcn_flows_key(flows, flow->slot, &flow->key);
+    return flow_end(flows, flow, &word);
 }
 
 uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, uint64_t now)
@@ -94,14 +102,15 @@ uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, ui
     uint32_t n_live = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        __u64 *place = table_place(flows, (first + i) & (flows->n_slots - 1));
-        __u64 word = __atomic_load_n(place, __ATOMIC_RELAXED);
+        struct pcn_flow flow = {.slot = (first + i) & (flows->n_slots - 1)};
 
-        if (!word || word & PCN_CT_BUSY)
+        if (!__atomic_load_n(&flows->tags[flow.slot], __ATOMIC_RELAXED))
+            continue;
+        flow.word = __atomic_load_n(&pcn_flows_entry(flows, flow.slot)->word, __ATOMIC_ACQUIRE);
+        if (!flow.word)
             continue;
         /* A packet that is faster has brought it back to life: then it stays. */
-        if (word_is_live(word, now) || !place_free(flows, (first + i) & (flows->n_slots - 1), word))
-            n_live++;
+        n_live += word_is_live(flow.word, now) || !flow_expire(flows, &flow);
     }
     return n_live;
 }

@@ -43,7 +43,7 @@ int firewall_configure(struct pcn_object *object, const struct pcn_node *config,
     int r;
 
     r = object_size(object, 0, FIREWALL_ARENA_EMPTY, COUNTERS_MIN);
-    return r < 0 ? r : pcn_flows_configure(object, 0, false, false);
+    return r < 0 ? r : pcn_flows_configure(object, &(struct pcn_flows_size){});
 }
 
 int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struct pcn_error *error)
@@ -58,8 +58,9 @@ int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struc
 
     r = object_size(object, used, firewall->n_pages, firewall->n_counters);
     if (r >= 0)
-        r = pcn_flows_configure(object, tracks ? options->table_size : 0, tracks && options->counting,
-                                used & FIREWALL_USES_WINDOWS);
+        r = pcn_flows_configure(object, &(struct pcn_flows_size){.flows = tracks ? options->table_size : 0,
+                                                                 .counting = tracks && options->counting,
+                                                                 .windows = used & FIREWALL_USES_WINDOWS});
     if (r < 0 || !firewall->renewing)
         return r;
     /* They are too small: the old programs go on reading them. */

@@ -104,7 +104,9 @@ static int configure(struct pcn_object *object, const struct pcn_node *config, s
     if (sizes.n_counts > LBRP_COUNTS_MAX)
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "max-backends", "for %u CPUs it is %u at most",
                              sizes.n_cpus, LBRP_COUNTS_MAX / sizes.n_cpus - 1);
-    r = pcn_flows_configure(object, PCN_CT_KEYS * sessions, pcn_node_bool(config, "counting", false), false);
+    r = pcn_flows_configure(object, &(struct pcn_flows_size){.flows = PCN_CT_KEYS * sessions,
+                                                             .entry_words = PCN_CT_ENTRY_WORDS,
+                                                             .counting = pcn_node_bool(config, "counting", false)});
     if (r >= 0)
         r = pcn_object_set(object, "lbrp_sizes", &sizes, sizeof(sizes));
     for (size_t i = 0; i < PCN_ARRAY_SIZE(arrays) && r >= 0; i++)

@@ -99,12 +99,12 @@ __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 tim
     backend = lbrp_backend_at(state & 0xffff);
     if (!backend || backend->epoch != (__u8)(state >> LBRP_EPOCH_SHIFT) || backend->service != number ||
         !(backend->flags & LBRP_TAKES)) {
-        pcn_ct_pair_end(slot);
+        pcn_ct_end(slot);
         return 0;
     }
-    place = pcn_ct_word_at(slot);
+    place = &pcn_ct_entry_at(slot)->word;
     word = PCN_READ_ONCE(*place);
-    if (word && !(word & PCN_CT_BUSY))
+    if (word)
         (void)__sync_val_compare_and_swap(place, word, (word >> 32 << 32) | (__u32)((__u32)pcn_now() + timeout));
     return state & 0xffff;
 }
@@ -112,6 +112,7 @@ __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 tim
 /* Without room it is not kept. It does not make room for sessions: its state is none that is turned out. */
 __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __u32 timeout)
 {
+    struct pcn_ct_wanted wanted;
     struct lbrp_session *kept;
     struct pcn_ct_key key;
     __u64 hash;
@@ -125,12 +126,13 @@ __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __
     if (slot == PCN_CT_NO_SLOT)
         return 0;
     kept = lbrp_session_at(slot);
-    __builtin_memcpy(&pcn_ct_entry_at(slot)->key, &key, sizeof(key));
+    wanted = pcn_ct_wanted_of(&key);
+    pcn_ct_fill(slot, &wanted);
     kept->state = new->state & ~(__u32)LBRP_LIVE;
     kept->check = hash;
     /* It has no other place. */
     kept->partner = slot;
-    (void)__sync_lock_test_and_set(pcn_ct_word_at(slot),
+    (void)__sync_lock_test_and_set(&pcn_ct_entry_at(slot)->word,
                                    pcn_ct_word(hash, PCN_CT_UDP_REPLIED, (__u32)pcn_now() + timeout));
     return 0;
 }

@@ -25,6 +25,7 @@
 #define LBRP_DATA ".data.lbrp"      /* struct lbrp_data */
 
 #define PCN_CT_KEYS 2 /* a session's in the table of flows */
+#define PCN_CT_ENTRY_WORDS PCN_CT_ENTRY_LONG
 
 #define LBRP_SERVICES_MAX 16384u
 #define LBRP_BACKENDS_MAX 65000u
@@ -143,7 +144,7 @@ struct lbrp_session {
     __u16 check;    /* of the hash of the place's own key: another flow may have the place meanwhile */
     __u8 mac[6];    /* of who sent the first packet */
 };
-_Static_assert(sizeof(struct lbrp_session) == sizeof(((struct pcn_ct_entry *)0)->own), "it fits");
+_Static_assert(sizeof(struct lbrp_session) <= PCN_CT_OWN_SIZE, "it fits");
 
 /* ---- settings ---- */
 

@@ -13,14 +13,10 @@
 #define LBRP_ATTEMPTS 256u
 #define LBRP_ATTEMPTS_AT_ONCE 16u /* the verifier goes once through each */
 
-/* new->other is what it is to be: its places begin to come from memory. */
+/* new->other is what it is to be. */
 PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
 {
-    __u32 mask = pcn_ct_masks.bucket;
-
     new->other_hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
-    (void)PCN_READ_ONCE(pcn_ct_bucket_at(pcn_ct_bucket_of(new->other_hash, 0, mask))->words[0]);
-    (void)PCN_READ_ONCE(pcn_ct_bucket_at(pcn_ct_bucket_of(new->other_hash, 1, mask))->words[0]);
 }
 
 /* Whether a place other than `except` has new->other. Global: it is verified once. */
@@ -43,7 +39,7 @@ PCN_INLINE __u32 lbrp_take(const struct lbrp_new *new)
     lbrp_publish(slot, new->slot, new, false, hash);
     /* Two CPUs that have chosen one source look once more: one of them sees the other's. */
     if ((new->state &LBRP_WHOLE) && lbrp_taken(new, slot)) {
-        pcn_ct_pair_release(slot);
+        pcn_ct_end(slot);
         return LBRP_TAKEN;
     }
     return slot;
@@ -159,7 +155,7 @@ PCN_INLINE __u32 lbrp_establish(struct lbrp_new *new, const struct lbrp_vip *ser
         return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
     partner = lbrp_server_place(new, service);
     if (pcn_unlikely(partner >= LBRP_SLOTS)) {
-        pcn_ct_pair_release(new->slot);
+        pcn_ct_unclaim(new->slot);
         return partner;
     }
     lbrp_publish(new->slot, partner, new, true, new->hash);

@@ -120,18 +120,19 @@ __noinline __u32 lbrp_other(struct pcn_ctx *ctx, bool from_back)
 __noinline __u32 lbrp_error(struct pcn_ctx *ctx, __u32 slot, bool reply)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    const struct pcn_ct_key *here = &pcn_ct_entry_at(slot)->key, *there;
     struct pcn_error_change change = {};
+    struct pcn_ct_key here, there;
 
     if (!pcn_ct_pair_is(slot))
         return LBRP_DROP_INVALID;
-    there = &pcn_ct_entry_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)))->key;
-    pcn_ct_key_side(there, !reply, &change.source);
-    pcn_ct_key_side(there, reply, &change.destination);
+    pcn_ct_key_at(slot, &here);
+    pcn_ct_key_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)), &there);
+    pcn_ct_key_side(&there, !reply, &change.source);
+    pcn_ct_key_side(&there, reply, &change.destination);
     change.outer_destination = change.source;
     change.outer_source = change.destination;
     /* Who is on the clients' side may be known to backends, unless clients are not. */
-    if (!reply && here->words[0] == there->words[0] && here->words[1] == there->words[1])
+    if (!reply && here.words[0] == there.words[0] && here.words[1] == there.words[1])
         change.outer_source.to = packet->source;
     if (packet->ip_version == 6)
         return pcn_rewrite_error(ctx, packet, &change, 6) ? 0 : PCN_DROP_MALFORMED;

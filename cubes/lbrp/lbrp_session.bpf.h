@@ -51,7 +51,7 @@ PCN_INLINE void lbrp_forget_both(__u32 slot)
         lbrp_forget(partner);
 }
 
-/* A place for a key: busy, and not filled in. Its slot, or PCN_CT_NO_SLOT. */
+/* A place for a key, whose entry is to be written. Its slot, or PCN_CT_NO_SLOT. */
 __noinline __u32 lbrp_claim(__u64 hash)
 {
     enum pcn_ct_how how;
@@ -66,22 +66,19 @@ __noinline __u32 lbrp_claim(__u64 hash)
 __noinline __u32 lbrp_over(__u32 slot)
 {
     lbrp_forget_both(slot);
-    pcn_ct_pair_end(slot);
+    pcn_ct_end(slot);
     return 0;
 }
 
 /* client: packets that are found here are the client's, and get a new destination; else the backend's, a new source. */
 PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *new, bool client, __u64 hash)
 {
-    struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
     struct lbrp_session *session = lbrp_session_at(slot);
     const struct pcn_ct_key *key = client ? &new->own : &new->other, *to = client ? &new->other : &new->own;
-    __u64 *place = pcn_ct_word_at(slot), word;
-    __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]);
+    __u64 *place = &pcn_ct_entry_at(slot)->word, word = pcn_ct_word_of(hash, new->flow, pcn_now());
+    struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
 
-    __builtin_memcpy(&entry->key, key, sizeof(*key));
-    if (pcn_ct_masks.traffic)
-        __builtin_memset(pcn_ct_traffic_at(slot), 0, sizeof(struct pcn_ct_traffic));
+    pcn_ct_fill(slot, &wanted);
     session->partner = partner;
     session->to = to->words[2];
     session->port = to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT;
@@ -89,7 +86,6 @@ PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *n
     session->frontend = new->frontend;
     session->check = hash;
     __builtin_memcpy(session->mac, new->mac, sizeof(session->mac));
-    word = pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout);
     /* Who looks once more, whether another CPU has it, has to be seen first. */
     if (!client && new->state & LBRP_WHOLE)
         (void)__sync_lock_test_and_set(place, word);

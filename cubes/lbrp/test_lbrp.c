@@ -264,7 +264,7 @@ static void test_least_of_many(void)
                     PCN_CHECK_EQ(goes_to(rig, tcp(C, (uint16_t)(1000 + i), VIP, (uint16_t)(80 + s), RST)), idle);
             PCN_CHECK_EQ(tally(rig, service, idle - 1).active, 0);
             PCN_CHECK_EQ(goes_to(rig, tcp(C2, 1000, VIP, (uint16_t)(80 + s), SYN)), idle);
-            memset(rig->lbrp.flows.buckets, 0, rig->lbrp.flows.n_slots / PCN_CT_WAYS * sizeof(struct pcn_ct_bucket));
+            pcn_flows_clear(&rig->lbrp.flows);
         }
     }
 }
@@ -281,14 +281,14 @@ static void test_maglev(void)
         for (uint16_t i = 0; i < 300; i++)
             before[i] = goes_to(rig, udp(C, i + 1000, VIP, 80));
         /* As another node does, which has them in another order, and knows no sessions. */
-        memset(rig->lbrp.flows.buckets, 0, rig->lbrp.flows.n_slots / PCN_CT_WAYS * sizeof(struct pcn_ct_bucket));
+        pcn_flows_clear(&rig->lbrp.flows);
         ends[0] = ends[9];
         ends_make(&ends[9], 4, 1, 1);
         service_set(rig, service_like(VIP, 80, IPPROTO_UDP, LBRP_MAGLEV), ends, 10);
         for (uint16_t i = 0; i < 300; i++)
             PCN_CHECK_EQ(goes_to(rig, udp(C, i + 1000, VIP, 80)), before[i]);
         /* Sessions stay, new ones stay mostly: backend 1 goes. */
-        memset(rig->lbrp.flows.buckets, 0, rig->lbrp.flows.n_slots / PCN_CT_WAYS * sizeof(struct pcn_ct_bucket));
+        pcn_flows_clear(&rig->lbrp.flows);
         service_set(rig, service_like(VIP, 80, IPPROTO_UDP, LBRP_MAGLEV), ends, 9);
         for (uint16_t i = 0; i < 300; i++)
             moved += goes_to(rig, udp(C, i + 1000, VIP, 80)) != before[i] && before[i] != 1;

@@ -179,7 +179,9 @@ static int nat_configure(struct pcn_object *object, const struct pcn_node *confi
 {
     uint32_t sessions = (uint32_t)pcn_node_uint(config, "table-size", PCN_CT_SIZE_DEFAULT);
 
-    return pcn_flows_configure(object, PCN_CT_KEYS * sessions, pcn_node_bool(config, "counting", false), false);
+    return pcn_flows_configure(object, &(struct pcn_flows_size){.flows = PCN_CT_KEYS * sessions,
+                                                                .entry_words = PCN_CT_ENTRY_WORDS,
+                                                                .counting = pcn_node_bool(config, "counting", false)});
 }
 
 static int nat_create(struct pcn_cube *cube, const struct pcn_node *config, struct pcn_error *error)

@@ -22,6 +22,7 @@
 #define NAT_SETTINGS ".data.nat"  /* struct nat_settings */
 
 #define PCN_CT_KEYS 2 /* a session's in the table of flows */
+#define PCN_CT_ENTRY_WORDS PCN_CT_ENTRY_LONG
 
 /* Zones of the table of flows. */
 enum nat_zone {
@@ -60,7 +61,7 @@ struct nat_session {
     __u8 wide;     /* NAT_WIDE, NAT_HAIRPIN, NAT_SECOND */
     __u8 pad[3];
 };
-_Static_assert(sizeof(struct nat_session) == sizeof(((struct pcn_ct_entry *)0)->own), "it fits");
+_Static_assert(sizeof(struct nat_session) <= PCN_CT_OWN_SIZE, "it fits");
 
 /* ---- rules ---- */
 

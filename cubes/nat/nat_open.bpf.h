@@ -99,7 +99,7 @@ __noinline __u32 nat_establish(struct nat_new *new, __u32 number)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
     partner = nat_choose(new, number);
     if (partner >= NAT_SLOTS) {
-        pcn_ct_pair_release(new->slot);
+        pcn_ct_unclaim(new->slot);
         return partner;
     }
     nat_publish(new->slot, new, new->hash);
@@ -155,7 +155,7 @@ __noinline __u32 nat_mapping_find(const struct nat_new *new, struct nat_new *map
     if (!new || !mapping)
         return PCN_CT_NO_SLOT;
     *mapping = *new;
-    nat_mapping_key(&new->own, address, &mapping->own);
+    nat_mapping_key(&mapping->own, address);
     mapping->other = mapping->own;
     nat_swap_zone(mapping);
     mapping->wide &= NAT_WIDE;
@@ -165,10 +165,13 @@ __noinline __u32 nat_mapping_find(const struct nat_new *new, struct nat_new *map
     return pcn_ct_slot_of(&mapping->own);
 }
 
-/* The address and port outside of a place inside, which is another's key. */
+/* Whether a place inside has that address outside, which the other one's key has. */
 PCN_INLINE bool nat_is_at(const struct nat_session *session, const union pcn_address *address)
 {
-    return nat_same((const union pcn_address *)&pcn_ct_entry_at(session->partner)->key, address);
+    struct pcn_ct_key key;
+
+    pcn_ct_key_at(session->partner, &key);
+    return nat_same((const union pcn_address *)&key, address);
 }
 
 /* The port of a mapping is new's first choice. */
@@ -232,13 +235,14 @@ __noinline __u32 nat_mapped(const struct pcn_packet *packet, __u32 ports, bool h
 PCN_INLINE void nat_mapped_use(struct nat_new *new, __u32 slot)
 {
     const struct nat_session *session = nat_session_at(slot);
-    const struct pcn_ct_key *inside = &pcn_ct_entry_at(session->partner)->key;
+    struct pcn_ct_key inside;
 
+    pcn_ct_key_at(session->partner, &inside);
     new->rule = session->rule;
     new->kind = session->kind;
     new->port = bpf_ntohs(session->port);
-    *(__u64 *)&new->to.v6[0] = inside->words[0];
-    *(__u64 *)&new->to.v6[2] = inside->words[1];
+    *(__u64 *)&new->to.v6[0] = inside.words[0];
+    *(__u64 *)&new->to.v6[2] = inside.words[1];
 }
 
 /* ---- in, out, and back in ---- */

@@ -33,7 +33,7 @@ PCN_INLINE struct nat_session *nat_session_at(__u64 slot)
 
 #define NAT_TAKEN 0xfffffffdu /* as a slot: somebody has this tuple */
 
-/* A place for a key: busy, and not filled in. Its slot, or PCN_CT_NO_SLOT. */
+/* A place for a key, whose entry is to be written. Its slot, or PCN_CT_NO_SLOT. */
 __noinline __u32 nat_claim(__u64 hash)
 {
     enum pcn_ct_how how;
@@ -50,11 +50,10 @@ PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, b
 {
     struct nat_session *session = nat_session_at(slot);
     const struct pcn_ct_key *key = own ? &new->own : &new->other, *to = own ? &new->other : &new->own;
+    struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
 
     /* Field by field: a whole one would be put together on the stack, of which there is not much. */
-    __builtin_memcpy(&pcn_ct_entry_at(slot)->key, key, sizeof(*key));
-    if (pcn_ct_masks.traffic)
-        __builtin_memset(pcn_ct_traffic_at(slot), 0, sizeof(struct pcn_ct_traffic));
+    pcn_ct_fill(slot, &wanted);
     session->to = new->out ? to->words[0] : to->words[2];
     session->partner = partner;
     session->check = hash;
@@ -68,9 +67,7 @@ PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, b
 /* From now on it is found: what was written before is seen before. */
 PCN_INLINE void nat_publish(__u32 slot, const struct nat_new *new, __u64 hash)
 {
-    __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]);
-
-    (void)__sync_lock_test_and_set(pcn_ct_word_at(slot), pcn_ct_word(hash, new->flow, (__u32)pcn_now() + timeout));
+    (void)__sync_lock_test_and_set(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, new->flow, pcn_now()));
 }
 
 /* Whether a place other than `except` has new->other. Global: it is verified once. */
@@ -98,7 +95,7 @@ PCN_INLINE __u32 nat_take(const struct nat_new *new)
     nat_fill(slot, new->slot, new, false, hash);
     nat_publish(slot, new, hash);
     if (nat_taken(new, hash, slot)) {
-        pcn_ct_pair_release(slot);
+        pcn_ct_end(slot);
         return NAT_TAKEN;
     }
     return slot;
@@ -107,22 +104,21 @@ PCN_INLINE __u32 nat_take(const struct nat_new *new)
 /* ---- mappings ---- */
 
 /*
- * Of the port inside that a session's key inside, whose first packet went out, is from. With address: to that address
- * alone, whatever the port.
+ * A session's key inside, whose first packet went out, becomes that of the mapping of the port that it is from. With
+ * address: to that address alone, whatever the port.
  */
-PCN_INLINE void nat_mapping_key(const struct pcn_ct_key *inside, bool address, struct pcn_ct_key *ret_key)
+PCN_INLINE void nat_mapping_key(struct pcn_ct_key *key, bool address)
 {
-    *ret_key = *inside;
     if (!address)
-        ret_key->words[2] = ret_key->words[3] = 0;
-    ret_key->words[4] &= ~0xffff0000ull;
+        key->words[2] = key->words[3] = 0;
+    key->words[4] &= ~0xffff0000ull;
 }
 
 PCN_INLINE void nat_extend_place(__u32 slot, __u32 expires)
 {
-    __u64 *place = pcn_ct_word_at(slot), word = PCN_READ_ONCE(*place);
+    __u64 *place = &pcn_ct_entry_at(slot)->word, word = PCN_READ_ONCE(*place);
 
-    if (word && !(word & PCN_CT_BUSY) && (__s32)(expires - (__u32)word) > 0)
+    if (word && (__s32)(expires - (__u32)word) > 0)
         (void)__sync_val_compare_and_swap(place, word, (word >> 32 << 32) | expires);
 }
 
@@ -140,7 +136,8 @@ __noinline __u32 nat_keep_mapping(__u32 slot, __u32 expires, bool address)
 {
     struct pcn_ct_key key;
 
-    nat_mapping_key(&pcn_ct_entry_at(slot)->key, address, &key);
+    pcn_ct_key_at(slot, &key);
+    nat_mapping_key(&key, address);
     slot = pcn_ct_slot_of(&key);
     if (slot != PCN_CT_NO_SLOT)
         nat_extend(slot, expires);

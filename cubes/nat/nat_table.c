@@ -36,7 +36,8 @@ static uint16_t key_port(const struct pcn_ct_key *key, size_t side)
 /* The session of a place inside. One in hairpin has two there: the first packet's own is meant. */
 static bool session_get(const struct nat *nat, uint32_t slot, uint64_t now, struct session *ret)
 {
-    const struct pcn_ct_key *key = &ret->flow.key, *other;
+    const struct pcn_ct_key *key = &ret->flow.key;
+    struct pcn_ct_key other;
     size_t side;
 
     if (!pcn_flows_get(&nat->flows, slot, now, &ret->flow) || key->words[4] >> PCN_CT_ZONE_SHIFT != NAT_INSIDE)
@@ -44,14 +45,14 @@ static bool session_get(const struct nat *nat, uint32_t slot, uint64_t now, stru
     ret->session = *nat_session_of(&nat->flows, slot);
     if (ret->session.wide & NAT_SECOND || ret->session.partner >= nat->flows.n_slots)
         return false;
-    other = &nat->flows.entries[ret->session.partner].key;
+    pcn_flows_key(&nat->flows, ret->session.partner, &other);
     side = !ret->session.out;
     ret->inside = key_address(key, side);
     ret->outside = key_address(key, !side);
     ret->inside_port = key_port(key, side);
     ret->outside_port = key_port(key, !side);
-    ret->external = key_address(other, side);
-    ret->external_port = key_port(other, side);
+    ret->external = key_address(&other, side);
+    ret->external_port = key_port(&other, side);
     ret->protocol = (uint8_t)(key->words[4] >> PCN_CT_PROTOCOL_SHIFT);
     ret->version = (uint8_t)(key->words[4] >> PCN_CT_VERSION_SHIFT);
     return true;

@@ -14,13 +14,15 @@
 PCN_INLINE bool nat_sides_of(__u32 slot, const union pcn_address *from, struct pcn_change *source,
                              struct pcn_change *destination)
 {
-    const struct pcn_ct_key *here = &pcn_ct_entry_at(slot)->key;
-    const struct pcn_ct_key *there = &pcn_ct_entry_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)))->key;
     __u64 words[2] = {*(const __u64 *)&from->v6[0], *(const __u64 *)&from->v6[2]};
-    bool reply = here->words[0] != words[0] || here->words[1] != words[1];
+    struct pcn_ct_key key;
+    bool reply;
 
-    pcn_ct_key_side(there, reply, source);
-    pcn_ct_key_side(there, !reply, destination);
+    pcn_ct_key_at(slot, &key);
+    reply = key.words[0] != words[0] || key.words[1] != words[1];
+    pcn_ct_key_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)), &key);
+    pcn_ct_key_side(&key, reply, source);
+    pcn_ct_key_side(&key, !reply, destination);
     return pcn_ct_pair_is(slot);
 }
 

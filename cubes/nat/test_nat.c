@@ -290,7 +290,7 @@ static void test_mapping_lives(void)
         becomes(rig, IN, tcp(B, 80, E, 5000, SYN | ACK), tcp(B, 80, A, 5000, SYN | ACK));
         now = (uint32_t)pcn_clock_jiffies();
         for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++) {
-            uint64_t word = rig->nat.flows.buckets[slot / PCN_CT_WAYS].words[slot % PCN_CT_WAYS];
+            uint64_t word = *word_of(rig, slot);
 
             n_long += word && pcn_ct_left(word, now) > (int)(90 * hz);
         }
@@ -449,7 +449,7 @@ static void test_states(void)
 {
     FOR_BOTH(64)
     {
-        const uint64_t state = PCN_CT_BUSY - 1;
+        const uint64_t state = (UINT64_C(1) << PCN_CT_HASH_SHIFT) - 1;
         uint32_t inside, outside;
 
         add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
@@ -465,7 +465,7 @@ static void test_states(void)
         PCN_CHECK(pcn_ct_left(*word_of(rig, inside), (uint32_t)pcn_clock_jiffies()) > (int)(90 * pcn_clock_hz()));
         PCN_CHECK_EQ(*word_of(rig, inside) & state, *word_of(rig, outside) & state);
         /* A session that has lost one of its places ends, instead of going on without answers. */
-        *word_of(rig, outside) = 0;
+        pcn_flows_lose(&rig->nat.flows, outside);
         *word_of(rig, inside) -= 50 * pcn_clock_hz();
         becomes(rig, OUT, tcp(A, 1000, B, 80, ACK), tcp(E, 1000, B, 80, ACK));
         PCN_CHECK_EQ(n_places(rig), 0);

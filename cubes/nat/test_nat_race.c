@@ -65,9 +65,11 @@ static void send_at_once(struct rig *rig, bool same)
 /* Of two places in use, whether they have one key. */
 static bool is_twice(struct rig *rig, uint32_t a, uint32_t b)
 {
-    const struct pcn_ct_entry *entries = rig->nat.flows.entries;
+    struct pcn_ct_key keys[2];
 
-    return *word_of(rig, a) && *word_of(rig, b) && memcmp(&entries[a].key, &entries[b].key, sizeof(entries->key)) == 0;
+    pcn_flows_key(&rig->nat.flows, a, &keys[0]);
+    pcn_flows_key(&rig->nat.flows, b, &keys[1]);
+    return *word_of(rig, a) && *word_of(rig, b) && memcmp(&keys[0], &keys[1], sizeof(keys[0])) == 0;
 }
 
 static uint32_t n_twice(struct rig *rig, uint64_t zone)
@@ -75,18 +77,12 @@ static uint32_t n_twice(struct rig *rig, uint64_t zone)
     uint32_t n = 0;
 
     for (uint32_t a = 0; a < rig->nat.flows.n_slots; a++) {
-        if (!*word_of(rig, a) || rig->nat.flows.entries[a].key.words[4] >> PCN_CT_ZONE_SHIFT != zone)
+        if (!*word_of(rig, a) || pcn_flows_entry(&rig->nat.flows, a)->tuple >> PCN_CT_ZONE_SHIFT != zone)
             continue;
         for (uint32_t b = a + 1; b < rig->nat.flows.n_slots; b++)
             n += is_twice(rig, a, b);
     }
     return n;
-}
-
-static void forget(struct rig *rig)
-{
-    for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++)
-        *word_of(rig, slot) = 0;
 }
 
 static const char *skip_unless_cpus(void)
@@ -105,7 +101,7 @@ static void test_ports(void)
             PCN_CHECK_EQ(n_twice(rig, NAT_INSIDE), 0);
             PCN_CHECK_EQ(n_places(rig), 2 * N_CPUS * N_PORTS);
             check_pairs(rig);
-            forget(rig);
+            pcn_flows_clear(&rig->nat.flows);
         }
     }
 }
@@ -119,7 +115,7 @@ static void test_one_session(void)
             send_at_once(rig, true);
             PCN_CHECK_EQ(n_twice(rig, NAT_OUTSIDE), 0);
             check_pairs(rig);
-            forget(rig);
+            pcn_flows_clear(&rig->nat.flows);
         }
     }
 }

@@ -2,16 +2,19 @@
 #include <harness/testrun.h>
 #include <pcn/flows.h>
 
-int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, struct pcn_flows *ret_flows)
+int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t entry_words, struct pcn_flows *ret_flows)
 {
-    struct pcn_flows flows = {.n_slots = n_buckets * PCN_CT_WAYS};
+    struct pcn_flows flows = {.n_slots = n_buckets * PCN_CT_WAYS, .entry_words = entry_words};
 
     flows.entries = pcn_fast_memory(fast, PCN_CT_ENTRIES, NULL);
-    flows.buckets = pcn_fast_memory(fast, PCN_CT_BUCKETS, NULL);
+    flows.tags = pcn_fast_memory(fast, PCN_CT_TAGS, NULL);
+    flows.wides = pcn_fast_memory(fast, PCN_CT_WIDES, NULL);
+    flows.windows = pcn_fast_memory(fast, PCN_CT_WINDOWS, NULL);
     flows.traffic = pcn_fast_memory(fast, PCN_CT_TRAFFIC, NULL);
     flows.settings = pcn_fast_memory(fast, PCN_CT_SETTINGS, NULL);
     flows.statistics = pcn_fast_memory(fast, PCN_CT_STATISTICS, NULL);
-    if (!flows.entries || !flows.buckets || !flows.traffic || !flows.settings || !flows.statistics)
+    if (!flows.entries || !flows.tags || !flows.wides || !flows.windows || !flows.traffic || !flows.settings ||
+        !flows.statistics)
         return -ENOMEM;
     flows.settings->seed = 0x123456789abcdef;
     flows.settings->refresh = pcn_clock_hz();
@@ -21,4 +24,16 @@ int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, struct pcn_f
         flows.settings->timeouts[i] = 100 * pcn_clock_hz();
     *ret_flows = flows;
     return 0;
+}
+
+void pcn_flows_clear(struct pcn_flows *flows)
+{
+    memset(flows->entries, 0, (size_t)flows->n_slots * flows->entry_words * sizeof(*flows->entries));
+    memset(flows->tags, 0, flows->n_slots);
+}
+
+void pcn_flows_lose(struct pcn_flows *flows, uint32_t slot)
+{
+    pcn_flows_entry(flows, slot)->word = 0;
+    flows->tags[slot] = 0;
 }

@@ -2,17 +2,20 @@
 /*
  * The table of flows, shared by the fast path (pcn/conntrack.bpf.h) and user space.
  *
- * A flow has a place: a word in a bucket, and the entry of the same number. It may
- * stand in either of two buckets of eight words each. The word has all that
- * changes, so that it is replaced whole, by compare-and-swap, by whoever writes:
+ * A flow has a place, in either of two buckets of eight by its hash. A bucket is eight tags of a byte; 0: the place is
+ * nobody's. Tags are few enough to stay in the second-level cache: it is the entry of its flow alone that a packet
+ * waits for. That begins with a word which has all that changes, so that it is replaced whole, by compare-and-swap, by
+ * whoever writes:
  *
- *     63     48  47   46  37 36   32 31                  0
- *     [  tag   ][busy][  0  ][state][ expires, in jiffies ]      0: free
+ *     63     48  47   37 36   32 31                  0
+ *     [  hash  ][   0   ][state][ expires, in jiffies ]
  *
- * The entry has the key, and is written while the word says busy (nobody finds it
- * then). A flow counts until it expires, whether somebody has taken it away or not.
- * Two CPUs that see a flow's first packet at the same time may both enter it: one
- * is found by all, the other expires.
+ * A place is taken by its tag, from 0; or, where a flow has to make room, by its word, to 0. Who took it writes its entry,
+ * the word last: nobody finds a flow whose word is 0. Who ends a flow is who changes its word to 0, and then its tag.
+ * A flow counts until it expires, whether somebody has ended it or not. Two CPUs that see a flow's
+ * first packet at the same time may both enter it: one is found by all, the other expires.
+ *
+ * An entry has the key as far as IPv4 needs it: two of them are a line of cache. What IPv6 has more stands apart.
  *
  * Expiry is the lower half of the jiffies: timeouts are below PCN_CT_TIMEOUT_MAX,
  * and user space takes away what is expired long before half the range has passed.
@@ -22,9 +25,11 @@
 #include <pcn/abi.h>
 
 /* Names of the maps. */
-#define PCN_CT_BUCKETS ".bss.ctbucket"      /* struct pcn_ct_bucket; trimmed, a power of two */
+#define PCN_CT_TAGS ".bss.cttags"           /* __u64, a bucket's; trimmed, a power of two */
 #define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket */
-#define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; trimmed: one, or as many as entries: counting */
+#define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; as many */
+#define PCN_CT_WINDOWS ".bss.ctwindow"      /* struct pcn_ct_window; one, or as many: they are checked */
+#define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; one, or as many: counting */
 #define PCN_CT_FRAGMENTS "pcn_ct_fragments" /* struct pcn_ct_fragment; PCN_CT_FRAGMENTS_MAX */
 #define PCN_CT_SETTINGS ".data.ct"          /* struct pcn_ct_settings */
 #define PCN_CT_STATISTICS ".data.ctstat"    /* struct pcn_ct_statistics; PCN_CPUS_MAX */
@@ -81,15 +86,8 @@ enum pcn_ct_flow {
     (PCN_CT_UNANSWERED | PCN_CT_BIT(TCP_SYN_SENT2) | PCN_CT_BIT(TCP_SYN_RECV) | PCN_CT_BIT(TCP_TIME_WAIT) |            \
      PCN_CT_BIT(TCP_CLOSED))
 
-#define PCN_CT_TAG_SHIFT 48
-#define PCN_CT_BUSY (1ull << 47)
-#define PCN_CT_BUSY_SHIFT 47
+#define PCN_CT_HASH_SHIFT 48
 #define PCN_CT_FLOW_SHIFT 32
-
-struct pcn_ct_bucket {
-    __u64 words[PCN_CT_WAYS];
-};
-_Static_assert(sizeof(struct pcn_ct_bucket) == 64, "a bucket is a cache line");
 
 #define PCN_CT_KEY_WORDS 5
 /* As the first packet had it. words[4]: ports (network order), protocol, IP version and zone, lowest first. */
@@ -101,25 +99,39 @@ struct pcn_ct_key {
 #define PCN_CT_VERSION_SHIFT 40
 #define PCN_CT_ZONE_SHIFT 48
 
+struct pcn_ct_entry {
+    __u64 word;
+    __u64 tuple; /* words[4] of the key */
+    __u64 pair;  /* the first 32 bits of the source; of the destination */
+    __u64 own[]; /* of a cube that enters flows by itself, see PCN_CT_ENTRY_WORDS */
+};
+/* Of 8 bytes, in an entry. A cube that enters flows by itself takes the whole line. */
+#define PCN_CT_ENTRY_SHORT 4
+#define PCN_CT_ENTRY_LONG 8
+#define PCN_CT_OWN_SIZE (8 * PCN_CT_ENTRY_LONG - sizeof(struct pcn_ct_entry))
+
+/* The addresses of IPv6, but for their first 32 bits. */
+struct pcn_ct_wide {
+    __u64 low[2]; /* the last 64 bits of the source; of the destination */
+    __u64 middle; /* the 32 bits in front of them, in the same order */
+    __u64 pad;
+};
+_Static_assert(sizeof(struct pcn_ct_wide) == 32, "two to a cache line");
+
 /* TCP, where windows are checked: what one side has sent and may send. */
 struct pcn_ct_side {
     __u32 end;   /* highest sequence number it has sent, and one */
     __u32 limit; /* highest that the other side lets it send */
 };
 
-struct pcn_ct_entry {
-    struct pcn_ct_key key;
-    union {
-        struct {
-            struct pcn_ct_side sides[2]; /* of the first; of the other */
-            __u16 windows[2];            /* largest one offered by it, before scaling */
-            __u8 scales[2];              /* PCN_CT_SCALE_*, shift */
-            __u8 seen[2];                /* its .side holds something */
-        };
-        __u64 own[3]; /* of a cube that checks no windows, and enters flows by itself */
-    };
+struct pcn_ct_window {
+    struct pcn_ct_side sides[2]; /* of the first; of the other */
+    __u16 windows[2];            /* largest one offered by it, before scaling */
+    __u8 scales[2];              /* PCN_CT_SCALE_*, shift */
+    __u8 seen[2];                /* its .side holds something */
+    __u64 pad;
 };
-_Static_assert(sizeof(struct pcn_ct_entry) == 64, "an entry is a cache line");
+_Static_assert(sizeof(struct pcn_ct_window) == 32, "two to a cache line");
 #define PCN_CT_SCALE_OFFERED 0x80 /* it counts once both have offered */
 #define PCN_CT_SCALE_SHIFT 0x0f
 
@@ -146,7 +158,7 @@ struct pcn_ct_masks {
     __u32 bucket;
     __u32 slot;
     __u32 traffic; /* 0: one entry, nothing is counted */
-    __u32 windows; /* 0: they are not checked, whatever the settings say */
+    __u32 windows; /* 0: one entry, they are not checked, whatever the settings say */
 };
 
 struct pcn_ct_settings {
@@ -202,6 +214,38 @@ PCN_CT_SHARED __u64 pcn_ct_reverse(__u64 tuple)
     return (tuple & ~0xffffffffull) | (tuple & 0xffff) << 16 | (tuple >> 16 & 0xffff);
 }
 
+/* Of a tuple, words[4] of a key: whether it has more addresses than an entry. */
+PCN_CT_SHARED int pcn_ct_is_wide(__u64 tuple)
+{
+    return tuple >> PCN_CT_VERSION_SHIFT & 2;
+}
+
+PCN_CT_SHARED __u64 pcn_ct_pair(__u32 low, __u64 high)
+{
+    return low | high << 32;
+}
+
+PCN_CT_SHARED __u64 pcn_ct_turn(__u64 pair)
+{
+    return pair << 32 | pair >> 32;
+}
+
+/* A key, as it is looked for: it, or that of the answers, may be in an entry. */
+struct pcn_ct_wanted {
+    const __u64 *source; /* 16 bytes */
+    const __u64 *destination;
+    __u64 tuple;
+    __u64 pair;
+};
+
+PCN_CT_SHARED struct pcn_ct_wanted pcn_ct_wanted_of(const struct pcn_ct_key *key)
+{
+    return (struct pcn_ct_wanted){.source = &key->words[0],
+                                  .destination = &key->words[2],
+                                  .tuple = key->words[4],
+                                  .pair = pcn_ct_pair(key->words[0], key->words[2])};
+}
+
 PCN_CT_SHARED __u64 pcn_ct_hash_end(__u64 high, __u64 low, __u64 port, __u64 seed)
 {
     __u64 hash = (high ^ seed) * 0x9e3779b97f4a7c15ull;
@@ -210,15 +254,33 @@ PCN_CT_SHARED __u64 pcn_ct_hash_end(__u64 high, __u64 low, __u64 port, __u64 see
     return (hash ^ hash >> 29 ^ port << 17) * 0x9e3779b97f4a7c15ull;
 }
 
-/* The same for both directions. */
-PCN_CT_SHARED __u64 pcn_ct_hash(const struct pcn_ct_key *key, __u64 seed)
+/* IPv4: address and port are a word. */
+PCN_CT_SHARED __u64 pcn_ct_hash_short(__u32 address, __u64 port, __u64 seed)
 {
-    __u64 tuple = key->words[4];
-    __u64 hash = pcn_ct_hash_end(key->words[0], key->words[1], tuple & 0xffff, seed) +
-                 pcn_ct_hash_end(key->words[2], key->words[3], tuple >> 16 & 0xffff, seed);
+    __u64 hash = (pcn_ct_pair(address, port) ^ seed) * 0x9e3779b97f4a7c15ull;
 
+    return (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
+}
+
+/* The same for both directions. */
+PCN_CT_SHARED __u64 pcn_ct_hash_wanted(const struct pcn_ct_wanted *wanted, __u64 seed)
+{
+    __u64 tuple = wanted->tuple, from = tuple & 0xffff, to = tuple >> 16 & 0xffff, hash;
+
+    if (pcn_ct_is_wide(tuple))
+        hash = pcn_ct_hash_end(wanted->source[0], wanted->source[1], from, seed) +
+               pcn_ct_hash_end(wanted->destination[0], wanted->destination[1], to, seed);
+    else
+        hash = pcn_ct_hash_short(wanted->pair, from, seed) + pcn_ct_hash_short(wanted->pair >> 32, to, seed);
     hash = (hash ^ hash >> 32 ^ tuple >> 32) * 0xd6e8feb86659fd93ull;
     return hash ^ hash >> 32;
+}
+
+PCN_CT_SHARED __u64 pcn_ct_hash(const struct pcn_ct_key *key, __u64 seed)
+{
+    const struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
+
+    return pcn_ct_hash_wanted(&wanted, seed);
 }
 
 PCN_CT_SHARED __u32 pcn_ct_bucket_of(__u64 hash, __u32 choice, __u32 mask)
@@ -226,15 +288,39 @@ PCN_CT_SHARED __u32 pcn_ct_bucket_of(__u64 hash, __u32 choice, __u32 mask)
     return (__u32)(choice ? hash >> 24 : hash) & mask;
 }
 
-/* Never 0. */
+/* 1 to 255. */
 PCN_CT_SHARED __u64 pcn_ct_tag(__u64 hash)
 {
-    return hash >> PCN_CT_TAG_SHIFT | 1;
+    return ((hash >> PCN_CT_HASH_SHIFT) * 255 >> 16) + 1;
 }
 
+/* Never 0: no flow's state is. */
 PCN_CT_SHARED __u64 pcn_ct_word(__u64 hash, __u32 flow, __u32 expires)
 {
-    return pcn_ct_tag(hash) << PCN_CT_TAG_SHIFT | (__u64)flow << PCN_CT_FLOW_SHIFT | expires;
+    return hash >> PCN_CT_HASH_SHIFT << PCN_CT_HASH_SHIFT | (__u64)flow << PCN_CT_FLOW_SHIFT | expires;
+}
+
+/* Two words of a place: hash and place stay the same as long as a flow lives. */
+PCN_CT_SHARED int pcn_ct_is_same_flow(__u64 a, __u64 b)
+{
+    return a && b && !((a ^ b) >> PCN_CT_HASH_SHIFT);
+}
+
+/* The key of an entry; wide is looked at for IPv6 alone. */
+PCN_CT_SHARED void pcn_ct_key_get(const struct pcn_ct_entry *entry, const struct pcn_ct_wide *wide,
+                                  struct pcn_ct_key *ret_key)
+{
+    ret_key->words[0] = (__u32)entry->pair;
+    ret_key->words[1] = 0;
+    ret_key->words[2] = entry->pair >> 32;
+    ret_key->words[3] = 0;
+    ret_key->words[4] = entry->tuple;
+    if (!pcn_ct_is_wide(entry->tuple))
+        return;
+    ret_key->words[0] |= wide->middle << 32;
+    ret_key->words[1] = wide->low[0];
+    ret_key->words[2] |= wide->middle >> 32 << 32;
+    ret_key->words[3] = wide->low[1];
 }
 
 PCN_CT_SHARED __u32 pcn_ct_flow_of(__u64 word)

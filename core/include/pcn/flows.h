@@ -14,14 +14,17 @@
 
 struct pcn_flow;
 
-/* The fast path's memory: words are taken away by compare-and-swap. */
+/* The fast path's memory: flows are taken away by compare-and-swap of their words. */
 struct pcn_flows {
-    struct pcn_ct_bucket *buckets;
-    struct pcn_ct_entry *entries;
+    uint8_t *tags;
+    uint64_t *entries; /* see pcn_flows_entry() */
+    const struct pcn_ct_wide *wides;
+    struct pcn_ct_window *windows;        /* NULL: they are not checked */
     const struct pcn_ct_traffic *traffic; /* NULL: nothing is counted */
     struct pcn_ct_settings *settings;
     const struct pcn_ct_statistics *statistics; /* PCN_CPUS_MAX */
     uint32_t n_slots;
+    uint32_t entry_words;
     uint32_t cursor;               /* of the sweep */
     struct pcn_flow_event *events; /* PCN_FLOW_EVENTS; NULL: none was noted yet */
     uint64_t n_events;
@@ -42,11 +45,15 @@ struct pcn_flow {
 
 /* ---- the table ---- */
 
-/*
- * Sizes the maps for so many flows; 0: the smallest, where nothing is tracked. windows: the programs are able to
- * check those of TCP, see window-check.
- */
-PCN_EXPORT int pcn_flows_configure(struct pcn_object *object, uint32_t flows, bool counting, bool windows);
+struct pcn_flows_size {
+    uint32_t flows;       /* 0: the smallest table, where nothing is tracked */
+    uint32_t entry_words; /* PCN_CT_ENTRY_WORDS of the fast path; 0: PCN_CT_ENTRY_SHORT */
+    bool counting;
+    bool windows; /* the programs are able to check those of TCP, see window-check */
+};
+
+/* Sizes the maps. */
+PCN_EXPORT int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *size);
 /*
  * The maps of a loaded cube, or between reload and switch those of the next programs; a new table gets its seed.
  * flows: zeros, or what it was before the reload.
@@ -57,6 +64,9 @@ PCN_EXPORT void pcn_flows_close(struct pcn_flows *flows);
 PCN_EXPORT bool pcn_flows_packet_in(struct pcn_flows *flows, const struct pcn_packet_in *packet);
 /* The next part of the table: what has expired is taken away. */
 PCN_EXPORT void pcn_flows_tick(struct pcn_flows *flows);
+PCN_EXPORT struct pcn_ct_entry *pcn_flows_entry(const struct pcn_flows *flows, uint32_t slot);
+/* The key of a place, whether there is a flow or not. */
+PCN_EXPORT void pcn_flows_key(const struct pcn_flows *flows, uint32_t slot, struct pcn_ct_key *ret_key);
 /* The flow in a place: false where there is none, or it has expired. now: jiffies. */
 PCN_EXPORT bool pcn_flows_get(const struct pcn_flows *flows, uint32_t slot, uint64_t now, struct pcn_flow *ret_flow);
 /* The flow of a packet, of either direction. -ENOENT. */
