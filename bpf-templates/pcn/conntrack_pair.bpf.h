@@ -54,23 +54,68 @@ PCN_INLINE __u32 pcn_ct_pair_claim(__u64 hash, enum pcn_ct_how *ret_how)
     return slot;
 }
 
-/* What a side of a packet is to be: a side of a key, which is best that of the other place. */
-PCN_INLINE void pcn_ct_key_side(const struct pcn_ct_key *key, bool destination, struct pcn_change *ret_change)
+/* An address of a place's key: its source, or its destination. */
+PCN_INLINE void pcn_ct_address_at(__u64 slot, bool destination, union pcn_address *ret_address)
 {
-    __u64 words[2] = {key->words[destination ? 2 : 0], key->words[destination ? 3 : 1]};
+    const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+    const struct pcn_ct_wide *wide;
 
-    __builtin_memcpy(&ret_change->to, words, sizeof(words));
-    ret_change->to_port = destination ? key->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT : key->words[4];
+    *ret_address = (union pcn_address){.v6 = {destination ? entry->pair >> 32 : entry->pair}};
+    if (!pcn_ct_is_wide(entry->tuple))
+        return;
+    wide = pcn_ct_wide_at(slot);
+    ret_address->v6[1] = destination ? wide->middle >> 32 : wide->middle;
+    ret_address->v6[2] = destination ? wide->low[1] : wide->low[0];
+    ret_address->v6[3] = (destination ? wide->low[1] : wide->low[0]) >> 32;
 }
 
-/* Whether a place other than `except` has the key, in either direction, in one of its buckets. */
-PCN_INLINE bool pcn_ct_taken(const struct pcn_ct_key *key, __u64 hash, __u32 except)
+/* What a side of a packet is to be: a side of a place's key, which is best the other place. */
+PCN_INLINE void pcn_ct_side_at(__u64 slot, bool destination, struct pcn_change *ret_change)
+{
+    __u64 tuple = pcn_ct_entry_at(slot)->tuple;
+
+    pcn_ct_address_at(slot, destination, &ret_change->to);
+    ret_change->to_port = destination ? tuple >> PCN_CT_DESTINATION_PORT_SHIFT : tuple;
+}
+
+PCN_INLINE bool pcn_ct_same_address(const union pcn_address *a, const union pcn_address *b)
+{
+    return !((a->v6[0] ^ b->v6[0]) | (a->v6[1] ^ b->v6[1]) | (a->v6[2] ^ b->v6[2]) | (a->v6[3] ^ b->v6[3]));
+}
+
+/*
+ * Whether a place other than these two, of which the first was claimed for it, has the key, in either direction; or is
+ * being written and may have it. So of two CPUs that claim places for one key at the same time at least one is told.
+ */
+PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 claimed, __u32 other)
 {
     struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
-    struct pcn_ct ct = {.hash = hash};
+    __u32 now = pcn_now(), mask = pcn_ct_masks.bucket;
 
-    pcn_ct_find(&wanted, except, &ct);
-    return ct.word;
+#pragma clang loop unroll(disable)
+    for (__u32 choice = 0; choice < 2; choice++) {
+        __u64 bucket = pcn_ct_bucket_of(hash, choice, mask), found = pcn_ct_tagged(bucket, hash);
+
+#pragma clang loop unroll(disable)
+        for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {
+            __u64 slot = bucket * PCN_CT_WAYS + pcn_ct_first_byte(found), word, same, back;
+            const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+
+            found &= found - 1;
+            PCN_FORGET(found, hash);
+            PCN_FORGET(slot, hash);
+            if (slot == claimed || slot == other || PCN_READ_ONCE(*pcn_ct_tag_at(slot)) != pcn_ct_tag(hash))
+                continue;
+            word = PCN_READ_ONCE(entry->word);
+            asm volatile("" ::: "memory");
+            if (!word)
+                return true;
+            pcn_ct_compare(slot, entry, &wanted, hash, &same, &back);
+            if (!(same && back) && pcn_ct_left(word, now) > 0)
+                return true;
+        }
+    }
+    return false;
 }
 
 /* A session's place gets the state and expiry of its other one, whose word was written. False: it is lost. */

@@ -198,13 +198,17 @@ PCN_INLINE void pcn_ct_compare(__u64 slot, const struct pcn_ct_entry *entry, con
     }
 }
 
-/* In a place other than `except`, which is best a constant. */
-PCN_INLINE bool pcn_ct_find_in(__u64 bucket, const struct pcn_ct_wanted *wanted, __u32 now, __u32 except,
-                               struct pcn_ct *ct)
+/* Places of a bucket that have a hash's tag: the highest bits of their bytes. The lowest is right, each above it may be. */
+PCN_INLINE __u64 pcn_ct_tagged(__u64 bucket, __u64 hash)
 {
-    __u64 tags = PCN_READ_ONCE(*pcn_ct_tags_at(bucket)) ^ pcn_ct_tag(ct->hash) * 0x0101010101010101ull;
-    /* The lowest one is right; of those above it each is compared. */
-    __u64 found = (tags - 0x0101010101010101ull) & ~tags & ~PCN_CT_LOW_BITS;
+    __u64 unlike = PCN_READ_ONCE(*pcn_ct_tags_at(bucket)) ^ pcn_ct_tag(hash) * 0x0101010101010101ull;
+
+    return (unlike - 0x0101010101010101ull) & ~unlike & ~PCN_CT_LOW_BITS;
+}
+
+PCN_INLINE bool pcn_ct_find_in(__u64 bucket, const struct pcn_ct_wanted *wanted, __u32 now, struct pcn_ct *ct)
+{
+    __u64 found = pcn_ct_tagged(bucket, ct->hash);
 
 #pragma clang loop unroll(disable)
     for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {
@@ -221,8 +225,6 @@ PCN_INLINE bool pcn_ct_find_in(__u64 bucket, const struct pcn_ct_wanted *wanted,
         if (!word || pcn_ct_left(word, now) <= 0)
             continue;
         PCN_FORGET(slot, ct->hash);
-        if (except != PCN_CT_NO_SLOT && slot == except)
-            continue;
         ct->word = word;
         ct->slot = slot;
         ct->direction = (same | -same) >> 63;
@@ -235,15 +237,17 @@ PCN_INLINE bool pcn_ct_find_in(__u64 bucket, const struct pcn_ct_wanted *wanted,
 }
 
 /* ct->hash is that of what is wanted. Sets the others but .next. */
-PCN_INLINE void pcn_ct_find(const struct pcn_ct_wanted *wanted, __u32 except, struct pcn_ct *ct)
+PCN_INLINE void pcn_ct_find(const struct pcn_ct_wanted *wanted, struct pcn_ct *ct)
 {
     __u32 mask = pcn_ct_masks.bucket, now = pcn_now();
 
     ct->word = 0;
     ct->slot = PCN_CT_NO_SLOT;
     ct->direction = 0;
-    if (!pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, 0, mask), wanted, now, except, ct))
-        pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, 1, mask), wanted, now, except, ct);
+#pragma clang loop unroll(disable)
+    for (__u32 choice = 0; choice < 2; choice++)
+        if (pcn_likely(pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, choice, mask), wanted, now, ct)))
+            break;
     PCN_FORGET(ct->word, ct->hash);
     PCN_FORGET(ct->slot, ct->hash);
     PCN_FORGET(ct->direction, ct->hash);

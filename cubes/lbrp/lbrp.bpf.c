@@ -59,13 +59,12 @@ __noinline __u32 lbrp_rewrite_whole(struct pcn_ctx *ctx, __u32 slot, __u32 ports
 {
     struct pcn_packet *packet = pcn_packet_get();
     struct pcn_change source = {.from_port = ports}, destination = {.from_port = ports >> 16};
-    struct pcn_ct_key there;
+    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
 
     if (!pcn_ct_pair_is(slot))
         return LBRP_DROP_INVALID;
-    pcn_ct_key_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)), &there);
-    pcn_ct_key_side(&there, reply, &source);
-    pcn_ct_key_side(&there, !reply, &destination);
+    pcn_ct_side_at(partner, reply, &source);
+    pcn_ct_side_at(partner, !reply, &destination);
     source.from = packet->source;
     destination.from = packet->destination;
     if (packet->fragment == PCN_FRAGMENT_LATER)

@@ -19,10 +19,10 @@ PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
     new->other_hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
 }
 
-/* Whether a place other than `except` has new->other. Global: it is verified once. */
-__noinline __u32 lbrp_taken(const struct lbrp_new *new, __u32 except)
+/* Whether another has new->other, for which a place was claimed. Global: it is verified once. */
+__noinline __u32 lbrp_is_taken(const struct lbrp_new *new, __u32 claimed)
 {
-    return !new || pcn_ct_taken(&new->other, new->other_hash, except);
+    return !new || pcn_ct_is_taken(&new->other, new->other_hash, claimed, new->slot);
 }
 
 /* Makes new->other, which is ready, the session's: its slot, LBRP_TAKEN, or PCN_CT_NO_SLOT. */
@@ -31,17 +31,14 @@ PCN_INLINE __u32 lbrp_take(const struct lbrp_new *new)
     __u64 hash = new->other_hash;
     __u32 slot;
 
-    if (lbrp_taken(new, PCN_CT_NO_SLOT))
-        return LBRP_TAKEN;
     slot = lbrp_claim(hash);
     if (slot == PCN_CT_NO_SLOT)
         return slot;
-    lbrp_publish(slot, new->slot, new, false, hash);
-    /* Two CPUs that have chosen one source look once more: one of them sees the other's. */
-    if ((new->state &LBRP_WHOLE) && lbrp_taken(new, slot)) {
-        pcn_ct_end(slot);
+    if (lbrp_is_taken(new, slot)) {
+        pcn_ct_unclaim(slot);
         return LBRP_TAKEN;
     }
+    lbrp_publish(slot, new->slot, new, false, hash);
     return slot;
 }
 

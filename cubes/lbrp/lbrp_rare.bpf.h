@@ -120,20 +120,20 @@ __noinline __u32 lbrp_other(struct pcn_ctx *ctx, bool from_back)
 __noinline __u32 lbrp_error(struct pcn_ctx *ctx, __u32 slot, bool reply)
 {
     struct pcn_packet *packet = pcn_packet_get();
+    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
     struct pcn_error_change change = {};
-    struct pcn_ct_key here, there;
 
     if (!pcn_ct_pair_is(slot))
         return LBRP_DROP_INVALID;
-    pcn_ct_key_at(slot, &here);
-    pcn_ct_key_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)), &there);
-    pcn_ct_key_side(&there, !reply, &change.source);
-    pcn_ct_key_side(&there, reply, &change.destination);
+    pcn_ct_side_at(partner, !reply, &change.source);
+    pcn_ct_side_at(partner, reply, &change.destination);
     change.outer_destination = change.source;
-    change.outer_source = change.destination;
     /* Who is on the clients' side may be known to backends, unless clients are not. */
-    if (!reply && here.words[0] == there.words[0] && here.words[1] == there.words[1])
+    pcn_ct_address_at(slot, false, &change.outer_source.to);
+    if (!reply && pcn_ct_same_address(&change.outer_source.to, &change.destination.to))
         change.outer_source.to = packet->source;
+    else
+        change.outer_source = change.destination;
     if (packet->ip_version == 6)
         return pcn_rewrite_error(ctx, packet, &change, 6) ? 0 : PCN_DROP_MALFORMED;
     return pcn_rewrite_error(ctx, packet, &change, 4) ? 0 : PCN_DROP_MALFORMED;

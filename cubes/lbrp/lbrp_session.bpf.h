@@ -75,7 +75,6 @@ PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *n
 {
     struct lbrp_session *session = lbrp_session_at(slot);
     const struct pcn_ct_key *key = client ? &new->own : &new->other, *to = client ? &new->other : &new->own;
-    __u64 *place = &pcn_ct_entry_at(slot)->word, word = pcn_ct_word_of(hash, new->flow, pcn_now());
     struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
 
     pcn_ct_fill(slot, &wanted);
@@ -86,11 +85,7 @@ PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *n
     session->frontend = new->frontend;
     session->check = hash;
     __builtin_memcpy(session->mac, new->mac, sizeof(session->mac));
-    /* Who looks once more, whether another CPU has it, has to be seen first. */
-    if (!client && new->state & LBRP_WHOLE)
-        (void)__sync_lock_test_and_set(place, word);
-    else
-        PCN_STORE_RELEASE(place, word);
+    PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, new->flow, pcn_now()));
 }
 
 /* The other place gets the state and the expiry that this one has now. */

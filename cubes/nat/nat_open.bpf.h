@@ -107,12 +107,6 @@ __noinline __u32 nat_establish(struct nat_new *new, __u32 number)
     return new->slot;
 }
 
-PCN_INLINE bool nat_same(const union pcn_address *a, const union pcn_address *b)
-{
-    return *(const __u64 *)&a->v6[0] == *(const __u64 *)&b->v6[0] &&
-           *(const __u64 *)&a->v6[2] == *(const __u64 *)&b->v6[2];
-}
-
 /* To a group, or of a link alone: nothing of it is anybody else's business. */
 PCN_INLINE bool nat_is_local(const struct pcn_packet *packet)
 {
@@ -168,10 +162,10 @@ __noinline __u32 nat_mapping_find(const struct nat_new *new, struct nat_new *map
 /* Whether a place inside has that address outside, which the other one's key has. */
 PCN_INLINE bool nat_is_at(const struct nat_session *session, const union pcn_address *address)
 {
-    struct pcn_ct_key key;
+    union pcn_address outside;
 
-    pcn_ct_key_at(session->partner, &key);
-    return nat_same((const union pcn_address *)&key, address);
+    pcn_ct_address_at(session->partner, false, &outside);
+    return pcn_ct_same_address(&outside, address);
 }
 
 /* The port of a mapping is new's first choice. */
@@ -235,14 +229,10 @@ __noinline __u32 nat_mapped(const struct pcn_packet *packet, __u32 ports, bool h
 PCN_INLINE void nat_mapped_use(struct nat_new *new, __u32 slot)
 {
     const struct nat_session *session = nat_session_at(slot);
-    struct pcn_ct_key inside;
-
-    pcn_ct_key_at(session->partner, &inside);
     new->rule = session->rule;
     new->kind = session->kind;
     new->port = bpf_ntohs(session->port);
-    *(__u64 *)&new->to.v6[0] = inside.words[0];
-    *(__u64 *)&new->to.v6[2] = inside.words[1];
+    pcn_ct_address_at(session->partner, false, &new->to);
 }
 
 /* ---- in, out, and back in ---- */
@@ -321,7 +311,7 @@ __noinline __u32 nat_open_out(const struct pcn_packet *packet, struct nat_new *n
     if (!rule)
         return NAT_PASS;
     known = nat_external(rule, number, packet, &new->to);
-    if (!new->flow && known &&nat_same(&new->to, &packet->source))
+    if (!new->flow && known &&pcn_ct_same_address(&new->to, &packet->source))
         return NAT_PASS;
     if (!new->flow)
         return NAT_REFUSE(packet->fragment == PCN_FRAGMENT_LATER ? NAT_DROP_FRAGMENT : NAT_DROP_INVALID);

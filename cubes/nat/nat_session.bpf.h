@@ -67,37 +67,31 @@ PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, b
 /* From now on it is found: what was written before is seen before. */
 PCN_INLINE void nat_publish(__u32 slot, const struct nat_new *new, __u64 hash)
 {
-    (void)__sync_lock_test_and_set(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, new->flow, pcn_now()));
+    PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, new->flow, pcn_now()));
 }
 
-/* Whether a place other than `except` has new->other. Global: it is verified once. */
-__noinline __u32 nat_taken(const struct nat_new *new, __u64 hash, __u32 except)
+/* Whether another has new->other, for which a place was claimed. Global: it is verified once. */
+__noinline __u32 nat_is_taken(const struct nat_new *new, __u64 hash, __u32 claimed)
 {
-    return !new || pcn_ct_taken(&new->other, hash, except);
+    return !new || pcn_ct_is_taken(&new->other, hash, claimed, new->slot);
 }
 
-/*
- * Makes new->other the session's. Its slot, NAT_TAKEN, or PCN_CT_NO_SLOT. Two CPUs that want one tuple look once more
- * after they have published: at least one sees the other, and withdraws.
- */
+/* Makes new->other the session's. Its slot, NAT_TAKEN, or PCN_CT_NO_SLOT. */
 PCN_INLINE __u32 nat_take(const struct nat_new *new)
 {
     __u64 hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
     __u32 slot;
 
-    if (nat_taken(new, hash, PCN_CT_NO_SLOT))
-        return NAT_TAKEN;
     slot = nat_claim(hash);
     if (slot == PCN_CT_NO_SLOT)
         return slot;
-    /* Both, before the first is published: the processor fetches their lines at the same time. */
+    if (nat_is_taken(new, hash, slot)) {
+        pcn_ct_unclaim(slot);
+        return NAT_TAKEN;
+    }
     nat_fill(new->slot, slot, new, true, new->hash);
     nat_fill(slot, new->slot, new, false, hash);
     nat_publish(slot, new, hash);
-    if (nat_taken(new, hash, slot)) {
-        pcn_ct_end(slot);
-        return NAT_TAKEN;
-    }
     return slot;
 }
 

@@ -14,15 +14,13 @@
 PCN_INLINE bool nat_sides_of(__u32 slot, const union pcn_address *from, struct pcn_change *source,
                              struct pcn_change *destination)
 {
-    __u64 words[2] = {*(const __u64 *)&from->v6[0], *(const __u64 *)&from->v6[2]};
-    struct pcn_ct_key key;
+    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
     bool reply;
 
-    pcn_ct_key_at(slot, &key);
-    reply = key.words[0] != words[0] || key.words[1] != words[1];
-    pcn_ct_key_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)), &key);
-    pcn_ct_key_side(&key, reply, source);
-    pcn_ct_key_side(&key, !reply, destination);
+    pcn_ct_address_at(slot, false, &source->to);
+    reply = !pcn_ct_same_address(&source->to, from);
+    pcn_ct_side_at(partner, reply, source);
+    pcn_ct_side_at(partner, !reply, destination);
     return pcn_ct_pair_is(slot);
 }
 
