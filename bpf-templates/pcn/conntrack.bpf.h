@@ -69,6 +69,7 @@ PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, str
     }
     PCN_FORGET(event, pcn_ct_settings.seed);
     wanted = pcn_ct_wanted_by(packet, ports);
+    PCN_FORGET(wanted.tuple, pcn_ct_settings.seed);
     ct->hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
     pcn_ct_find(&wanted, ct);
     packet->ct_slot = ct->slot;

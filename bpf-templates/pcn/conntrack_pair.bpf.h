@@ -98,20 +98,14 @@ PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 
 
 #pragma clang loop unroll(disable)
         for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {
-            __u64 slot = bucket * PCN_CT_WAYS + pcn_ct_first_byte(found), word, same, back;
-            const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+            __u64 slot = bucket * PCN_CT_WAYS + pcn_ct_first_byte(found), word, direction;
 
             found &= found - 1;
             PCN_FORGET(found, hash);
             PCN_FORGET(slot, hash);
             if (slot == claimed || slot == other || PCN_READ_ONCE(*pcn_ct_tag_at(slot)) != pcn_ct_tag(hash))
                 continue;
-            word = PCN_READ_ONCE(entry->word);
-            asm volatile("" ::: "memory");
-            if (!word)
-                return true;
-            pcn_ct_compare(slot, entry, &wanted, hash, &same, &back);
-            if (!(same && back) && pcn_ct_left(word, now) > 0)
+            if (pcn_ct_compare(slot, &wanted, now, hash, &word, &direction) || !word)
                 return true;
         }
     }

@@ -67,6 +67,7 @@ __noinline __u32 pcn_ct_slot_of(const struct pcn_ct_key *key)
     if (!key)
         return PCN_CT_NO_SLOT;
     wanted = pcn_ct_wanted_of(key);
+    PCN_FORGET(wanted.tuple, wanted.pair);
     ct.hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
     pcn_ct_find(&wanted, &ct);
     return ct.slot;

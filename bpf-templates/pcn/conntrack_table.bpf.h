@@ -177,25 +177,35 @@ PCN_INLINE __u64 pcn_ct_count_bytes(__u64 bits)
     return (bits >> 7) * 0x0101010101010101ull >> 56;
 }
 
-/* Whether an entry has it: 0 in ret_same, as its flow's first packet does; 0 in ret_other, as the answers do. */
-PCN_INLINE void pcn_ct_compare(__u64 slot, const struct pcn_ct_entry *entry, const struct pcn_ct_wanted *wanted,
-                               __u64 unknown, __u64 *ret_same, __u64 *ret_other)
+/*
+ * Whether a flow that is alive has it, as its first packet does (direction 0) or as the answers do (1). A number, found
+ * without branches: the verifier would follow each way of each place, and the processor guess it.
+ */
+PCN_INLINE __u64 pcn_ct_compare(__u64 slot, const struct pcn_ct_wanted *wanted, __u32 now, __u64 unknown,
+                                __u64 *ret_word, __u64 *ret_direction)
 {
-    __u64 tuple = wanted->tuple, middle;
+    const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+    __u64 tuple = wanted->tuple, word = PCN_READ_ONCE(entry->word), middle, same, other;
     const struct pcn_ct_wide *wide;
 
-    *ret_same = (entry->tuple ^ tuple) | (entry->pair ^ wanted->pair);
-    *ret_other = (entry->tuple ^ pcn_ct_reverse(tuple)) | (entry->pair ^ pcn_ct_turn(wanted->pair));
+    asm volatile("" ::: "memory");
+    same = (entry->tuple ^ tuple) | (entry->pair ^ wanted->pair);
+    other = (entry->tuple ^ pcn_ct_reverse(tuple)) | (entry->pair ^ pcn_ct_turn(wanted->pair));
     /* Of a number that the verifier has forgotten: it goes both ways, and remembers neither. */
     PCN_FORGET(tuple, unknown);
     if (pcn_unlikely(pcn_ct_is_wide(tuple))) {
         wide = pcn_ct_wide_at(slot);
         middle = pcn_ct_pair(wanted->source[0] >> 32, wanted->destination[0] >> 32);
-        *ret_same |= (wide->low[0] ^ wanted->source[1]) | (wide->low[1] ^ wanted->destination[1]) |
-                     (wide->middle ^ middle);
-        *ret_other |= (wide->low[0] ^ wanted->destination[1]) | (wide->low[1] ^ wanted->source[1]) |
-                      (wide->middle ^ pcn_ct_turn(middle));
+        same |= (wide->low[0] ^ wanted->source[1]) | (wide->low[1] ^ wanted->destination[1]) | (wide->middle ^ middle);
+        other |= (wide->low[0] ^ wanted->destination[1]) | (wide->low[1] ^ wanted->source[1]) |
+                 (wide->middle ^ pcn_ct_turn(middle));
     }
+    /* The highest bit: whether it is not 0. */
+    same |= -same;
+    other |= -other;
+    *ret_word = word;
+    *ret_direction = same >> 63;
+    return PCN_NEGATIVE(~(same & other) & (word | -word) & -(__s64)pcn_ct_left(word, now));
 }
 
 /* Places of a bucket that have a hash's tag: the highest bits of their bytes. The lowest is right, each above it may be. */
@@ -212,22 +222,16 @@ PCN_INLINE bool pcn_ct_find_in(__u64 bucket, const struct pcn_ct_wanted *wanted,
 
 #pragma clang loop unroll(disable)
     for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {
-        __u64 slot = bucket * PCN_CT_WAYS + pcn_ct_first_byte(found), word, same, other;
-        const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+        __u64 slot = bucket * PCN_CT_WAYS + pcn_ct_first_byte(found), word, direction;
 
         found &= found - 1;
         PCN_FORGET(found, ct->hash);
-        word = PCN_READ_ONCE(entry->word);
-        asm volatile("" ::: "memory");
-        pcn_ct_compare(slot, entry, wanted, ct->hash, &same, &other);
-        if (same && other)
-            continue;
-        if (!word || pcn_ct_left(word, now) <= 0)
+        if (!pcn_ct_compare(slot, wanted, now, ct->hash, &word, &direction))
             continue;
         PCN_FORGET(slot, ct->hash);
         ct->word = word;
         ct->slot = slot;
-        ct->direction = (same | -same) >> 63;
+        ct->direction = direction;
         /* Here as well as behind: where the ways of a bucket meet, the verifier is to find them equal. */
         PCN_FORGET(ct->word, ct->hash);
         PCN_FORGET(ct->direction, ct->hash);
