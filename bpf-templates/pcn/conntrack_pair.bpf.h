@@ -64,7 +64,7 @@ PCN_INLINE void pcn_ct_address_at(__u64 slot, bool destination, union pcn_addres
     if (!pcn_ct_is_wide(entry->tuple))
         return;
     wide = pcn_ct_wide_at(slot);
-    ret_address->v6[1] = destination ? wide->middle >> 32 : wide->middle;
+    ret_address->v6[1] = destination ? entry->middle >> 32 : entry->middle;
     ret_address->v6[2] = destination ? wide->low[1] : wide->low[0];
     ret_address->v6[3] = (destination ? wide->low[1] : wide->low[0]) >> 32;
 }

@@ -178,10 +178,10 @@ PCN_INLINE __u64 pcn_ct_count_bytes(__u64 bits)
 }
 
 /*
- * Whether a flow that is alive has it, as its first packet does (direction 0) or as the answers do (1). A number, found
- * without branches: the verifier would follow each way of each place, and the processor guess it.
+ * Whether a flow that is alive has it, as its first packet does (direction 0) or as the answers do (1). By branches: the
+ * processor guesses them right, and what comes behind need not wait for the entry.
  */
-PCN_INLINE __u64 pcn_ct_compare(__u64 slot, const struct pcn_ct_wanted *wanted, __u32 now, __u64 unknown,
+PCN_INLINE bool pcn_ct_compare(__u64 slot, const struct pcn_ct_wanted *wanted, __u32 now, __u64 unknown,
                                 __u64 *ret_word, __u64 *ret_direction)
 {
     const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
@@ -196,16 +196,20 @@ PCN_INLINE __u64 pcn_ct_compare(__u64 slot, const struct pcn_ct_wanted *wanted, 
     if (pcn_unlikely(pcn_ct_is_wide(tuple))) {
         wide = pcn_ct_wide_at(slot);
         middle = pcn_ct_pair(wanted->source[0] >> 32, wanted->destination[0] >> 32);
-        same |= (wide->low[0] ^ wanted->source[1]) | (wide->low[1] ^ wanted->destination[1]) | (wide->middle ^ middle);
+        same |= (wide->low[0] ^ wanted->source[1]) | (wide->low[1] ^ wanted->destination[1]) | (entry->middle ^ middle);
         other |= (wide->low[0] ^ wanted->destination[1]) | (wide->low[1] ^ wanted->source[1]) |
-                 (wide->middle ^ pcn_ct_turn(middle));
+                 (entry->middle ^ pcn_ct_turn(middle));
     }
-    /* The highest bit: whether it is not 0. */
-    same |= -same;
-    other |= -other;
+    PCN_OPAQUE(same);
+    PCN_OPAQUE(other);
     *ret_word = word;
-    *ret_direction = same >> 63;
-    return PCN_NEGATIVE(~(same & other) & (word | -word) & -(__s64)pcn_ct_left(word, now));
+    *ret_direction = 0;
+    if (same) {
+        if (other)
+            return false;
+        *ret_direction = 1;
+    }
+    return word && pcn_ct_left(word, now) > 0;
 }
 
 /* Places of a bucket that have a hash's tag: the highest bits of their bytes. The lowest is right, each above it may be. */
@@ -391,7 +395,7 @@ PCN_INLINE void pcn_ct_fill(__u32 slot, const struct pcn_ct_wanted *key)
         wide = pcn_ct_wide_at(slot);
         wide->low[0] = key->source[1];
         wide->low[1] = key->destination[1];
-        wide->middle = pcn_ct_pair(key->source[0] >> 32, key->destination[0] >> 32);
+        entry->middle = pcn_ct_pair(key->source[0] >> 32, key->destination[0] >> 32);
     }
     if (pcn_ct_masks.traffic)
         *pcn_ct_traffic_at(slot) = (struct pcn_ct_traffic){};

@@ -101,22 +101,21 @@ struct pcn_ct_key {
 
 struct pcn_ct_entry {
     __u64 word;
-    __u64 tuple; /* words[4] of the key */
-    __u64 pair;  /* the first 32 bits of the source; of the destination */
-    __u64 own[]; /* of a cube that enters flows by itself, see PCN_CT_ENTRY_WORDS */
+    __u64 tuple;  /* words[4] of the key */
+    __u64 pair;   /* the first 32 bits of the source; of the destination */
+    __u64 middle; /* IPv6: the next 32 bits, in the same order */
+    __u64 own[];  /* of a cube that enters flows by itself, see PCN_CT_ENTRY_WORDS */
 };
 /* Of 8 bytes, in an entry. A cube that enters flows by itself takes the whole line. */
 #define PCN_CT_ENTRY_SHORT 4
 #define PCN_CT_ENTRY_LONG 8
 #define PCN_CT_OWN_SIZE (8 * PCN_CT_ENTRY_LONG - sizeof(struct pcn_ct_entry))
 
-/* The addresses of IPv6, but for their first 32 bits. */
+/* IPv6: the last 64 bits of the source; of the destination. */
 struct pcn_ct_wide {
-    __u64 low[2]; /* the last 64 bits of the source; of the destination */
-    __u64 middle; /* the 32 bits in front of them, in the same order */
-    __u64 pad;
+    __u64 low[2];
 };
-_Static_assert(sizeof(struct pcn_ct_wide) == 32, "two to a cache line");
+_Static_assert(sizeof(struct pcn_ct_wide) == 16, "four to a cache line");
 
 /* TCP, where windows are checked: what one side has sent and may send. */
 struct pcn_ct_side {
@@ -317,9 +316,9 @@ PCN_CT_SHARED void pcn_ct_key_get(const struct pcn_ct_entry *entry, const struct
     ret_key->words[4] = entry->tuple;
     if (!pcn_ct_is_wide(entry->tuple))
         return;
-    ret_key->words[0] |= wide->middle << 32;
+    ret_key->words[0] |= entry->middle << 32;
     ret_key->words[1] = wide->low[0];
-    ret_key->words[2] |= wide->middle >> 32 << 32;
+    ret_key->words[2] |= entry->middle >> 32 << 32;
     ret_key->words[3] = wide->low[1];
 }
 
