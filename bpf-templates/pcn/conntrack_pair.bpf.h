@@ -41,7 +41,7 @@ PCN_INLINE __u32 pcn_ct_pair_claim(__u64 hash, enum pcn_ct_how *ret_how)
 
     *ret_how = PCN_CT_HOW_FULL;
 #pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 2 && slot == PCN_CT_AGAIN; attempt++)
+    for (int attempt = 0; attempt < 4 && slot == PCN_CT_AGAIN; attempt++)
         slot = pcn_ct_claim(hash, now, ret_how);
     if (slot == PCN_CT_AGAIN || slot == PCN_CT_NO_SLOT) {
         PCN_CT_COUNT(full);

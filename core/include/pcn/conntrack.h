@@ -250,7 +250,8 @@ PCN_CT_SHARED __u64 pcn_ct_hash_end(__u64 high, __u64 low, __u64 port, __u64 see
     __u64 hash = (high ^ seed) * 0x9e3779b97f4a7c15ull;
 
     hash = (hash ^ hash >> 32 ^ low) * 0xd6e8feb86659fd93ull;
-    return (hash ^ hash >> 29 ^ port << 17) * 0x9e3779b97f4a7c15ull;
+    hash = (hash ^ hash >> 29 ^ port << 17) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 32;
 }
 
 /* IPv4: address and port are a word. */
@@ -258,7 +259,7 @@ PCN_CT_SHARED __u64 pcn_ct_hash_short(__u32 address, __u64 port, __u64 seed)
 {
     __u64 hash = (pcn_ct_pair(address, port) ^ seed) * 0x9e3779b97f4a7c15ull;
 
-    return (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
+    return hash ^ hash >> 32;
 }
 
 /* The same for both directions. */
@@ -271,7 +272,7 @@ PCN_CT_SHARED __u64 pcn_ct_hash_wanted(const struct pcn_ct_wanted *wanted, __u64
                pcn_ct_hash_end(wanted->destination[0], wanted->destination[1], to, seed);
     else
         hash = pcn_ct_hash_short(wanted->pair, from, seed) + pcn_ct_hash_short(wanted->pair >> 32, to, seed);
-    hash = (hash ^ hash >> 32 ^ tuple >> 32) * 0xd6e8feb86659fd93ull;
+    hash = (hash + (tuple >> 32) * 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
     return hash ^ hash >> 32;
 }
 
