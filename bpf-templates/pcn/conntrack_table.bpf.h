@@ -15,7 +15,7 @@
 #define PCN_CT_SLOTS_MAX (PCN_CT_KEYS * PCN_CT_BUCKETS_MAX * PCN_CT_WAYS)
 
 __u64 pcn_ct_tags[PCN_TRIMMED(PCN_CT_SLOTS_MAX / PCN_CT_WAYS, __u64)] SEC(PCN_CT_TAGS);
-__u64 pcn_ct_entries[PCN_TRIMMED(PCN_CT_SLOTS_MAX *PCN_CT_ENTRY_WORDS, __u64)] SEC(PCN_CT_ENTRIES);
+__u64 pcn_ct_entries[PCN_TRIMMED(PCN_CT_SLOTS_MAX * PCN_CT_ENTRY_WORDS, __u64)] SEC(PCN_CT_ENTRIES);
 struct pcn_ct_wide pcn_ct_wides[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_wide)] SEC(PCN_CT_WIDES);
 struct pcn_ct_window pcn_ct_windows[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_window)] SEC(PCN_CT_WINDOWS);
 struct pcn_ct_traffic pcn_ct_traffic[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_traffic)] SEC(PCN_CT_TRAFFIC);
@@ -182,7 +182,7 @@ PCN_INLINE __u64 pcn_ct_count_bytes(__u64 bits)
  * processor guesses them right, and what comes behind need not wait for the entry.
  */
 PCN_INLINE bool pcn_ct_compare(__u64 slot, const struct pcn_ct_wanted *wanted, __u32 now, __u64 unknown,
-                                __u64 *ret_word, __u64 *ret_direction)
+                               __u64 *ret_word, __u64 *ret_direction)
 {
     const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
     __u64 tuple = wanted->tuple, word = PCN_READ_ONCE(entry->word), middle, same, other;
@@ -286,8 +286,8 @@ enum pcn_ct_how {
 PCN_INLINE __u64 pcn_ct_rank(__u64 word, __u32 slot, __u32 now)
 {
     __s64 left = pcn_ct_left(word, now);
-    __u64 how = PCN_NEGATIVE(-word | word) << 2 | (PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1) << 1 |
-                PCN_NEGATIVE(left - 1);
+    __u64 how =
+        PCN_NEGATIVE(-word | word) << 2 | (PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1) << 1 | PCN_NEGATIVE(left - 1);
 
     how = (PCN_CT_HOWS >> (how << 1)) & 3;
     return how << PCN_CT_RANK_HOW_SHIFT | ((__u64)left & PCN_CT_RANK_LEFT) << PCN_CT_RANK_LEFT_SHIFT | slot;
@@ -344,8 +344,8 @@ PCN_INLINE bool pcn_ct_turn_out(__u32 slot, __u64 tag, enum pcn_ct_how how, __u3
 {
     __u64 *place = &pcn_ct_entry_at(slot)->word, word = PCN_READ_ONCE(*place);
 
-    if (!word || !(how == PCN_CT_HOW_EXPIRED ? pcn_ct_left(word, now) <= 0
-                                             : PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1))
+    if (!word ||
+        !(how == PCN_CT_HOW_EXPIRED ? pcn_ct_left(word, now) <= 0 : PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1))
         return false;
     if (__sync_val_compare_and_swap(place, word, 0) != word)
         return false;

@@ -92,10 +92,10 @@ void pcn_flows_apply(struct pcn_flows *flows, const struct pcn_node *config, uin
 {
     struct pcn_ct_settings *settings = flows->settings;
     bool drop = pcn_streq(pcn_node_string(config, "when-full"), "drop");
-    bool windows = flows->windows && pcn_node_bool(config, "window-check", false);
+    bool windows = pcn_node_bool(config, "window-check", false);
 
     /* What is there is of flows that are over. */
-    if (windows && !settings->window_check)
+    if (windows && !settings->window_check && flows->windows)
         memset(flows->windows, 0, flows->n_slots * sizeof(*flows->windows));
     __atomic_store_n(&settings->zone, zone, __ATOMIC_RELAXED);
     __atomic_store_n(&settings->window_check, windows, __ATOMIC_RELAXED);

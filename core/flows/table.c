@@ -49,8 +49,7 @@ int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, 
         uint32_t bucket = pcn_ct_bucket_of(hash, i / PCN_CT_WAYS, flows->n_slots / PCN_CT_WAYS - 1);
         uint32_t slot = bucket * PCN_CT_WAYS + i % PCN_CT_WAYS;
 
-        if (flows->tags[slot] != pcn_ct_tag(hash) || !pcn_flows_get(flows, slot, now, &flow) ||
-            !key_is(&flow.key, key))
+        if (flows->tags[slot] != pcn_ct_tag(hash) || !pcn_flows_get(flows, slot, now, &flow) || !key_is(&flow.key, key))
             continue;
         *ret_flow = flow;
         return 0;

@@ -73,10 +73,10 @@ static void conntrack_tick(struct pcn_cube *cube)
 
 static int conntrack_configure(struct pcn_object *object, const struct pcn_node *config, struct pcn_error *error)
 {
-    return pcn_flows_configure(object, &(struct pcn_flows_size){.flows = (uint32_t)pcn_node_uint(config, "table-size",
-                                                                                                 PCN_CT_SIZE_DEFAULT),
-                                                                .counting = pcn_node_bool(config, "counting", false),
-                                                                .windows = true});
+    return pcn_flows_configure(
+        object, &(struct pcn_flows_size){.flows = (uint32_t)pcn_node_uint(config, "table-size", PCN_CT_SIZE_DEFAULT),
+                                         .counting = pcn_node_bool(config, "counting", false),
+                                         .windows = true});
 }
 
 static int conntrack_create(struct pcn_cube *cube, const struct pcn_node *config, struct pcn_error *error)
