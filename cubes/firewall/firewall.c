@@ -49,6 +49,7 @@ static void firewall_destroy(struct pcn_cube *cube)
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         firewall_rules_done(&firewall->chains[i].now);
         firewall_plan_freep(&firewall->chains[i].spare);
+        firewall_array_done(&firewall->chains[i].array);
     }
     firewall_sets_done(&firewall->sets);
     free(firewall->slots);

@@ -56,9 +56,19 @@ struct firewall_rules {
     struct firewall_interfaces interfaces; /* as the plan has them */
 };
 
+/* See firewall_array.c. */
+struct firewall_array {
+    struct firewall_rule *rules;
+    struct firewall_entry *
+        *from; /* of which a rule was made, by itself, the last time; NULL: it is made anew each time */
+    size_t n, size;
+    size_t left_out; /* by out-interface */
+};
+
 struct firewall_chain_state {
     struct firewall_rules now;
     struct firewall_rules next;
+    struct firewall_array array; /* of what was compiled last: most of it is the same the next time */
     struct firewall_plan *spare; /* that before now's: the next one is made of it; NULL: of few rules none is kept */
     bool changing;               /* next is valid */
     struct firewall_entry *gone; /* of now, while changing: one that only moves keeps its counters */
@@ -109,6 +119,16 @@ extern const char *const firewall_action_names[FIREWALL_ACTION_MAX];
 /* By a key of the model. */
 enum firewall_direction firewall_chain_of(const char *name);
 
+/* ---- firewall_array.c: rules for the compiler ---- */
+
+/* The rules that an entry stands for, with its sets in force; the lists are theirs. The caller frees the array. */
+int firewall_entry_rules(struct firewall *firewall, const struct firewall_entry *entry,
+                         struct firewall_rule **ret_rules, size_t *ret_n);
+/* All of a chain. Errors of the model; -ENOMEM. */
+int firewall_array_fill(struct firewall *firewall, struct firewall_rules *rules, struct firewall_array *array,
+                        struct pcn_error *error);
+void firewall_array_done(struct firewall_array *array);
+
 /* ---- firewall_load.c: plans to maps ---- */
 
 struct firewall_options firewall_options_of(const struct pcn_node *config);
@@ -120,9 +140,6 @@ void firewall_applied(struct pcn_cube *cube);
 void firewall_abandon(struct firewall *firewall);
 /* Devices may have changed: what was compiled follows. event: the only one that has; NULL: any. */
 void firewall_devices_follow(struct firewall *firewall, const struct pcn_event *event);
-/* The rules that an entry stands for, with its sets in force; the lists are theirs. The caller frees the array. */
-int firewall_entry_rules(struct firewall *firewall, const struct firewall_entry *entry,
-                         struct firewall_rule **ret_rules, size_t *ret_n);
 /* What the loaded program would do with a frame: the verdict. */
 int firewall_dry_run(struct firewall *firewall, enum firewall_direction chain, const uint8_t *frame, size_t size,
                      struct firewall_explained *ret_explained, struct pcn_error *error);

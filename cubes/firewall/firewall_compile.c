@@ -88,25 +88,20 @@ static int plan_sweep(struct firewall_plan *plan, const struct firewall_field *f
 }
 
 /* Of addresses: what their tables are made of. *ret_changed: bits by kind. */
-static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind, const struct firewall_rule *rules,
-                      uint32_t n, uint32_t named, uint32_t *ret_changed)
+static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind, const struct firewall_field *field,
+                      uint32_t *ret_changed)
 {
-    _cleanup_(firewall_field_done) struct firewall_field field = {};
     _cleanup_(segments_done) struct firewall_segments own = {};
     struct firewall_segments *segments = kind <= FIREWALL_DESTINATION6 ? &plan->addresses[kind].segments : &own;
-    uint64_t signature;
+    uint64_t signature = firewall_field_signature(field);
     int r;
 
-    r = firewall_field_init(&field, kind, rules, n, named);
-    if (r < 0)
-        return r;
-    if (field.n_given)
+    if (field->n_given)
         plan->sizes.used |= field_uses[kind];
-    signature = firewall_field_signature(&field);
     if (signature == plan->signatures[kind])
         return 0;
     plan->signatures[kind] = 0;
-    r = plan_sweep(plan, &field, kind, segments);
+    r = plan_sweep(plan, field, kind, segments);
     if (r >= 0 && segments == &own)
         r = plan_table(plan, kind, segments);
     if (r < 0)
@@ -136,13 +131,12 @@ static int plan_addresses(struct firewall_plan *plan, uint32_t n, enum firewall_
 
 static int plan_fields(struct firewall_plan *plan, const struct firewall_rule *rules, uint32_t n)
 {
-    uint32_t named = 0, changed = 0;
-    int r = 0;
+    _cleanup_(firewall_fields_done) struct firewall_field fields[FIREWALL_FIELD_MAX] = {};
+    uint32_t changed = 0;
+    int r = firewall_fields_init(fields, rules, n);
 
-    for (uint32_t i = 0; i < n; i++)
-        named |= firewall_rule_fields(&rules[i]);
     for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
-        r = plan_field(plan, (enum firewall_field_kind)kind, rules, n, named, &changed);
+        r = plan_field(plan, (enum firewall_field_kind)kind, &fields[kind], &changed);
     for (int kind = FIREWALL_SOURCE4; kind <= FIREWALL_SOURCE6 && r >= 0; kind += FIREWALL_SOURCE6 - FIREWALL_SOURCE4) {
         if (changed >> kind & 3)
             r = plan_addresses(plan, n, (enum firewall_field_kind)kind, (enum firewall_field_kind)(kind + 1));

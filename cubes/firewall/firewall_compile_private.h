@@ -132,12 +132,10 @@ enum firewall_field_kind {
     FIREWALL_FIELD_MAX,
 };
 
-/* Fields that the rule has something to say of: bits by enum firewall_field_kind. */
-uint32_t firewall_rule_fields(const struct firewall_rule *rule);
-/* named: fields that any of the rules names; of another one all rules match all values. */
-int firewall_field_init(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rules,
-                        uint32_t n_rules, uint32_t named);
-void firewall_field_done(struct firewall_field *field);
+/* All fields: to be done with, whether it succeeds or not; zeros before. */
+int firewall_fields_init(struct firewall_field fields[FIREWALL_FIELD_MAX], const struct firewall_rule *rules,
+                         uint32_t n_rules);
+void firewall_fields_done(struct firewall_field (*fields)[FIREWALL_FIELD_MAX]);
 /* Of what all rules want of it: equal ones make the same table. Never 0. */
 uint64_t firewall_field_signature(const struct firewall_field *field);
 

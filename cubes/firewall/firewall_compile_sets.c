@@ -197,7 +197,7 @@ static bool key_prefixes(uint64_t *key, const struct firewall_prefixes *prefixes
         return true;
     }
     if (prefixes->given && prefixes->n == 1) {
-        const struct firewall_prefix *prefix = prefixes->items;
+        const struct firewall_prefix *prefix = prefixes->versions ? &prefixes->one : prefixes->items;
 
         memcpy(key, prefix->address.v6, prefix->version == 4 ? sizeof(prefix->address.v4) : sizeof(prefix->address));
         key[2] = (uint64_t)prefix->length << 16 | (uint64_t)prefix->version << 8 | prefixes->negate;
@@ -387,7 +387,8 @@ static int field_add(struct firewall_field *field, enum firewall_field_kind kind
     return r;
 }
 
-uint32_t firewall_rule_fields(const struct firewall_rule *rule)
+/* Fields that the rule has something to say of: bits by enum firewall_field_kind. */
+static uint32_t rule_fields(const struct firewall_rule *rule)
 {
     uint64_t key[FIREWALL_KEY_WORDS];
     uint32_t fields = 0;
@@ -415,13 +416,11 @@ uint32_t firewall_rule_fields(const struct firewall_rule *rule)
     return fields;
 }
 
-int firewall_field_init(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rules,
-                        uint32_t n_rules, uint32_t named)
+/* named: a rule says something of it; else all rules match all its values. */
+static int field_open(struct firewall_field *field, enum firewall_field_kind kind, uint32_t n_rules, bool named)
 {
-    int r = 0;
-
     *field = (struct firewall_field){.max = field_max(kind), .n_rules = n_rules, .index.mask = 1};
-    if (!(named & 1u << kind)) {
+    if (!named) {
         memset(field->any, 0xff, n_rules / 64 * sizeof(*field->any));
         if (n_rules % 64)
             field->any[n_rules / 64] = (1ull << n_rules % 64) - 1;
@@ -432,12 +431,24 @@ int firewall_field_init(struct firewall_field *field, enum firewall_field_kind k
     field->next = calloc(n_rules + 1, sizeof(*field->next));
     field->sets = calloc(n_rules + 1, sizeof(*field->sets));
     field->index.slots = calloc((size_t)field->index.mask + 1, sizeof(*field->index.slots));
-    if (!field->next || !field->sets || !field->index.slots)
-        r = -ENOMEM;
-    for (uint32_t i = 0; i < n_rules && r >= 0; i++)
-        r = field_add(field, kind, &rules[i], i);
-    if (r < 0)
-        firewall_field_done(field);
+    return field->next && field->sets && field->index.slots ? 0 : -ENOMEM;
+}
+
+int firewall_fields_init(struct firewall_field fields[FIREWALL_FIELD_MAX], const struct firewall_rule *rules,
+                         uint32_t n_rules)
+{
+    uint32_t named = 0;
+    int r = 0;
+
+    for (uint32_t i = 0; i < n_rules; i++)
+        named |= rule_fields(&rules[i]);
+    for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
+        r = field_open(&fields[kind], (enum firewall_field_kind)kind, n_rules, named >> kind & 1);
+    /* Rule by rule: they come from memory once. */
+    for (uint32_t i = 0; i < n_rules; i++)
+        for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
+            if (named >> kind & 1)
+                r = field_add(&fields[kind], (enum firewall_field_kind)kind, &rules[i], i);
     return r;
 }
 
@@ -458,11 +469,14 @@ uint64_t firewall_field_signature(const struct firewall_field *field)
     return hash | 1;
 }
 
-void firewall_field_done(struct firewall_field *field)
+void firewall_fields_done(struct firewall_field (*fields)[FIREWALL_FIELD_MAX])
 {
-    free(field->next);
-    free(field->sets);
-    free(field->index.slots);
-    free(field->intervals);
-    *field = (struct firewall_field){};
+    for (int kind = 0; kind < FIREWALL_FIELD_MAX; kind++) {
+        struct firewall_field *field = &(*fields)[kind];
+
+        free(field->next);
+        free(field->sets);
+        free(field->index.slots);
+        free(field->intervals);
+    }
 }

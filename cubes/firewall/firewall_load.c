@@ -167,197 +167,20 @@ static int slots_give(struct firewall *firewall, const struct firewall_rules *ru
 
 /* ---- plans ---- */
 
-/* The rules as the compiler takes them. */
-struct rule_array {
-    struct firewall_rule *rules;
-    size_t n, size;
-    size_t left_out; /* by out-interface */
-};
-
-static int array_add(struct rule_array *array, const struct firewall_rule *rule)
-{
-    if (array->n == array->size) {
-        size_t size = PCN_MAX(array->size * 2, (size_t)64);
-        struct firewall_rule *rules = realloc(array->rules, size * sizeof(*rules));
-
-        if (!rules)
-            return -ENOMEM;
-        array->rules = rules;
-        array->size = size;
-    }
-    array->rules[array->n++] = *rule;
-    return 0;
-}
-
-static int set_of(struct firewall *firewall, const struct firewall_entry *entry, enum firewall_set_field field,
-                  struct firewall_set **ret_set, struct pcn_error *error)
-{
-    static const struct {
-        const char *leaf;
-        enum firewall_set_kind kind;
-    } fields[FIREWALL_BY_MAX] = {{"src", FIREWALL_SET_PREFIXES},
-                                 {"dst", FIREWALL_SET_PREFIXES},
-                                 {"sport", FIREWALL_SET_PORTS},
-                                 {"dport", FIREWALL_SET_PORTS},
-                                 {"dst-tuple", FIREWALL_SET_TUPLES}};
-    struct firewall_set *set = firewall_set_find(firewall->sets, entry->sets[field]);
-
-    if (!set)
-        return pcn_error_set(error, PCN_ERROR_DATA_MISSING, fields[field].leaf,
-                             "%s: there is no set %s, which a rule refers to: add it to sets, or change the rule first",
-                             fields[field].leaf, entry->sets[field]);
-    if (set->kind != fields[field].kind)
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, fields[field].leaf,
-                             "%s: the set %s holds %s: a set of %s is accepted", fields[field].leaf, set->name,
-                             firewall_set_kinds[set->kind], firewall_set_kinds[fields[field].kind]);
-    *ret_set = set;
-    return firewall_set_fill(set);
-}
-
-/* A rule by tuples is one for each protocol and port range that occur, with the same id and counter. */
-static int array_add_tuples(struct rule_array *array, const struct firewall_rule *rule, const struct firewall_set *set)
-{
-    int r = 0;
-
-    for (uint32_t i = 0; i < set->n_groups && r >= 0; i++) {
-        const struct firewall_set_group *group = &set->groups[i];
-        struct firewall_rule part = *rule;
-
-        part.destination = group->prefixes;
-        part.destination_ports = (struct firewall_ranges){.items = &group->ports, .n = 1, .given = true};
-        part.given |= FIREWALL_GIVEN_PROTOCOL;
-        memset(part.protocol, 0, sizeof(part.protocol));
-        firewall_bit_set(part.protocol, group->protocol);
-        r = array_add(array, &part);
-    }
-    return r;
-}
-
-static void rule_take_set(struct firewall_rule *rule, enum firewall_set_field field, const struct firewall_set *set)
-{
-    struct firewall_prefixes *prefixes = field == FIREWALL_BY_SOURCE ? &rule->source : &rule->destination;
-    struct firewall_ranges *ranges = field == FIREWALL_BY_SOURCE_PORT ? &rule->source_ports : &rule->destination_ports;
-
-    if (set->kind == FIREWALL_SET_PORTS) {
-        *ranges = (struct firewall_ranges){.items = set->ranges, .n = set->n, .given = true, .negate = ranges->negate};
-        return;
-    }
-    *prefixes =
-        (struct firewall_prefixes){.items = set->prefixes, .n = set->n, .given = true, .negate = prefixes->negate};
-}
-
-/* The rule with the sets that it refers to; but for that of its tuples: *ret_tuples, NULL where there is none. */
-static int rule_resolve(struct firewall *firewall, const struct firewall_entry *entry, struct firewall_rule *ret_rule,
-                        const struct firewall_set **ret_tuples, struct pcn_error *error)
-{
-    struct firewall_rule rule = entry->rule;
-    struct firewall_set *set = NULL;
-    int r;
-
-    *ret_tuples = NULL;
-    for (int i = 0; i < FIREWALL_BY_TUPLE; i++) {
-        if (!entry->sets[i])
-            continue;
-        r = set_of(firewall, entry, (enum firewall_set_field)i, &set, error);
-        if (r < 0)
-            return r;
-        rule_take_set(&rule, (enum firewall_set_field)i, set);
-    }
-    *ret_rule = rule;
-    if (!entry->sets[FIREWALL_BY_TUPLE])
-        return 0;
-    if (rule.destination.given || rule.destination_ports.given || rule.given & FIREWALL_GIVEN_PROTOCOL)
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "dst-tuple",
-                             "dst-tuple is instead of dst, l4proto and dport: give the one or the others");
-    r = set_of(firewall, entry, FIREWALL_BY_TUPLE, &set, error);
-    *ret_tuples = set;
-    return r;
-}
-
-/* The rule, or where it is one by tuples, those that it stands for. */
-static int array_add_entry(struct firewall *firewall, struct rule_array *array, const struct firewall_entry *entry,
-                           struct pcn_error *error)
-{
-    const struct firewall_set *tuples;
-    struct firewall_rule rule;
-    bool refers = false;
-    int r;
-
-    for (int i = 0; i < FIREWALL_BY_MAX; i++)
-        refers |= entry->sets[i] != NULL;
-    if (!refers)
-        return array_add(array, &entry->rule);
-    r = rule_resolve(firewall, entry, &rule, &tuples, error);
-    if (r < 0)
-        return r;
-    return tuples ? array_add_tuples(array, &rule, tuples) : array_add(array, &rule);
-}
-
-int firewall_entry_rules(struct firewall *firewall, const struct firewall_entry *entry,
-                         struct firewall_rule **ret_rules, size_t *ret_n)
-{
-    struct rule_array array = {};
-    int r;
-
-    r = array_add_entry(firewall, &array, entry, NULL);
-    *ret_rules = array.rules;
-    *ret_n = array.n;
-    return r;
-}
-
-/* The rules of entry `id`; none, where it names devices and not the one behind the firewall. */
-static int rules_add(struct firewall *firewall, struct firewall_rules *rules, size_t id, struct rule_array *array,
-                     struct pcn_error *error)
-{
-    const struct firewall_entry *entry = rules->entries[id];
-    uint64_t classes[2] = {};
-    size_t first = array->n;
-    int r;
-
-    r = array_add_entry(firewall, array, entry, error);
-    if (r < 0)
-        return r;
-    if (entry->in.n && firewall_interfaces_add(&rules->interfaces, &entry->in, classes) < 0)
-        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "chain/rule/in-interface",
-                             "in-interface: the rules of a chain name at most %d devices", FIREWALL_INTERFACES_MAX);
-    rules->interfaces.uses_out |= entry->out.n > 0;
-    if (!firewall_names_match(&entry->out, rules->interfaces.out)) {
-        array->left_out += array->n - first;
-        array->n = first;
-        return 0;
-    }
-    for (size_t i = first; i < array->n; i++) {
-        struct firewall_rule *rule = &array->rules[i];
-
-        rule->id = (uint32_t)id;
-        if (!entry->in.n)
-            continue;
-        rule->given |= FIREWALL_GIVEN_INTERFACE;
-        memcpy(rule->interfaces, classes, sizeof(classes));
-    }
-    return 0;
-}
-
 static int rules_compile(struct firewall *firewall, struct firewall_rules *rules, enum firewall_direction number,
                          struct pcn_error *error)
 {
     const struct firewall_rule fallback = {.action = (uint8_t)rules->fallback, .counter = number, .id = FIREWALL_NONE};
-    _cleanup_free_ struct firewall_rule *memory = NULL;
-    struct rule_array array = {.size = rules->n + 1};
-    int r = 0;
+    struct firewall_array *array = &firewall->chains[number].array;
+    int r;
 
-    array.rules = malloc(array.size * sizeof(*array.rules));
-    if (!array.rules)
-        return -ENOMEM;
     firewall_interfaces_init(&rules->interfaces, firewall->cube);
-    for (size_t i = 0; i < rules->n && r >= 0; i++)
-        r = rules_add(firewall, rules, i, &array, error);
-    memory = array.rules;
+    r = firewall_array_fill(firewall, rules, array, error);
     /* Limits do not depend on the devices: a chain that was accepted can be compiled whatever these are. */
-    if (r >= 0 && array.n + array.left_out > FIREWALL_RULES_MAX)
+    if (r >= 0 && array->n + array->left_out > FIREWALL_RULES_MAX)
         r = -E2BIG;
     if (r >= 0)
-        r = firewall_plan_new(array.rules, array.n, &fallback, &rules->plan);
+        r = firewall_plan_new(array->rules, array->n, &fallback, &rules->plan);
     if (r >= 0 && firewall_interfaces_resolve(&rules->interfaces, firewall->cube))
         r = firewall_plan_interfaces(rules->plan, rules->interfaces.ifindexes, rules->interfaces.n);
     if (r == -E2BIG)

@@ -35,7 +35,8 @@ struct firewall_prefixes {
     uint32_t n;
     bool given;
     bool negate;
-    uint8_t versions; /* a bit for each IP version that occurs; 0: it was not noted */
+    uint8_t versions;           /* a bit for each IP version that occurs; 0: it was not noted */
+    struct firewall_prefix one; /* where versions are noted, and n is 1: the item */
 };
 
 struct firewall_range {

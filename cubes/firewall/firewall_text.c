@@ -120,6 +120,7 @@ static int prefix_take(void *target, const char *item)
         return -ENOMEM;
     all[prefixes->n++] = prefix;
     prefixes->versions |= (uint8_t)(1u << prefix.version);
+    prefixes->one = prefix;
     prefixes->items = all;
     return 0;
 }
