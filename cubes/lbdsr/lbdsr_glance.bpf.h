@@ -108,13 +108,21 @@ PCN_INLINE enum pcn_verdict lbdsr_glance(struct pcn_ctx *ctx, struct pcn_packet 
     const struct lbdsr_target *backend;
     const struct lbdsr_flow *flow;
     struct ethhdr *ethernet;
-    __u32 number;
+    __u32 number = 0, opening;
 
     if (pcn_unlikely(!hash || PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_TENANT) &&
         (!hash || lbdsr_glance_tenant(&seen)))
         return LBDSR_CLOSER;
+    /* Where new flows come, one behind the other: their places of both tables come from memory at the same time. */
+    opening = statistics->opening;
+    if (pcn_unlikely(opening))
+        number = lbdsr_glance_new(&seen, hash);
     flow = lbdsr_flow_find(cpu, hash);
-    number = pcn_likely(flow) ? lbdsr_glance_known(flow, seen.first) : lbdsr_glance_new(&seen, hash);
+    if (pcn_likely(flow))
+        number = lbdsr_glance_known(flow, seen.first);
+    else if (!opening)
+        number = lbdsr_glance_new(&seen, hash);
+    statistics->opening = !flow;
     backend = lbdsr_backend_at(number);
     if (pcn_unlikely(!backend || !lbdsr_is_plain(backend, &seen.inner)))
         return LBDSR_CLOSER;

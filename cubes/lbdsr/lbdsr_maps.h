@@ -167,7 +167,7 @@ struct lbdsr_tally {
     __u64 replaced;
     __u64 full;
     __u32 segment; /* tenant of the packet that is at work, if it came in a segment */
-    __u32 pad;
+    __u32 opening; /* the packet before was of a new flow: the next one may be, too */
     __u64 pad1[2];
 };
 _Static_assert(sizeof(struct lbdsr_tally) == 64, "a cache line each");
