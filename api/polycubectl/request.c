@@ -215,6 +215,14 @@ void pcn_cli_answer_done(struct pcn_cli_answer *answer)
     *answer = (struct pcn_cli_answer){};
 }
 
+/* Whether a message names its path by itself. */
+static bool message_has_path(const char *message, const char *path)
+{
+    size_t length = strlen(path);
+
+    return message && strncmp(message, path, length) == 0 && (message[length] == ' ' || message[length] == ':');
+}
+
 /* One line of one element of an errors body. Polycube's daemon gives a tag and the leaf's name only. */
 static void answer_error(FILE *out, const json_t *error)
 {
@@ -226,7 +234,7 @@ static void answer_error(FILE *out, const json_t *error)
     if (!path || !*path)
         path = message ? NULL : info;
     (void)fputs("Error: ", out);
-    if (path && *path) {
+    if (path && *path && !message_has_path(message, path)) {
         pcn_cli_print_text(out, path, false);
         (void)fputs(": ", out);
     }

@@ -290,6 +290,12 @@ static void errors_are_one_line_each(void)
                             "\"invalid-value\",\"error-path\":\"ports/p1/ip\",\"error-message\":\"no prefix\"},"
                             "{\"error-tag\":\"missing-attribute\",\"error-info\":\"mac\"}]}}"},
                    "Error: ports/p1/ip: no prefix\nError: mac: missing-attribute\n");
+    errors_read_as(404,
+                   (char[]){"{\"ietf-restconf:errors\":{\"error\":[{\"error-tag\":\"data-missing\",\"error-path\":"
+                            "\"ports/p1\",\"error-message\":\"ports/p1 does not exist\"},"
+                            "{\"error-tag\":\"data-missing\",\"error-path\":\"ports/p1\",\"error-message\":"
+                            "\"ports/p10 is near\"}]}}"},
+                   "Error: ports/p1 does not exist\nError: ports/p1: ports/p10 is near\n");
     errors_read_as(404, (char[]){"No cube found named r9"}, "Error: No cube found named r9\n");
     errors_read_as(405, (char[]){""}, "Error: the daemon answered with status 405\n");
 }
