@@ -106,20 +106,28 @@ PCN_INLINE void pcn_ct_lookup(struct pcn_ctx *ctx, struct pcn_packet *packet, st
     PCN_FORGET(ct->next, unknown);
 }
 
+/* Whether the expiry of a flow that stays in its state can stay, too. */
+PCN_INLINE bool pcn_ct_is_fresh(__u64 word, __u32 flow)
+{
+    __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)]);
+    __u32 least = PCN_READ_ONCE(pcn_ct_settings.refresh);
+
+    if (timeout >> 4 < least)
+        least = timeout >> 4;
+    /* As unsigned: where the timeout was made shorter, expiry moves back. */
+    return (__u32)pcn_now() + timeout - (__u32)word <= least;
+}
+
 /*
  * Moves a flow on: its state, or its expiry. Another CPU may have done so meanwhile. Returns the flow's word as it was
  * written; 0: nothing was.
  */
 PCN_INLINE __u64 pcn_ct_update(const struct pcn_packet *packet, struct pcn_ct *ct)
 {
-    __u32 now = pcn_now(), timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[ct->next & (PCN_CT_FLOWS - 1)]);
-    __u32 flow = pcn_ct_flow_of(ct->word), least = PCN_READ_ONCE(pcn_ct_settings.refresh), ports, event;
+    __u32 now = pcn_now(), ports, event;
     __u64 *place, seen, word;
 
-    if (timeout >> 4 < least)
-        least = timeout >> 4;
-    /* As unsigned: where the timeout was made shorter, expiry moves back. */
-    if (pcn_likely(ct->next == flow && now + timeout - (__u32)ct->word <= least))
+    if (pcn_likely(ct->next == pcn_ct_flow_of(ct->word) && pcn_ct_is_fresh(ct->word, ct->next)))
         return 0;
     place = &pcn_ct_entry_at(ct->slot)->word;
 #pragma clang loop unroll(disable)

@@ -58,15 +58,14 @@ PCN_INLINE __u32 pcn_ct_pair_claim(__u64 hash, enum pcn_ct_how *ret_how)
 PCN_INLINE void pcn_ct_address_at(__u64 slot, bool destination, union pcn_address *ret_address)
 {
     const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
-    const struct pcn_ct_wide *wide;
+    /* Whole words: what is written by halves cannot be read whole at once. */
+    __u64 words[2] = {destination ? entry->pair >> 32 : (__u32)entry->pair, 0};
 
-    *ret_address = (union pcn_address){.v6 = {destination ? entry->pair >> 32 : entry->pair}};
-    if (!pcn_ct_is_wide(entry->tuple))
-        return;
-    wide = pcn_ct_wide_at(slot);
-    ret_address->v6[1] = destination ? entry->middle >> 32 : entry->middle;
-    ret_address->v6[2] = destination ? wide->low[1] : wide->low[0];
-    ret_address->v6[3] = (destination ? wide->low[1] : wide->low[0]) >> 32;
+    if (pcn_ct_is_wide(entry->tuple)) {
+        words[0] |= destination ? entry->middle >> 32 << 32 : entry->middle << 32;
+        words[1] = destination ? pcn_ct_wide_at(slot)->low[1] : pcn_ct_wide_at(slot)->low[0];
+    }
+    __builtin_memcpy(ret_address, words, sizeof(words));
 }
 
 /* What a side of a packet is to be: a side of a place's key, which is best the other place. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* Fast path of nat: what goes out gets a source, what comes in a destination. */
 #include "nat_error.bpf.h"
+#include "nat_glance.bpf.h"
 #include "nat_maps.h"
 #include "nat_npt.bpf.h"
 #include "nat_open.bpf.h"
@@ -124,7 +125,7 @@ PCN_INLINE enum pcn_verdict nat_other_family(struct pcn_ctx *ctx, struct pcn_pac
     return bad == NAT_NPT_UNNAMED ? PCN_VERDICT_MAX : nat_verdict(packet, bad);
 }
 
-PCN_INLINE enum pcn_verdict nat_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
+PCN_INLINE enum pcn_verdict nat_look(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
 {
     __u16 bad = pcn_packet_parse(ctx, packet), zone = packet->zone;
     __u8 state = packet->ct_state;
@@ -150,6 +151,13 @@ PCN_INLINE enum pcn_verdict nat_handle(struct pcn_ctx *ctx, struct pcn_packet *p
     packet->ct_state = state;
     packet->ct_slot = place;
     return verdict;
+}
+
+PCN_INLINE enum pcn_verdict nat_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
+{
+    enum pcn_verdict verdict = nat_glance(ctx, packet, out);
+
+    return pcn_likely(verdict != NAT_CLOSER) ? verdict : nat_look(ctx, packet, out);
 }
 
 PCN_INLINE enum pcn_verdict nat_in(struct pcn_ctx *ctx, struct pcn_packet *packet)
