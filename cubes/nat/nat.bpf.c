@@ -15,7 +15,7 @@ PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet
 {
     struct pcn_change change = {
         .from.v4 = out ? packet->source.v4 : packet->destination.v4,
-        .to.v4 = session->to,
+        .to.v4 = session->to.v4,
         .from_port = out ? ports : ports >> 16,
         .to_port = session->port,
     };
@@ -78,7 +78,7 @@ PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *pa
     const struct nat_session *session = nat_session_at(packet->ct_slot);
     struct pcn_change change = {
         .from.v4 = out ? packet->source.v4 : packet->destination.v4,
-        .to.v4 = session->to,
+        .to.v4 = session->to.v4,
     };
 
     if (session->wide)

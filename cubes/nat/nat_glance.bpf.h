@@ -71,14 +71,14 @@ PCN_INLINE bool nat_glance_translate(struct pcn_ctx *ctx, const struct nat_heade
     bool udp = ip->protocol == IPPROTO_UDP;
     __u16 *port = (__u16 *)(headers->l4 + (out ? 0 : 2));
     __be32 *address = out ? &ip->saddr : &ip->daddr;
-    __u64 sum = (__u64)(__u32) ~*address + session->to, ports = (__u64)(__u16) ~*port + session->port;
+    __u64 sum = (__u64)(__u32) ~*address + session->to.v4, ports = (__u64)(__u16) ~*port + session->port;
 
 #ifndef PCN_XDP
     if (nat_is_partial(ctx, headers, *(const __u16 *)(headers->l4 + (udp ? 6 : 16))))
         return false;
 #endif
     ip->check = ~pcn_csum_fold(sum + (__u16)~ip->check);
-    *address = session->to;
+    *address = session->to.v4;
     *port = session->port;
     if (udp)
         nat_mend((__u16 *)(headers->l4 + 6), sum + ports, true);

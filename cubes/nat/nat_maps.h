@@ -41,25 +41,23 @@ enum nat_kind {
     NAT_KIND_MAX,
 };
 
-/* What is not in the entry: it is in the key of the other place, which has it for both sides of a packet. */
 #define NAT_WIDE 1u    /* addresses of 16 bytes */
-#define NAT_HAIRPIN 2u /* both sides change */
+#define NAT_HAIRPIN 2u /* both sides change: to what is in the key of the other place */
 #define NAT_SECOND 4u  /* of the places of a hairpin: not the first packet's own */
 
 /*
- * In the entry of a flow, at .own: one line of cache has all that IPv4 needs. A packet found by its tuple inside gets a
+ * In the entry of a flow, at .own: one line of cache with its key. A packet found by its tuple inside gets a
  * new source, one found by its tuple outside a new destination.
  */
 struct nat_session {
     __u32 partner; /* the other place: see pcn/conntrack_pair.bpf.h */
-    __u32 to;      /* network order */
     __u32 check;   /* lower half of the hash of the place's own key: another flow may have the place meanwhile */
+    union pcn_address to;
     __u32 rule;    /* id */
     __u16 port;    /* network order; of an ICMP echo: its id */
     __u8 kind;     /* enum nat_kind */
-    __u8 out;      /* the first packet went out */
-    __u8 wide;     /* NAT_WIDE, NAT_HAIRPIN, NAT_SECOND */
-    __u8 pad[3];
+    __u8 out : 1;  /* the first packet went out */
+    __u8 wide : 7; /* NAT_WIDE, NAT_HAIRPIN, NAT_SECOND */
 };
 _Static_assert(sizeof(struct nat_session) <= PCN_CT_OWN_SIZE, "it fits");
 

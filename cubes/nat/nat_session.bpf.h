@@ -54,7 +54,7 @@ PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, b
 
     /* Field by field: a whole one would be put together on the stack, of which there is not much. */
     pcn_ct_fill(slot, &wanted);
-    session->to = new->out ? to->words[0] : to->words[2];
+    __builtin_memcpy(&session->to, new->out ? &to->words[0] : &to->words[2], sizeof(session->to));
     session->partner = partner;
     session->check = hash;
     session->rule = new->rule;

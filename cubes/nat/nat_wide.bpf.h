@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/*
- * Sessions of which an entry does not say all: IPv6, and hairpin. What a packet is to be stands in the key of the other
- * place, for both its sides.
- */
+/* Sessions of IPv6, and in hairpin: there, what a packet is to be stands in the key of the other place, for both its sides. */
 #pragma once
 #include "nat_session.bpf.h"
 #include <pcn/rewrite.bpf.h>
@@ -40,6 +37,23 @@ PCN_INLINE bool nat_turn_frame(struct pcn_ctx *ctx)
     return true;
 }
 
+/* Of one that is not in hairpin. */
+PCN_INLINE bool nat_translate6(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot, __u32 ports)
+{
+    const struct nat_session *session = nat_session_at(slot);
+    bool out = pcn_ct_entry_at(slot)->tuple >> PCN_CT_ZONE_SHIFT == NAT_INSIDE;
+    struct pcn_change change = {
+        .from = out ? packet->source : packet->destination,
+        .to = session->to,
+        .from_port = out ? ports : ports >> 16,
+        .to_port = packet->fragment == PCN_FRAGMENT_LATER ? 0 : session->port,
+    };
+
+    if (out)
+        return pcn_rewrite(ctx, packet, &change, NULL, 6);
+    return pcn_rewrite(ctx, packet, NULL, &change, 6);
+}
+
 /* A packet of a session, found in a place: 0, NAT_TURNED, or the reason to drop it. A later fragment has no ports. */
 #define NAT_TURNED 0x10000u
 __noinline __u32 nat_translate_wide(struct pcn_ctx *ctx, __u32 slot)
@@ -49,10 +63,12 @@ __noinline __u32 nat_translate_wide(struct pcn_ctx *ctx, __u32 slot)
     __u32 ports = 0;
     bool done;
 
-    source.from = packet->source;
-    destination.from = packet->destination;
     if (packet->fragment != PCN_FRAGMENT_LATER)
         pcn_ct_event_of(packet, &ports);
+    if (!(nat_session_at(slot)->wide & NAT_HAIRPIN))
+        return nat_translate6(ctx, packet, slot, ports) ? 0 : PCN_DROP_MALFORMED;
+    source.from = packet->source;
+    destination.from = packet->destination;
     if (!nat_sides_of(slot, &packet->source, &source, &destination))
         return NAT_DROP_INVALID;
     source.from_port = ports;
@@ -65,7 +81,5 @@ __noinline __u32 nat_translate_wide(struct pcn_ctx *ctx, __u32 slot)
         done = pcn_rewrite(ctx, packet, &source, &destination, 4);
     if (!done)
         return PCN_DROP_MALFORMED;
-    if (!(nat_session_at(slot)->wide & NAT_HAIRPIN))
-        return 0;
     return nat_turn_frame(ctx) ? NAT_TURNED : PCN_DROP_MALFORMED;
 }
