@@ -46,11 +46,13 @@ PCN_INLINE enum pcn_ct_event nat_event(const struct nat_headers *headers)
     return PCN_CT_EVENT_UNTRACKED;
 }
 
-/* The checksum of the transport, with what addresses and ports add to it. */
-PCN_INLINE void nat_mend(__u16 *check, __u64 sum, bool udp)
+/* A checksum, after a change: of words of 16 bits, and few of them, so that two folds do. */
+PCN_INLINE __u16 nat_mend(__u16 check, __u32 change)
 {
-    sum = (__u16)~pcn_csum_fold(sum + (__u16) ~*check);
-    *check = udp ? pcn_csum_udp(*check, sum) : sum;
+    __u32 sum = (__u16)~check + change;
+
+    sum = (sum & 0xffff) + (sum >> 16);
+    return ~((sum & 0xffff) + (sum >> 16));
 }
 
 #ifndef PCN_XDP
@@ -71,19 +73,24 @@ PCN_INLINE bool nat_glance_translate(struct pcn_ctx *ctx, const struct nat_heade
     bool udp = ip->protocol == IPPROTO_UDP;
     __u16 *port = (__u16 *)(headers->l4 + (out ? 0 : 2));
     __be32 *address = out ? &ip->saddr : &ip->daddr;
-    __u64 sum = (__u64)(__u32) ~*address + session->to.v4, ports = (__u64)(__u16) ~*port + session->port;
+    __u64 sum = (__u64)(__u32) ~*address + session->to.v4;
+    __u32 change = pcn_csum_fold(sum), ports = (__u16) ~*port + session->port;
+    __u16 *check;
 
 #ifndef PCN_XDP
     if (nat_is_partial(ctx, headers, *(const __u16 *)(headers->l4 + (udp ? 6 : 16))))
         return false;
 #endif
-    ip->check = ~pcn_csum_fold(sum + (__u16)~ip->check);
+    ip->check = nat_mend(ip->check, change);
     *address = session->to.v4;
     *port = session->port;
-    if (udp)
-        nat_mend((__u16 *)(headers->l4 + 6), sum + ports, true);
-    else
-        nat_mend((__u16 *)(headers->l4 + 16), sum + ports, false);
+    if (udp) {
+        check = (__u16 *)(headers->l4 + 6);
+        *check = pcn_csum_udp(*check, nat_mend(*check, change + ports));
+    } else {
+        check = (__u16 *)(headers->l4 + 16);
+        *check = nat_mend(*check, change + ports);
+    }
 #ifndef PCN_XDP
     /* In all, the addresses were taken off once: the checksum of the IP header has made up for them. */
     if (!udp || *(const __u16 *)(headers->l4 + 6))
