@@ -47,10 +47,14 @@ PCN_INLINE __u32 pcn_ct_pair_claim(__u64 hash, enum pcn_ct_how *ret_how)
         PCN_CT_COUNT(full);
         return PCN_CT_NO_SLOT;
     }
+    if (pcn_likely(*ret_how == PCN_CT_HOW_FREE))
+        return slot;
     if (*ret_how == PCN_CT_HOW_EXPIRED)
         PCN_CT_COUNT(reused);
-    else if (*ret_how == PCN_CT_HOW_EARLY)
+    else
         PCN_CT_COUNT(early_dropped);
+    /* A store of its own has set the tag: others see it before pcn_ct_is_taken() looks at theirs. */
+    (void)__sync_fetch_and_add(pcn_ct_tags_at(slot / PCN_CT_WAYS), 0);
     return slot;
 }
 
@@ -83,10 +87,10 @@ PCN_INLINE bool pcn_ct_same_address(const union pcn_address *a, const union pcn_
 }
 
 /*
- * Whether a place other than these two, of which the first was claimed for it, has the key, in either direction; or is
- * being written and may have it. So of two CPUs that claim places for one key at the same time at least one is told.
+ * Whether a place other than these two, of which the first was claimed for it, has the key, in either direction; written:
+ * or is being written and may have it. So of two CPUs that claim places for one key at the same time at least one is told.
  */
-PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 claimed, __u32 other)
+PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 claimed, __u32 other, bool written)
 {
     struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
     __u32 now = pcn_now(), mask = pcn_ct_masks.bucket;
@@ -104,7 +108,7 @@ PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 
             PCN_FORGET(slot, hash);
             if (slot == claimed || slot == other || PCN_READ_ONCE(*pcn_ct_tag_at(slot)) != pcn_ct_tag(hash))
                 continue;
-            if (pcn_ct_compare(slot, &wanted, now, hash, &word, &direction) || !word)
+            if (pcn_ct_compare(slot, &wanted, now, hash, &word, &direction) || (written && !word))
                 return true;
         }
     }

@@ -57,23 +57,18 @@ int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, 
     return -ENOENT;
 }
 
-static void flow_gone(struct pcn_flows *flows, const struct pcn_flow *flow)
-{
-    /* Under whichever key it is found: it is told of under that which is shown. */
-    if (flows->places < 2 || flow->key.words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone)
-        flow_note(flows, flow, true);
-    if (flows->removed)
-        flows->removed(flows, flow);
-}
-
 /* word: as it was seen; where that has changed (false), as it is now. Who makes it 0 has the place until its tag is 0. */
 static bool flow_end(struct pcn_flows *flows, const struct pcn_flow *flow, __u64 *word)
 {
     if (!__atomic_compare_exchange_n(&pcn_flows_entry(flows, flow->slot)->word, word, 0, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED))
         return false;
-    flow_gone(flows, flow);
+    if (flows->removed)
+        flows->removed(flows, flow);
     __atomic_store_n(&flows->tags[flow->slot], 0, __ATOMIC_RELEASE);
+    /* Under whichever key it is found: it is told of under that which is shown. */
+    if (flows->places < 2 || flow->key.words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone)
+        flow_note(flows, flow, true);
     return true;
 }
 

@@ -220,5 +220,8 @@ int firewall_array_fill(struct firewall *firewall, struct firewall_rules *rules,
             entry->references++;
         }
     }
+    /* Who gives the counters back looks whether anybody else has the entry. */
+    for (size_t i = array->n; i < array->size; i++)
+        firewall_entry_unrefp(&array->from[i]);
     return r;
 }

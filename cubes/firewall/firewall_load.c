@@ -400,6 +400,7 @@ void firewall_abandon(struct firewall *firewall)
         if (!chain->changing)
             continue;
         HASH_CLEAR(hh, chain->gone);
+        firewall_array_done(&chain->array);
         slots_put(firewall, &chain->next);
         plan_spare(chain, &chain->next);
         firewall_rules_done(&chain->next);

@@ -2,6 +2,7 @@
 /* Fast path of lbrp: what clients send to a service gets a backend, what backends answer comes from the service. */
 #include "lbrp_open.bpf.h"
 #include "lbrp_rare.bpf.h"
+#include <pcn/headers.bpf.h>
 
 /* ---- where it goes ---- */
 
@@ -285,17 +286,50 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
     return verdict;
 }
 
+/* ---- at a glance ---- */
+
+/* One of a session that goes on as it is. PCN_VERDICT_MAX: nothing was done. */
+PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *packet,
+                                        const struct pcn_headers *headers, const struct pcn_ct *ct, bool reply)
+{
+    const struct lbrp_session *session = lbrp_session_at(ct->slot);
+    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
+
+    if (pcn_unlikely(session->check != (__u16)ct->hash || lbrp_is_stale(session, backend, ct) ||
+                     session->state & LBRP_WHOLE || PCN_READ_ONCE(pcn_ct_settings.counting)))
+        return PCN_VERDICT_MAX;
+    if (!pcn_headers_rewrite(ctx, headers, session->to, session->port, reply))
+        return PCN_VERDICT_MAX;
+    lbrp_count(ctx, bpf_get_smp_processor_id(), session->state & 0xffff, reply);
+    return lbrp_leave(ctx, packet, session, backend, reply);
+}
+
+PCN_INLINE enum pcn_verdict lbrp_look_at(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 reply)
+{
+    struct pcn_ct ct = {.next = PCN_CT_FREE};
+    struct pcn_headers headers;
+
+    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers(ctx, &headers) ||
+                     !pcn_headers_flow(packet, &headers, LBRP_CLIENT + reply, &ct) || ct.direction != reply))
+        return PCN_VERDICT_MAX;
+    return reply ? lbrp_glance(ctx, packet, &headers, &ct, true) : lbrp_glance(ctx, packet, &headers, &ct, false);
+}
+
 PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
     __u16 front = PCN_READ_ONCE(lbrp_data.front), back = PCN_READ_ONCE(lbrp_data.back), bad;
+    enum pcn_verdict verdict;
     __u64 reply;
 
     if (pcn_unlikely(back == LBRP_NO_PORT || (front == LBRP_NO_PORT && !PCN_READ_ONCE(lbrp_data.multi))))
         return pcn_drop(packet, LBRP_DROP_NO_OTHER_PORT);
+    reply = PCN_NEGATIVE((__u64)(packet->port ^ back) - 1);
+    verdict = lbrp_look_at(ctx, packet, reply);
+    if (pcn_likely(verdict != PCN_VERDICT_MAX))
+        return verdict;
     bad = pcn_packet_parse(ctx, packet);
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
-    reply = PCN_NEGATIVE((__u64)(packet->port ^ back) - 1);
     if (pcn_unlikely(!packet->ip_version))
         return lbrp_do(packet, packet->ethertype == bpf_htons(ETH_P_ARP) ? lbrp_arp(ctx, reply) : LBRP_NOT_OURS, reply);
     return lbrp_handle(ctx, packet, reply);

@@ -19,10 +19,13 @@ PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
     new->other_hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
 }
 
-/* Whether another has new->other, for which a place was claimed. Global: it is verified once. */
+/*
+ * Whether another has new->other, for which a place was claimed. Of a tuple with the client's own source, who is just
+ * about to have it is most likely the same flow on another CPU: it keeps its source. Global: it is verified once.
+ */
 __noinline __u32 lbrp_is_taken(const struct lbrp_new *new, __u32 claimed)
 {
-    return !new || pcn_ct_is_taken(&new->other, new->other_hash, claimed, new->slot);
+    return !new || pcn_ct_is_taken(&new->other, new->other_hash, claimed, new->slot, new->state &LBRP_WHOLE);
 }
 
 /* Makes new->other, which is ready, the session's: its slot, LBRP_TAKEN, or PCN_CT_NO_SLOT. */

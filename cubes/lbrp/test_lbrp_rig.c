@@ -197,10 +197,13 @@ void becomes(struct rig *rig, uint16_t port, struct pcn_frame frame, uint16_t ou
 
 uint32_t goes_to(struct rig *rig, struct pcn_frame frame)
 {
-    const union pcn_address *to = &rig->run.packet.destination;
+    const uint8_t *ip = rig->run.frame.bytes + ETH_HLEN;
+    uint32_t to;
 
     if (!PCN_CHECK_EQ(give(rig, FRONT, &frame), 0) || !PCN_CHECK_EQ(rig->run.port, BACK))
         return 0;
     PCN_CHECK(pcn_frame_checksums_ok(&rig->run.frame));
-    return ntohl(rig->run.packet.ip_version == 6 ? to->v6[3] : to->v4) & 0xffff;
+    /* The last words of both: 16 bytes from the header's start, or 36. */
+    memcpy(&to, ip + (ip[0] >> 4 == 6 ? 36 : 16), sizeof(to));
+    return ntohl(to) & 0xffff;
 }

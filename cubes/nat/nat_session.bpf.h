@@ -73,7 +73,7 @@ PCN_INLINE void nat_publish(__u32 slot, const struct nat_new *new, __u64 hash)
 /* Whether another has new->other, for which a place was claimed. Global: it is verified once. */
 __noinline __u32 nat_is_taken(const struct nat_new *new, __u64 hash, __u32 claimed)
 {
-    return !new || pcn_ct_is_taken(&new->other, hash, claimed, new->slot);
+    return !new || pcn_ct_is_taken(&new->other, hash, claimed, new->slot, true);
 }
 
 /* Makes new->other the session's. Its slot, NAT_TAKEN, or PCN_CT_NO_SLOT. */

@@ -251,6 +251,7 @@ PCN_CT_SHARED __u64 pcn_ct_hash_end(__u64 high, __u64 low, __u64 port, __u64 see
 
     hash = (hash ^ hash >> 32 ^ low) * 0xd6e8feb86659fd93ull;
     hash = (hash ^ hash >> 29 ^ port << 17) * 0x9e3779b97f4a7c15ull;
+    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
     return hash ^ hash >> 32;
 }
 
@@ -259,6 +260,8 @@ PCN_CT_SHARED __u64 pcn_ct_hash_short(__u32 address, __u64 port, __u64 seed)
 {
     __u64 hash = (pcn_ct_pair(address, port) ^ seed) * 0x9e3779b97f4a7c15ull;
 
+    /* Twice: the sum of two that complement each other would not have the seed in it. */
+    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
     return hash ^ hash >> 32;
 }
 
