@@ -220,6 +220,30 @@ expect_output "nothing has changed" '^\[\["new",null\],\[null,"!to.b"\]\]$' in_r
 expect "64" fwi chain EGRESS append in-interface="$(seq -s, -f 'd%g' 63)"
 pctl firewall del fwi
 
+# ---- a rule that comes and goes ----
+come_and_go() {
+    python3 - "$lab_dir/run/default/api.sock" <<'END'
+import http.client, socket, sys
+
+connection = http.client.HTTPConnection("localhost")
+connection.sock = socket.socket(socket.AF_UNIX)
+connection.sock.connect(sys.argv[1])
+for request in [("POST", "append/", '{"action": "ACCEPT"}'), ("DELETE", "rule/20/", None)] * 300:
+    method, path, body = request
+    connection.request(method, "/polycube/v1/firewall/fw/chain/INGRESS/" + path, body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status >= 300:
+        sys.exit(f"{request}: {answer.status}")
+END
+}
+maps() { grep -hE '^(value_size|max_entries)' "/proc/$(cat "$lab_dir/polycubed.pid")/fdinfo/"* 2>/dev/null | sort | uniq -c; }
+expect_output "20 rules" '^20[014]$' rest PUT firewall/fw/chain/INGRESS/rule/ \
+    -d "$(jq -nc '[range(20) | {id: ., dport: (. + 1), l4proto: "TCP", action: "DROP"}]')"
+before=$(maps)
+expect "one more, 300 times" come_and_go
+expect "needs no more counters" test "$before" = "$(maps)"
+
 # ---- many rules, and changes of one ----
 python3 -c "
 import json
