@@ -5,7 +5,7 @@
  *
  *     struct pcn_headers headers;
  *
- *     if (packet->flags & PCN_PACKET_PARSED || !pcn_headers(ctx, &headers))
+ *     if (packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers))
  *         it takes the long way, as all that is unusual
  *
  * What was parsed before has a label, maybe, which is to stay.
@@ -22,7 +22,7 @@ struct pcn_headers {
 };
 
 /* False: they are not like that, or at TC not linear. */
-PCN_INLINE bool pcn_headers(struct pcn_ctx *ctx, struct pcn_headers *ret)
+PCN_INLINE bool pcn_headers_find(struct pcn_ctx *ctx, struct pcn_headers *ret)
 {
     struct ethhdr *ethernet = pcn_data(ctx);
 

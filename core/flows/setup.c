@@ -47,7 +47,8 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
         return r;
     flows.n_slots = (uint32_t)(size / sizeof(__u64)) * PCN_CT_WAYS;
     r = pcn_cube_next_memory(cube, PCN_CT_ENTRIES, (void **)&flows.entries, &size);
-    flows.entry_words = (uint32_t)(size / sizeof(__u64)) / flows.n_slots;
+    if (r >= 0)
+        flows.entry_words = (uint32_t)(size / sizeof(__u64)) / flows.n_slots;
     if (r >= 0)
         r = pcn_cube_next_memory(cube, PCN_CT_WIDES, &wides, &size);
     if (r >= 0)

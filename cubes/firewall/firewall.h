@@ -59,8 +59,7 @@ struct firewall_rules {
 /* See firewall_array.c. */
 struct firewall_array {
     struct firewall_rule *rules;
-    struct firewall_entry *
-        *from; /* of which a rule was made, by itself, the last time; NULL: it is made anew each time */
+    struct firewall_entry **from; /* of which each was made, by itself; NULL: it is made anew each time */
     size_t n, size;
     size_t left_out; /* by out-interface */
 };

@@ -288,9 +288,10 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
 
 /* ---- at a glance ---- */
 
-/* One of a session that goes on as it is. PCN_VERDICT_MAX: nothing was done. */
-PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *packet,
-                                        const struct pcn_headers *headers, const struct pcn_ct *ct, bool reply)
+/* See pcn/headers.bpf.h. Of both, PCN_VERDICT_MAX: nothing was done. */
+
+PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_packet *packet,
+                                             const struct pcn_headers *headers, const struct pcn_ct *ct, bool reply)
 {
     const struct lbrp_session *session = lbrp_session_at(ct->slot);
     const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
@@ -304,15 +305,16 @@ PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *
     return lbrp_leave(ctx, packet, session, backend, reply);
 }
 
-PCN_INLINE enum pcn_verdict lbrp_look_at(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 reply)
+PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 reply)
 {
     struct pcn_ct ct = {.next = PCN_CT_FREE};
     struct pcn_headers headers;
 
-    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers(ctx, &headers) ||
+    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers) ||
                      !pcn_headers_flow(packet, &headers, LBRP_CLIENT + reply, &ct) || ct.direction != reply))
         return PCN_VERDICT_MAX;
-    return reply ? lbrp_glance(ctx, packet, &headers, &ct, true) : lbrp_glance(ctx, packet, &headers, &ct, false);
+    return reply ? lbrp_glance_send(ctx, packet, &headers, &ct, true)
+                 : lbrp_glance_send(ctx, packet, &headers, &ct, false);
 }
 
 PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)
@@ -324,7 +326,7 @@ PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet 
     if (pcn_unlikely(back == LBRP_NO_PORT || (front == LBRP_NO_PORT && !PCN_READ_ONCE(lbrp_data.multi))))
         return pcn_drop(packet, LBRP_DROP_NO_OTHER_PORT);
     reply = PCN_NEGATIVE((__u64)(packet->port ^ back) - 1);
-    verdict = lbrp_look_at(ctx, packet, reply);
+    verdict = lbrp_glance(ctx, packet, reply);
     if (pcn_likely(verdict != PCN_VERDICT_MAX))
         return verdict;
     bad = pcn_packet_parse(ctx, packet);

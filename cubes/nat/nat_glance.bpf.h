@@ -13,7 +13,7 @@ PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *p
     struct pcn_headers headers;
     struct pcn_ct ct;
 
-    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers(ctx, &headers) ||
+    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers) ||
                      !pcn_headers_flow(packet, &headers, out ? NAT_INSIDE : NAT_OUTSIDE, &ct)))
         return NAT_CLOSER;
     session = nat_session_at(ct.slot);
