@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * Connection tracking, part: sessions that are found by two keys, each in a place of its own (PCN_CT_KEYS 2). The first
- * 32 bits of .own of both entries are the slot of the other place; both words have the same state and expiry.
+ * 32 bits of .own of both entries, which are whole, are the slot of the other place; both words have the same state and expiry.
  */
 #pragma once
 #include <pcn/conntrack.bpf.h>
@@ -58,6 +58,16 @@ PCN_INLINE __u32 pcn_ct_pair_claim(__u64 hash, enum pcn_ct_how *ret_how)
     return slot;
 }
 
+/*
+ * Whether a place is still that of the flow which was found in it. What was read of its entry before is that flow's: another
+ * one may have the place at any time.
+ */
+PCN_INLINE bool pcn_ct_is_still(const struct pcn_ct *ct)
+{
+    asm volatile("" ::: "memory");
+    return pcn_ct_is_same_flow(PCN_READ_ONCE(pcn_ct_entry_at(ct->slot)->word), ct->word);
+}
+
 /* An address of a place's key: its source, or its destination. */
 PCN_INLINE void pcn_ct_address_at(__u64 slot, bool destination, union pcn_address *ret_address)
 {
@@ -67,7 +77,7 @@ PCN_INLINE void pcn_ct_address_at(__u64 slot, bool destination, union pcn_addres
 
     if (pcn_ct_is_wide(entry->tuple)) {
         words[0] |= destination ? entry->middle >> 32 << 32 : entry->middle << 32;
-        words[1] = destination ? pcn_ct_wide_at(slot)->low[1] : pcn_ct_wide_at(slot)->low[0];
+        words[1] = destination ? entry->wide.low[1] : entry->wide.low[0];
     }
     __builtin_memcpy(ret_address, words, sizeof(words));
 }

@@ -134,6 +134,8 @@ PCN_INLINE struct pcn_ct_entry *pcn_ct_entry_at(__u64 slot)
 
 PCN_INLINE struct pcn_ct_wide *pcn_ct_wide_at(__u64 slot)
 {
+    if (PCN_CT_ENTRY_WORDS == PCN_CT_ENTRY_LONG)
+        return &pcn_ct_entry_at(slot)->wide;
     slot &= pcn_ct_masks.slot;
     PCN_OPAQUE(slot);
     return &pcn_ct_wides[slot];
@@ -307,7 +309,8 @@ PCN_INLINE __u64 pcn_ct_best(__u32 bucket, __u32 now, __u64 best)
 }
 
 /*
- * A free place in the first bucket while that is not half full, then in the emptier one: most are found at first sight.
+ * A free place in the first bucket while that is not three quarters full, then in the emptier one: nearly all are found at
+ * first sight, and the processor guesses so.
  * The first free one: flows stand close together. Where none is free, the best one.
  */
 PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
@@ -316,7 +319,7 @@ PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
     __u32 first = pcn_ct_bucket_of(hash, 0, mask), second = pcn_ct_bucket_of(hash, 1, mask);
     __u64 taken = pcn_ct_bytes_set(PCN_READ_ONCE(*pcn_ct_tags_at(first))), taken_second;
 
-    if (pcn_ct_count_bytes(taken) >= PCN_CT_WAYS / 2) {
+    if (pcn_ct_count_bytes(taken) >= 3 * PCN_CT_WAYS / 4) {
         taken_second = pcn_ct_bytes_set(PCN_READ_ONCE(*pcn_ct_tags_at(second)));
         if (pcn_unlikely((taken & taken_second) == ~PCN_CT_LOW_BITS))
             return pcn_ct_best(second, now, pcn_ct_best(first, now, (__u64)PCN_CT_HOW_FULL << PCN_CT_RANK_HOW_SHIFT));

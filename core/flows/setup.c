@@ -9,7 +9,9 @@
 int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *size)
 {
     uint32_t n_buckets = pcn_ct_buckets_for(size->flows), n_slots = n_buckets * PCN_CT_WAYS;
+    uint32_t entry_words = size->entry_words ?: PCN_CT_ENTRY_SHORT;
     uint32_t n_traffic = size->counting ? n_slots : 1, n_windows = size->windows ? n_slots : 1;
+    uint32_t n_wides = entry_words == PCN_CT_ENTRY_SHORT ? n_slots : 1;
     const struct pcn_ct_masks masks = {
         .bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1, .windows = n_windows - 1};
     const struct {
@@ -17,8 +19,8 @@ int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *
         size_t size;
     } sections[] = {
         {PCN_CT_TAGS, n_buckets * sizeof(__u64)},
-        {PCN_CT_ENTRIES, n_slots * sizeof(__u64) * (size->entry_words ?: PCN_CT_ENTRY_SHORT)},
-        {PCN_CT_WIDES, n_slots * sizeof(struct pcn_ct_wide)},
+        {PCN_CT_ENTRIES, n_slots * sizeof(__u64) * entry_words},
+        {PCN_CT_WIDES, n_wides * sizeof(struct pcn_ct_wide)},
         {PCN_CT_WINDOWS, n_windows * sizeof(struct pcn_ct_window)},
         {PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic)},
     };
@@ -37,8 +39,7 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
                               .places = ret_flows->places,
                               .removed = ret_flows->removed,
                               .emit = ret_flows->emit};
-    size_t traffic_size = 0, size;
-    size_t windows_size = 0;
+    size_t traffic_size = 0, windows_size = 0, wides_size = 0, size;
     void *traffic, *statistics, *wides, *windows;
     int r;
 
@@ -50,7 +51,7 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
     if (r >= 0)
         flows.entry_words = (uint32_t)(size / sizeof(__u64)) / flows.n_slots;
     if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_WIDES, &wides, &size);
+        r = pcn_cube_next_memory(cube, PCN_CT_WIDES, &wides, &wides_size);
     if (r >= 0)
         r = pcn_cube_next_memory(cube, PCN_CT_WINDOWS, &windows, &windows_size);
     if (r >= 0)
@@ -63,7 +64,7 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
         return r;
     flows.traffic = traffic_size / sizeof(struct pcn_ct_traffic) >= flows.n_slots ? traffic : NULL;
     flows.statistics = statistics;
-    flows.wides = wides;
+    flows.wides = wides_size / sizeof(struct pcn_ct_wide) >= flows.n_slots ? wides : NULL;
     flows.windows = windows_size / sizeof(struct pcn_ct_window) >= flows.n_slots ? windows : NULL;
     flows.settings->refresh = pcn_clock_hz();
     flows.settings->counting = flows.traffic != NULL;

@@ -9,7 +9,9 @@ struct pcn_ct_entry *pcn_flows_entry(const struct pcn_flows *flows, uint32_t slo
 
 void pcn_flows_key(const struct pcn_flows *flows, uint32_t slot, struct pcn_ct_key *ret_key)
 {
-    pcn_ct_key_get(pcn_flows_entry(flows, slot), &flows->wides[slot], ret_key);
+    const struct pcn_ct_entry *entry = pcn_flows_entry(flows, slot);
+
+    pcn_ct_key_get(entry, flows->wides ? &flows->wides[slot] : &entry->wide, ret_key);
 }
 
 static bool word_is_live(uint64_t word, uint64_t now)

@@ -78,15 +78,16 @@ __noinline __u32 lbrp_rewrite_whole(struct pcn_ctx *ctx, __u32 slot, __u32 ports
 PCN_INLINE __u32 lbrp_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot,
                               const struct lbrp_session *session, __u32 ports, bool reply)
 {
+    __u64 side = PCN_READ_ONCE(pcn_ct_entry_at(slot)->middle);
     struct pcn_change change;
 
     if (pcn_unlikely(packet->ip_version == 6 || session->state & LBRP_WHOLE))
         return lbrp_rewrite_whole(ctx, slot, ports, reply);
     change = (struct pcn_change){
         .from.v4 = reply ? packet->source.v4 : packet->destination.v4,
-        .to.v4 = session->to,
+        .to.v4 = side,
         .from_port = reply ? ports : ports >> 16,
-        .to_port = session->port,
+        .to_port = side >> LBRP_PORT_SHIFT,
     };
     if (packet->fragment == PCN_FRAGMENT_LATER)
         change.to_port = change.from_port;
@@ -132,7 +133,7 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
     const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
     __u64 word;
 
-    if (pcn_unlikely(session->check != (__u16)ct->hash || ct->direction != reply))
+    if (pcn_unlikely(ct->direction != reply || !pcn_ct_is_still(ct)))
         return pcn_drop(packet, LBRP_DROP_INVALID);
     if (pcn_unlikely(lbrp_is_stale(session, backend, ct))) {
         lbrp_over(ct->slot);
@@ -295,11 +296,12 @@ PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_pac
 {
     const struct lbrp_session *session = lbrp_session_at(ct->slot);
     const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
+    __u64 side = PCN_READ_ONCE(pcn_ct_entry_at(ct->slot)->middle);
 
-    if (pcn_unlikely(session->check != (__u16)ct->hash || lbrp_is_stale(session, backend, ct) ||
-                     session->state & LBRP_WHOLE || PCN_READ_ONCE(pcn_ct_settings.counting)))
+    if (pcn_unlikely(lbrp_is_stale(session, backend, ct) || session->state & LBRP_WHOLE ||
+                     PCN_READ_ONCE(pcn_ct_settings.counting) || !pcn_ct_is_still(ct)))
         return PCN_VERDICT_MAX;
-    if (!pcn_headers_rewrite(ctx, headers, session->to, session->port, reply))
+    if (!pcn_headers_rewrite(ctx, headers, side, side >> LBRP_PORT_SHIFT, reply))
         return PCN_VERDICT_MAX;
     lbrp_count(ctx, bpf_get_smp_processor_id(), session->state & 0xffff, reply);
     return lbrp_leave(ctx, packet, session, backend, reply);

@@ -129,7 +129,6 @@ __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __
     wanted = pcn_ct_wanted_of(&key);
     pcn_ct_fill(slot, &wanted);
     kept->state = new->state & ~(__u32)LBRP_LIVE;
-    kept->check = hash;
     /* It has no other place. */
     kept->partner = slot;
     (void)__sync_lock_test_and_set(&pcn_ct_entry_at(slot)->word,

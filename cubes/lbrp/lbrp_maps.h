@@ -137,13 +137,11 @@ enum lbrp_flag {
 /* In the entry of a flow, at .own: see pcn/conntrack_pair.bpf.h. */
 struct lbrp_session {
     __u32 partner;  /* the other place */
-    __u32 to;       /* IPv4, if not WHOLE: the address of the side that changes */
     __u32 state;    /* number of the backend | its epoch << 16 | enum lbrp_flag */
-    __u16 port;     /* network order: new port of the side that changes */
     __u16 frontend; /* MULTI: port the client is behind */
-    __u16 check;    /* of the hash of the place's own key: another flow may have the place meanwhile */
     __u8 mac[6];    /* of who sent the first packet */
 };
+#define LBRP_PORT_SHIFT 32 /* at .middle: IPv4, if not WHOLE: new address of the side that changes | its port << this */
 _Static_assert(sizeof(struct lbrp_session) <= PCN_CT_OWN_SIZE, "it fits");
 
 /* ---- settings ---- */

@@ -24,6 +24,12 @@ PCN_INLINE struct lbrp_session *lbrp_session_at(__u64 slot)
     return (struct lbrp_session *)pcn_ct_entry_at(slot)->own;
 }
 
+/* Network order: what one side of an IPv4 packet gets that is found in a place, see LBRP_PORT_SHIFT. */
+PCN_INLINE __u64 lbrp_side(__u32 address, __u16 port)
+{
+    return address | (__u64)port << LBRP_PORT_SHIFT;
+}
+
 /* A session is over: its backend has one less. Once, whoever finds out first. */
 PCN_INLINE void lbrp_forget(__u32 slot)
 {
@@ -79,11 +85,10 @@ PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *n
 
     pcn_ct_fill(slot, &wanted);
     session->partner = partner;
-    session->to = to->words[2];
-    session->port = to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT;
+    if (!pcn_ct_is_wide(key->words[4]))
+        pcn_ct_entry_at(slot)->middle = lbrp_side(to->words[2], to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT);
     session->state = client ? new->state : new->state & ~(__u32)LBRP_LIVE;
     session->frontend = new->frontend;
-    session->check = hash;
     __builtin_memcpy(session->mac, new->mac, sizeof(session->mac));
     PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, new->flow, pcn_now()));
 }

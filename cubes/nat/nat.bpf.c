@@ -10,14 +10,14 @@
 #include <pcn/rewrite.bpf.h>
 
 /* New address and port for a packet that was found in slot; its ports are those of its key. */
-PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet *packet,
-                                          const struct nat_session *session, __u32 ports, bool out)
+PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 to, __u16 to_port,
+                                          __u32 ports, bool out)
 {
     struct pcn_change change = {
         .from.v4 = out ? packet->source.v4 : packet->destination.v4,
-        .to.v4 = session->to.v4,
+        .to.v4 = to,
         .from_port = out ? ports : ports >> 16,
-        .to_port = session->port,
+        .to_port = to_port,
     };
 
     if (!pcn_rewrite(ctx, packet, out ? &change : NULL, out ? NULL : &change, 4))
@@ -47,11 +47,12 @@ PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct nat_session *session
 /* A packet of a session, which it keeps alive. One that cannot be in this state is translated too: it is its receiver's. */
 PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool out)
 {
-    __u32 slot = ct->slot, ports = 0;
+    __u32 slot = ct->slot, to = nat_address_at(slot), ports = 0;
     const struct nat_session *session = nat_session_at(slot);
+    __u16 port = session->port;
     __u64 word;
 
-    if (pcn_unlikely(session->check != (__u32)ct->hash))
+    if (pcn_unlikely(!pcn_ct_is_still(ct)))
         return pcn_drop(packet, NAT_DROP_INVALID);
     /* Only who was first opens a session again. */
     if (pcn_unlikely(ct->next == PCN_CT_REOPEN))
@@ -69,7 +70,7 @@ PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *pa
     if (pcn_unlikely(session->wide))
         return nat_verdict(packet, nat_translate_wide(ctx, slot));
     pcn_ct_event_of(packet, &ports);
-    return nat_translate(ctx, packet, session, ports, out);
+    return nat_translate(ctx, packet, to, port, ports, out);
 }
 
 /* A fragment behind the first one of a session: it has no ports. */
@@ -78,7 +79,7 @@ PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *pa
     const struct nat_session *session = nat_session_at(packet->ct_slot);
     struct pcn_change change = {
         .from.v4 = out ? packet->source.v4 : packet->destination.v4,
-        .to.v4 = session->to.v4,
+        .to.v4 = nat_address_at(packet->ct_slot),
     };
 
     if (session->wide)
@@ -108,6 +109,7 @@ PCN_INLINE enum pcn_verdict nat_unknown(struct pcn_ctx *ctx, struct pcn_packet *
     if (PCN_READ_ONCE(pcn_ct_settings.events))
         (void)pcn_ct_tell(ctx, slot);
     packet->ct_slot = ct->slot = slot;
+    ct->word = PCN_READ_ONCE(pcn_ct_entry_at(slot)->word);
     ct->next = PCN_CT_FREE;
     return PCN_VERDICT_MAX;
 }

@@ -12,12 +12,16 @@ PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *p
     const struct nat_session *session;
     struct pcn_headers headers;
     struct pcn_ct ct;
+    __u16 port;
+    __u32 to;
 
     if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers) ||
                      !pcn_headers_flow(packet, &headers, out ? NAT_INSIDE : NAT_OUTSIDE, &ct)))
         return NAT_CLOSER;
     session = nat_session_at(ct.slot);
-    if (pcn_unlikely(session->wide || session->check != (__u32)ct.hash || PCN_READ_ONCE(pcn_ct_settings.counting)))
+    to = nat_address_at(ct.slot);
+    port = session->port;
+    if (pcn_unlikely(session->wide || PCN_READ_ONCE(pcn_ct_settings.counting) || !pcn_ct_is_still(&ct)))
         return NAT_CLOSER;
-    return pcn_headers_rewrite(ctx, &headers, session->to.v4, session->port, out) ? PCN_PASS : NAT_CLOSER;
+    return pcn_headers_rewrite(ctx, &headers, to, port, out) ? PCN_PASS : NAT_CLOSER;
 }

@@ -46,15 +46,13 @@ enum nat_kind {
 #define NAT_SECOND 4u  /* of the places of a hairpin: not the first packet's own */
 
 /*
- * In the entry of a flow, at .own: one line of cache with its key. A packet found by its tuple inside gets a
- * new source, one found by its tuple outside a new destination.
+ * In the entry of a flow, at .own. A packet found by its tuple inside gets a new source, one found by its tuple outside a
+ * new destination: that of the other place's key, which IPv4 has at .middle.
  */
 struct nat_session {
     __u32 partner; /* the other place: see pcn/conntrack_pair.bpf.h */
-    __u32 check;   /* lower half of the hash of the place's own key: another flow may have the place meanwhile */
-    union pcn_address to;
     __u32 rule;    /* id */
-    __u16 port;    /* network order; of an ICMP echo: its id */
+    __u16 port;    /* network order, with that address; of an ICMP echo: its id */
     __u8 kind;     /* enum nat_kind */
     __u8 out : 1;  /* the first packet went out */
     __u8 wide : 7; /* NAT_WIDE, NAT_HAIRPIN, NAT_SECOND */

@@ -187,7 +187,7 @@ PCN_INLINE bool nat_external4(const struct nat_rule *rule, const struct pcn_pack
     } else if (rule->kind == NAT_NETMAP) {
         address += bpf_ntohl(packet->source.v4) - rule->base;
     } else if (rule->n_addresses > 1) {
-        hash = pcn_ct_hash_end(packet->source.v4, 0, 0, pcn_ct_settings.seed);
+        hash = pcn_ct_hash_mix(pcn_ct_hash_short(packet->source.v4, 0, pcn_ct_settings.seed));
         address += (__u32)(hash >> 32) % rule->n_addresses;
     }
     *ret = (union pcn_address){.v6 = {bpf_htonl(address)}};
@@ -212,7 +212,7 @@ __noinline bool nat_external6(__u32 number, const struct pcn_packet *packet, uni
     } else if (rule->n_addresses > 1) {
         hash = pcn_ct_hash_end(*(const __u64 *)&packet->source.v6[0], *(const __u64 *)&packet->source.v6[2], 0,
                                pcn_ct_settings.seed);
-        low = wide.low + (__u32)(hash >> 32) % rule->n_addresses;
+        low = wide.low + (__u32)(pcn_ct_hash_mix(hash) >> 32) % rule->n_addresses;
         wide.high += low < wide.low;
         wide.low = low;
     }

@@ -31,6 +31,12 @@ PCN_INLINE struct nat_session *nat_session_at(__u64 slot)
     return (struct nat_session *)pcn_ct_entry_at(slot)->own;
 }
 
+/* What a packet of IPv4 gets that is found here. */
+PCN_INLINE __u32 nat_address_at(__u64 slot)
+{
+    return pcn_ct_entry_at(slot)->middle;
+}
+
 #define NAT_TAKEN 0xfffffffdu /* as a slot: somebody has this tuple */
 
 /* A place for a key, whose entry is to be written. Its slot, or PCN_CT_NO_SLOT. */
@@ -46,7 +52,7 @@ __noinline __u32 nat_claim(__u64 hash)
 }
 
 /* Packets that are found here get what the other key has: the source, if the first one goes out, or the destination. */
-PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, bool own, __u64 hash)
+PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, bool own)
 {
     struct nat_session *session = nat_session_at(slot);
     const struct pcn_ct_key *key = own ? &new->own : &new->other, *to = own ? &new->other : &new->own;
@@ -54,9 +60,9 @@ PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, b
 
     /* Field by field: a whole one would be put together on the stack, of which there is not much. */
     pcn_ct_fill(slot, &wanted);
-    __builtin_memcpy(&session->to, new->out ? &to->words[0] : &to->words[2], sizeof(session->to));
+    if (!(new->wide &NAT_WIDE))
+        pcn_ct_entry_at(slot)->middle = (__u32)(new->out ? to->words[0] : to->words[2]);
     session->partner = partner;
-    session->check = hash;
     session->rule = new->rule;
     session->port = new->out ? to->words[4] : to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT;
     session->kind = new->kind;
@@ -89,8 +95,8 @@ PCN_INLINE __u32 nat_take(const struct nat_new *new)
         pcn_ct_unclaim(slot);
         return NAT_TAKEN;
     }
-    nat_fill(new->slot, slot, new, true, new->hash);
-    nat_fill(slot, new->slot, new, false, hash);
+    nat_fill(new->slot, slot, new, true);
+    nat_fill(slot, new->slot, new, false);
     nat_publish(slot, new, hash);
     return slot;
 }

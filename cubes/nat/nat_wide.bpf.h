@@ -37,21 +37,21 @@ PCN_INLINE bool nat_turn_frame(struct pcn_ctx *ctx)
     return true;
 }
 
-/* Of one that is not in hairpin. */
-PCN_INLINE bool nat_translate6(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot, __u32 ports)
+/* Of one that is not in hairpin. 0, or the reason to drop the packet. */
+PCN_INLINE __u32 nat_translate6(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot, __u32 ports)
 {
-    const struct nat_session *session = nat_session_at(slot);
     bool out = pcn_ct_entry_at(slot)->tuple >> PCN_CT_ZONE_SHIFT == NAT_INSIDE;
     struct pcn_change change = {
         .from = out ? packet->source : packet->destination,
-        .to = session->to,
         .from_port = out ? ports : ports >> 16,
-        .to_port = packet->fragment == PCN_FRAGMENT_LATER ? 0 : session->port,
     };
 
-    if (out)
-        return pcn_rewrite(ctx, packet, &change, NULL, 6);
-    return pcn_rewrite(ctx, packet, NULL, &change, 6);
+    pcn_ct_side_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)), !nat_session_at(slot)->out, &change);
+    if (!pcn_ct_pair_is(slot))
+        return NAT_DROP_INVALID;
+    if (packet->fragment == PCN_FRAGMENT_LATER)
+        change.to_port = 0;
+    return pcn_rewrite(ctx, packet, out ? &change : NULL, out ? NULL : &change, 6) ? 0 : PCN_DROP_MALFORMED;
 }
 
 /* A packet of a session, found in a place: 0, NAT_TURNED, or the reason to drop it. A later fragment has no ports. */
@@ -66,7 +66,7 @@ __noinline __u32 nat_translate_wide(struct pcn_ctx *ctx, __u32 slot)
     if (packet->fragment != PCN_FRAGMENT_LATER)
         pcn_ct_event_of(packet, &ports);
     if (!(nat_session_at(slot)->wide & NAT_HAIRPIN))
-        return nat_translate6(ctx, packet, slot, ports) ? 0 : PCN_DROP_MALFORMED;
+        return nat_translate6(ctx, packet, slot, ports);
     source.from = packet->source;
     destination.from = packet->destination;
     if (!nat_sides_of(slot, &packet->source, &source, &destination))

@@ -8,12 +8,13 @@ int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t ent
 
     flows.entries = pcn_fast_memory(fast, PCN_CT_ENTRIES, NULL);
     flows.tags = pcn_fast_memory(fast, PCN_CT_TAGS, NULL);
-    flows.wides = pcn_fast_memory(fast, PCN_CT_WIDES, NULL);
+    if (entry_words == PCN_CT_ENTRY_SHORT)
+        flows.wides = pcn_fast_memory(fast, PCN_CT_WIDES, NULL);
     flows.windows = pcn_fast_memory(fast, PCN_CT_WINDOWS, NULL);
     flows.traffic = pcn_fast_memory(fast, PCN_CT_TRAFFIC, NULL);
     flows.settings = pcn_fast_memory(fast, PCN_CT_SETTINGS, NULL);
     flows.statistics = pcn_fast_memory(fast, PCN_CT_STATISTICS, NULL);
-    if (!flows.entries || !flows.tags || !flows.wides || !flows.windows || !flows.traffic || !flows.settings ||
+    if (!flows.entries || !flows.tags || !flows.windows || !flows.traffic || !flows.settings ||
         !flows.statistics)
         return -ENOMEM;
     flows.settings->seed = 0x123456789abcdef;

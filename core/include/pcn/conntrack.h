@@ -15,7 +15,8 @@
  * A flow counts until it expires, whether somebody has ended it or not. Two CPUs that see a flow's
  * first packet at the same time may both enter it: one is found by all, the other expires.
  *
- * An entry has the key as far as IPv4 needs it: two of them are a line of cache. What IPv6 has more stands apart.
+ * The first half of an entry is the key as far as IPv4 needs it. A cube that only tracks has no more in a place: two of them
+ * are a line of cache, and what IPv6 has more stands apart (PCN_CT_WIDES). One that enters flows by itself has the whole.
  *
  * Expiry is the lower half of the jiffies: timeouts are below PCN_CT_TIMEOUT_MAX,
  * and user space takes away what is expired long before half the range has passed.
@@ -26,8 +27,8 @@
 
 /* Names of the maps. */
 #define PCN_CT_TAGS ".bss.cttags"           /* __u64, a bucket's; trimmed, a power of two */
-#define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket */
-#define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; as many */
+#define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry, or halves; trimmed: PCN_CT_WAYS a bucket */
+#define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; one, or as many: entries are halves */
 #define PCN_CT_WINDOWS ".bss.ctwindow"      /* struct pcn_ct_window; one, or as many: they are checked */
 #define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; one, or as many: counting */
 #define PCN_CT_FRAGMENTS "pcn_ct_fragments" /* struct pcn_ct_fragment; PCN_CT_FRAGMENTS_MAX */
@@ -99,23 +100,25 @@ struct pcn_ct_key {
 #define PCN_CT_VERSION_SHIFT 40
 #define PCN_CT_ZONE_SHIFT 48
 
-struct pcn_ct_entry {
-    __u64 word;
-    __u64 tuple;  /* words[4] of the key */
-    __u64 pair;   /* the first 32 bits of the source; of the destination */
-    __u64 middle; /* IPv6: the next 32 bits, in the same order */
-    __u64 own[];  /* of a cube that enters flows by itself, see PCN_CT_ENTRY_WORDS */
-};
-/* Of 8 bytes, in an entry. A cube that enters flows by itself takes the whole line. */
-#define PCN_CT_ENTRY_SHORT 4
-#define PCN_CT_ENTRY_LONG 8
-#define PCN_CT_OWN_SIZE (8 * PCN_CT_ENTRY_LONG - sizeof(struct pcn_ct_entry))
-
 /* IPv6: the last 64 bits of the source; of the destination. */
 struct pcn_ct_wide {
     __u64 low[2];
 };
 _Static_assert(sizeof(struct pcn_ct_wide) == 16, "four to a cache line");
+
+struct pcn_ct_entry {
+    __u64 word;
+    __u64 tuple;  /* words[4] of the key */
+    __u64 pair;   /* the first 32 bits of the source; of the destination */
+    __u64 middle; /* IPv6: the next 32 bits, in the same order; else own */
+    __u64 own[2]; /* of a cube that enters flows by itself */
+    struct pcn_ct_wide wide;
+};
+_Static_assert(sizeof(struct pcn_ct_entry) == 64, "a cache line");
+#define PCN_CT_OWN_SIZE sizeof(((struct pcn_ct_entry *)0)->own)
+/* What a place has of it, of 8 bytes: PCN_CT_ENTRY_WORDS. */
+#define PCN_CT_ENTRY_SHORT 4
+#define PCN_CT_ENTRY_LONG 8
 
 /* TCP, where windows are checked: what one side has sent and may send. */
 struct pcn_ct_side {
@@ -245,38 +248,47 @@ PCN_CT_SHARED struct pcn_ct_wanted pcn_ct_wanted_of(const struct pcn_ct_key *key
                                   .pair = pcn_ct_pair(key->words[0], key->words[2])};
 }
 
+PCN_CT_SHARED __u64 pcn_ct_hash_mix(__u64 hash)
+{
+    hash *= 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 32;
+}
+
+/*
+ * The multiplier is what nobody knows: who chooses low bits of the prefix, the rest of the address and the port cannot make
+ * them cancel out.
+ */
 PCN_CT_SHARED __u64 pcn_ct_hash_end(__u64 high, __u64 low, __u64 port, __u64 seed)
 {
-    __u64 hash = (high ^ seed) * 0x9e3779b97f4a7c15ull;
+    __u64 hash = __builtin_bswap64(high) * (seed | 1);
 
-    hash = (hash ^ hash >> 32 ^ low) * 0xd6e8feb86659fd93ull;
-    hash = (hash ^ hash >> 29 ^ port << 17) * 0x9e3779b97f4a7c15ull;
-    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
+    hash = ((hash ^ hash >> 32) + low + port * (seed | 1)) * 0xd6e8feb86659fd93ull;
     return hash ^ hash >> 32;
 }
 
 /* IPv4: address and port are a word. */
 PCN_CT_SHARED __u64 pcn_ct_hash_short(__u32 address, __u64 port, __u64 seed)
 {
-    __u64 hash = (pcn_ct_pair(address, port) ^ seed) * 0x9e3779b97f4a7c15ull;
+    __u64 hash = pcn_ct_pair(address, port) * (seed | 1);
 
-    /* Twice: the sum of two that complement each other would not have the seed in it. */
-    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
     return hash ^ hash >> 32;
 }
 
 /* The same for both directions. */
 PCN_CT_SHARED __u64 pcn_ct_hash_wanted(const struct pcn_ct_wanted *wanted, __u64 seed)
 {
-    __u64 tuple = wanted->tuple, from = tuple & 0xffff, to = tuple >> 16 & 0xffff, hash;
+    __u64 tuple = wanted->tuple, from = tuple & 0xffff, to = tuple >> 16 & 0xffff, hash, other;
 
-    if (pcn_ct_is_wide(tuple))
-        hash = pcn_ct_hash_end(wanted->source[0], wanted->source[1], from, seed) +
-               pcn_ct_hash_end(wanted->destination[0], wanted->destination[1], to, seed);
-    else
-        hash = pcn_ct_hash_short(wanted->pair, from, seed) + pcn_ct_hash_short(wanted->pair >> 32, to, seed);
-    hash = (hash + (tuple >> 32) * 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
-    return hash ^ hash >> 32;
+    if (pcn_ct_is_wide(tuple)) {
+        hash = pcn_ct_hash_end(wanted->source[0], wanted->source[1], from, seed);
+        other = pcn_ct_hash_end(wanted->destination[0], wanted->destination[1], to, seed);
+    } else {
+        hash = pcn_ct_hash_short(wanted->pair, from, seed);
+        other = pcn_ct_hash_short(wanted->pair >> 32, to, seed);
+    }
+    /* A product: of ends that complement each other the sum would be the same for all. */
+    hash = (hash | 1) * (other | 1);
+    return pcn_ct_hash_mix(hash ^ hash >> 32 ^ tuple >> 32);
 }
 
 PCN_CT_SHARED __u64 pcn_ct_hash(const struct pcn_ct_key *key, __u64 seed)

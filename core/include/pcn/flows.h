@@ -17,8 +17,8 @@ struct pcn_flow;
 /* The fast path's memory: flows are taken away by compare-and-swap of their words. */
 struct pcn_flows {
     uint8_t *tags;
-    uint64_t *entries; /* see pcn_flows_entry() */
-    const struct pcn_ct_wide *wides;
+    uint64_t *entries;                    /* see pcn_flows_entry() */
+    const struct pcn_ct_wide *wides;      /* NULL: entries are whole */
     struct pcn_ct_window *windows;        /* NULL: they are not checked */
     const struct pcn_ct_traffic *traffic; /* NULL: nothing is counted */
     struct pcn_ct_settings *settings;
