@@ -14,8 +14,7 @@ int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t ent
     flows.traffic = pcn_fast_memory(fast, PCN_CT_TRAFFIC, NULL);
     flows.settings = pcn_fast_memory(fast, PCN_CT_SETTINGS, NULL);
     flows.statistics = pcn_fast_memory(fast, PCN_CT_STATISTICS, NULL);
-    if (!flows.entries || !flows.tags || !flows.windows || !flows.traffic || !flows.settings ||
-        !flows.statistics)
+    if (!flows.entries || !flows.tags || !flows.windows || !flows.traffic || !flows.settings || !flows.statistics)
         return -ENOMEM;
     flows.settings->seed = 0x123456789abcdef;
     flows.settings->refresh = pcn_clock_hz();
