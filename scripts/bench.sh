@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Measures what polycube-c has to reach beside bare programs and the kernel's own, prints a table and writes JSON.
 #
-#   bench.sh [-o FILE] [forward] [chain] [router] [kernel] [firewall] [conntrack] [nat] [lbdsr] [lbrp] [control] [routes] [rest]
+#   bench.sh [-o FILE] [forward] [chain] [router] [kernel] [firewall] [conntrack] [nat] [lbdsr] [lbrp] [rules] [control] [routes] [rest]
 #   GROUP: default all
 #   FILE: the JSON; default bench.json in the build directory
 #

@@ -3,19 +3,31 @@
 #include "private.h"
 #include <stdio.h>
 
+/* Most nodes have few children: they are looked through in less time than libyang takes to compute a hash. */
+#define SCAN_MAX 16
+
 struct lyd_node *data_child(const struct lyd_node *parent, const struct lysc_node *schema)
 {
-    struct lyd_node *match = NULL;
+    struct lyd_node *child = lyd_child(parent), *match = NULL;
 
-    if (schema->nodetype == LYS_LEAFLIST) {
-        for (struct lyd_node *child = lyd_child(parent); child; child = child->next)
-            if (child->schema == schema)
-                return child;
-        return NULL;
-    }
-    if (lyd_find_sibling_val(lyd_child(parent), schema, NULL, 0, &match) != LY_SUCCESS)
+    for (size_t i = 0; child && (i < SCAN_MAX || schema->nodetype == LYS_LEAFLIST); i++, child = child->next)
+        if (child->schema == schema)
+            return child;
+    if (!child || lyd_find_sibling_val(lyd_child(parent), schema, NULL, 0, &match) != LY_SUCCESS)
         return NULL;
     return match;
+}
+
+struct lyd_node *data_child_named(const struct lyd_node *parent, const char *name)
+{
+    struct lyd_node *child = lyd_child(parent);
+    const struct lysc_node *schema;
+
+    for (size_t i = 0; child && i < SCAN_MAX; i++, child = child->next)
+        if (pcn_streq(child->schema->name, name))
+            return child;
+    schema = child ? schema_child(parent->schema, name) : NULL;
+    return schema ? data_child(parent, schema) : NULL;
 }
 
 /* "[a='x'][b='y']" */

@@ -121,11 +121,16 @@ static int add_deletes(struct pcn_edit *edit, struct lyd_node *unit)
 /* The unit with its leaves, and nothing below. */
 static struct lyd_node *unit_copy(const struct lyd_node *unit)
 {
+    const struct lyd_node *below = lyd_child(unit);
     const struct lysc_node *schema = NULL;
     struct lyd_node *copy = NULL;
 
-    if (lyd_dup_single(unit, NULL, LYD_DUP_WITH_FLAGS, &copy) != LY_SUCCESS)
+    while (below && below->schema->nodetype & LYD_NODE_TERM)
+        below = below->next;
+    if (lyd_dup_single(unit, NULL, LYD_DUP_WITH_FLAGS | (below ? 0 : LYD_DUP_RECURSIVE), &copy) != LY_SUCCESS)
         return NULL;
+    if (!below)
+        return copy;
     while ((schema = schema_next(unit->schema, schema))) {
         const struct lyd_node *child;
 
@@ -204,8 +209,6 @@ static int leaf_new(struct pcn_edit *edit, struct lyd_node *unit, const struct l
     struct lyd_node *node;
     int r;
 
-    if (lyd_value_validate(leaf->module->ctx, leaf, text, strlen(text), NULL, NULL, NULL) != LY_SUCCESS)
-        return input_refused(leaf, text, path, error);
     r = touch(edit, unit);
     if (r < 0)
         return r;
@@ -224,9 +227,8 @@ static int leaf_set_text(struct pcn_edit *edit, struct lyd_node *unit, const str
     if (is_key(leaf))
         return pcn_error_set(error, PCN_ERROR_BAD_ATTRIBUTE, path, "%s is a key: \"%.64s\" contradicts the path",
                              leaf->name, text);
-    if (lyd_value_validate(leaf->module->ctx, leaf, text, strlen(text), NULL, NULL, NULL) != LY_SUCCESS)
-        return input_refused(leaf, text, path, error);
-    if (info(leaf)->init_only)
+    if (info(leaf)->init_only &&
+        lyd_value_validate(leaf->module->ctx, leaf, text, strlen(text), NULL, NULL, NULL) == LY_SUCCESS)
         return init_only_refused(leaf, path, error);
     return node ? leaf_change(edit, node, text, path, error) : leaf_new(edit, unit, leaf, text, path, error);
 }
@@ -374,25 +376,39 @@ static void list_unmark(struct lyd_node *parent, const struct lysc_node *list)
 static int merge_members(struct pcn_edit *edit, struct lyd_node *unit, enum pcn_edit_verb verb, const json_t *body,
                          const char *path, struct pcn_error *error);
 
+/* Whether it is the entry with these keys, which may be written in another way: then it is not. */
+static bool entry_is(const struct lyd_node *entry, const struct lysc_node *list, const char *const *keys)
+{
+    const struct lyd_node *key = entry && entry->schema == list ? lyd_child(entry) : NULL;
+
+    for (size_t i = 0; i < info(list)->n_keys; i++, key = key->next)
+        if (!key || !pcn_streq(lyd_get_value(key), keys[i]))
+            return false;
+    return info(list)->n_keys > 0;
+}
+
 /* must_exist: the request names these entries, it does not describe what is to be. */
 static int merge_list(struct pcn_edit *edit, struct lyd_node *parent, const struct lysc_node *list,
                       enum pcn_edit_verb verb, bool must_exist, const json_t *body, const char *path,
                       struct pcn_error *error)
 {
     char buffers[KEYS_MAX][VALUE_TEXT], entry_path[PATH_TEXT_MAX];
+    struct lyd_node *next = data_child(parent, list), *entry;
     const char *keys[KEYS_MAX];
     int r;
 
     r = build_expect(body, list, path, error);
-    for (size_t i = 0; i < json_array_size(body) && r >= 0; i++) {
+    for (size_t i = 0; i < json_array_size(body) && r >= 0; i++, next = entry->next) {
         const json_t *value = json_array_get(body, i);
-        struct lyd_node *entry;
 
         r = build_keys(list, value, path, buffers, keys, error);
         if (r < 0)
             break;
         path_join(entry_path, path, keys[0]);
-        entry = verb == PCN_EDIT_CREATE ? NULL : data_entry(parent, list, keys);
+        /* Most requests have the order that is there. */
+        entry = NULL;
+        if (verb != PCN_EDIT_CREATE)
+            entry = entry_is(next, list, keys) ? next : data_entry(parent, list, keys);
         if (entry && entry->priv == edit)
             r = pcn_error_set(error, PCN_ERROR_DATA_EXISTS, entry_path, "%s %s is given twice", list->name, keys[0]);
         else if (entry)
@@ -401,7 +417,9 @@ static int merge_list(struct pcn_edit *edit, struct lyd_node *parent, const stru
             r = pcn_error_set(error, PCN_ERROR_DATA_MISSING, entry_path, "%s %s does not exist", list->name, keys[0]);
         else
             r = entry_add(edit, parent, list, keys, value, entry_path, &entry, error);
-        if (r >= 0 && verb == PCN_EDIT_REPLACE)
+        if (r < 0)
+            break;
+        if (verb == PCN_EDIT_REPLACE)
             entry->priv = edit;
     }
     if (verb != PCN_EDIT_REPLACE)
@@ -484,7 +502,8 @@ static int merge_members(struct pcn_edit *edit, struct lyd_node *unit, enum pcn_
             if (schema->nodetype == LYS_ACTION || !is_config(schema) || (!value && verb != PCN_EDIT_REPLACE) ||
                 (schema->nodetype & LYD_NODE_TERM ? 0 : 1) != units)
                 continue;
-            path_join(member, path, schema->name);
+            if (value || units)
+                path_join(member, path, schema->name);
             r = units ? merge_unit(edit, unit, schema, verb, value, member, error)
                       : merge_term(edit, unit, schema, verb, value, member, error);
         }

@@ -4,10 +4,7 @@
 
 static const struct lyd_node *node_child(const struct pcn_node *node, const char *name)
 {
-    const struct lyd_node *parent = (const struct lyd_node *)node;
-    const struct lysc_node *schema = parent ? schema_child(parent->schema, name) : NULL;
-
-    return schema ? data_child(parent, schema) : NULL;
+    return data_child_named((const struct lyd_node *)node, name);
 }
 
 static const struct lyd_value *node_leaf(const struct pcn_node *node, const char *leaf)

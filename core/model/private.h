@@ -73,6 +73,7 @@ int input_refused(const struct lysc_node *leaf, const char *value, const char *p
 
 /* The instance of a leaf or container, or the first one of a list or leaf-list; NULL: none. */
 struct lyd_node *data_child(const struct lyd_node *parent, const struct lysc_node *schema);
+struct lyd_node *data_child_named(const struct lyd_node *parent, const char *name);
 #define PREDICATE_TEXT_MAX 1024
 /* What an entry is looked up by. False: none can be made, a key holds both kinds of quotes or they are too long. */
 bool data_predicate(const struct lysc_node *list, const char *const *keys, char *text, size_t size);

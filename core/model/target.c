@@ -5,7 +5,14 @@
 
 void path_join(char path[PATH_TEXT_MAX], const char *parent, const char *name)
 {
-    (void)snprintf(path, PATH_TEXT_MAX, "%s%s%s", parent, *parent ? "/" : "", name);
+    size_t used = strnlen(parent, PATH_TEXT_MAX - 2), size;
+
+    memcpy(path, parent, used);
+    if (used)
+        path[used++] = '/';
+    size = strnlen(name, PATH_TEXT_MAX - 1 - used);
+    memcpy(path + used, name, size);
+    path[used + size] = 0;
 }
 
 static void target_extend(struct target *target, const char *segment)

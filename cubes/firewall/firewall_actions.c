@@ -142,6 +142,15 @@ static int rule_append(struct pcn_cube *cube, const char *chain, size_t id, cons
     return pcn_cube_edit(cube, PCN_CUBE_CREATE, path, PCN_ARRAY_SIZE(path), text, error);
 }
 
+static int rule_delete_last(struct pcn_cube *cube, const char *chain, size_t id, struct pcn_error *error)
+{
+    char key[24];
+    const char *const path[] = {"chain", chain, "rule", key};
+
+    (void)snprintf(key, sizeof(key), "%zu", id);
+    return pcn_cube_edit(cube, PCN_CUBE_DELETE, path, PCN_ARRAY_SIZE(path), NULL, error);
+}
+
 static int rule_change(struct pcn_cube *cube, const char *chain, const char *operation, const struct pcn_node *input,
                        size_t *ret_id, struct pcn_error *error)
 {
@@ -152,7 +161,8 @@ static int rule_change(struct pcn_cube *cube, const char *chain, const char *ope
     int r;
 
     r = firewall_entry_fields(input, &fields);
-    if (r >= 0 && pcn_streq(operation, "APPEND")) {
+    if (r >= 0 && (pcn_streq(operation, "APPEND") ||
+                   (pcn_streq(operation, "INSERT") && pcn_node_uint(input, "id", 0) == rules->n))) {
         *ret_id = rules->n;
         if (rules->n >= FIREWALL_IDS_MAX)
             return rules_full(error);
@@ -162,6 +172,8 @@ static int rule_change(struct pcn_cube *cube, const char *chain, const char *ope
         r = draft_new(rules, &draft);
     if (r >= 0)
         r = draft_change(&draft, operation, input, &fields, ret_id, error);
+    if (r >= 0 && pcn_streq(operation, "DELETE") && *ret_id == draft.n)
+        return rule_delete_last(cube, chain, *ret_id, error);
     return r < 0 ? r : draft_write(cube, chain, &draft, error);
 }
 

@@ -13,36 +13,52 @@ const char *const firewall_action_names[FIREWALL_ACTION_MAX] = {"ACCEPT", "DROP"
 
 /* ---- fields ---- */
 
-static void json_text(FILE *file, const char *text)
+/* Without the quotation marks around it. at: where it goes, or NULL. Returns its length. */
+static size_t json_text(const char *text, char *at)
 {
-    (void)fputc('"', file);
+    char escaped[8];
+    size_t size = 0, n;
+
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        n = 1;
+        escaped[0] = (char)*p;
         if (*p == '"' || *p == '\\')
-            (void)fprintf(file, "\\%c", *p);
+            n = (size_t)snprintf(escaped, sizeof(escaped), "\\%c", *p);
         else if (*p < 0x20)
-            (void)fprintf(file, "\\u%04x", *p);
-        else
-            (void)fputc(*p, file);
+            n = (size_t)snprintf(escaped, sizeof(escaped), "\\u%04x", *p);
+        if (at)
+            memcpy(at + size, escaped, n);
+        size += n;
     }
-    (void)fputc('"', file);
+    return size;
 }
 
+/* A stream would do, but it takes 8 kB for each rule, by which free memory is tidied up each time. */
 int firewall_entry_fields(const struct pcn_node *fields, char **ret_fields)
 {
-    size_t size, n = 0;
-    FILE *file = open_memstream(ret_fields, &size);
+    const char *values[PCN_ARRAY_SIZE(leaves)];
+    size_t size = 1;
+    char *at;
 
-    if (!file)
-        return -errno;
     for (size_t i = 0; i < PCN_ARRAY_SIZE(leaves); i++) {
-        const char *value = pcn_node_string(fields, leaves[i]);
-
-        if (!value)
-            continue;
-        (void)fprintf(file, "%s\"%s\": ", n++ ? ", " : "", leaves[i]);
-        json_text(file, value);
+        values[i] = pcn_node_string(fields, leaves[i]);
+        if (values[i])
+            size += strlen(leaves[i]) + json_text(values[i], NULL) + strlen(", \"\": \"\"");
     }
-    return fclose(file) ? -ENOMEM : 0;
+    *ret_fields = at = malloc(size);
+    if (!at)
+        return -ENOMEM;
+    *at = '\0';
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(leaves); i++) {
+        if (!values[i])
+            continue;
+        if (at > *ret_fields)
+            at = stpcpy(at, ", ");
+        at = stpcpy(stpcpy(stpcpy(at, "\""), leaves[i]), "\": \"");
+        at += json_text(values[i], at);
+        at = stpcpy(at, "\"");
+    }
+    return 0;
 }
 
 /* Numbers as numbers: ports may be the one or the other. */

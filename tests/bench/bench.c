@@ -103,15 +103,45 @@ void bench_skip(const char *what, const char *reason)
     row_dump(json_pack("{s:s, s:s}", "what", what, "skipped", reason));
 }
 
+/* ---- requests ---- */
+
+double bench_request(struct pcn_testd *daemon, const char *method, const char *path, const char *body)
+{
+    _cleanup_(pcn_reply_done) struct pcn_reply reply = {};
+    double start = bench_now_ms();
+    int status = pcn_testd_request(daemon, method, path, body, &reply);
+    double spent = bench_now_ms() - start;
+
+    if (status / 100 == 2)
+        return spent;
+    fprintf(stderr, "bench: %s %s %.200s: %d %s\n", method, path, body ?: "", status, reply.text ?: "");
+    return -1;
+}
+
+void bench_print_ms(const char *what, double *samples, size_t n, double limit)
+{
+    struct bench_row row = {.what = what,
+                            .unit = "ms",
+                            .measure = "ms",
+                            .value = bench_figure(samples, n),
+                            .target = limit > 0 ? BENCH_AT_MOST : BENCH_NO_TARGET,
+                            .limit = limit,
+                            .pairs = (unsigned int)n,
+                            .how = "request to answer, unix socket, kept connection"};
+
+    bench_print(&row);
+}
+
 /* ---- groups ---- */
 
 static const struct {
     const char *name;
     int (*run)(void);
 } groups[] = {
-    {"forward", bench_forward},   {"chain", bench_chain},         {"router", bench_router}, {"kernel", bench_kernel},
-    {"firewall", bench_firewall}, {"conntrack", bench_conntrack}, {"nat", bench_nat},       {"lbdsr", bench_lbdsr},
-    {"lbrp", bench_lbrp},         {"control", bench_control},     {"routes", bench_routes}, {"rest", bench_rest},
+    {"forward", bench_forward},   {"chain", bench_chain},         {"router", bench_router},   {"kernel", bench_kernel},
+    {"firewall", bench_firewall}, {"conntrack", bench_conntrack}, {"nat", bench_nat},         {"lbdsr", bench_lbdsr},
+    {"lbrp", bench_lbrp},         {"rules", bench_rules},         {"control", bench_control}, {"routes", bench_routes},
+    {"rest", bench_rest},
 };
 
 static bool group_wanted(const char *name, int argc, char **argv)

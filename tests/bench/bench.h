@@ -47,6 +47,11 @@ void bench_skip(const char *what, const char *reason);
 
 double bench_now_ms(void);
 
+/* One request, in ms; negative: it failed, which is told. */
+double bench_request(struct pcn_testd *daemon, const char *method, const char *path, const char *body);
+/* A row of such times, which are sorted. limit 0: there is none. */
+void bench_print_ms(const char *what, double *samples, size_t n, double limit);
+
 /* ---- groups of rows: 0, or a negative errno when their set-up fails ---- */
 
 int bench_forward(void);
@@ -59,5 +64,6 @@ int bench_conntrack(void);
 int bench_lbrp(void);
 int bench_nat(void);
 int bench_lbdsr(void);
+int bench_rules(void);
 int bench_control(void);
 int bench_rest(void);

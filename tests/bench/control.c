@@ -9,34 +9,6 @@
 
 static const struct pcn_testd_spec quiet = {.loglevel = "warning"};
 
-/* One request, in ms; negative: it failed. */
-static double control_request(struct pcn_testd *daemon, const char *method, const char *path, const char *body)
-{
-    _cleanup_(pcn_reply_done) struct pcn_reply reply = {};
-    double start = bench_now_ms();
-    int status = pcn_testd_request(daemon, method, path, body, &reply);
-    double spent = bench_now_ms() - start;
-
-    if (status / 100 == 2)
-        return spent;
-    fprintf(stderr, "bench: %s %s %.200s: %d %s\n", method, path, body ?: "", status, reply.text ?: "");
-    return -1;
-}
-
-static void control_print(const char *what, double *samples, size_t n, double limit)
-{
-    struct bench_row row = {.what = what,
-                            .unit = "ms",
-                            .measure = "ms",
-                            .value = bench_figure(samples, n),
-                            .target = BENCH_AT_MOST,
-                            .limit = limit,
-                            .pairs = (unsigned int)n,
-                            .how = "request to answer, unix socket, kept connection"};
-
-    bench_print(&row);
-}
-
 /* ---- creating ---- */
 
 #define CREATE_LIMIT_MS 20
@@ -51,7 +23,7 @@ static int control_create_kind(struct pcn_testd *daemon, const char *kind, const
         double spent;
 
         (void)snprintf(path, sizeof(path), "%s/new%d", kind, i + 1);
-        spent = control_request(daemon, "POST", path, body);
+        spent = bench_request(daemon, "POST", path, body);
         if (spent < 0)
             return -EIO;
         if (i >= 0)
@@ -59,11 +31,11 @@ static int control_create_kind(struct pcn_testd *daemon, const char *kind, const
     }
     for (int i = -1; i < SAMPLES; i++) {
         (void)snprintf(path, sizeof(path), "%s/new%d", kind, i + 1);
-        if (control_request(daemon, "DELETE", path, NULL) < 0)
+        if (bench_request(daemon, "DELETE", path, NULL) < 0)
             return -EIO;
     }
     (void)snprintf(what, sizeof(what), "create a cube, %s, %s", kind, type);
-    control_print(what, samples, SAMPLES, CREATE_LIMIT_MS);
+    bench_print_ms(what, samples, SAMPLES, CREATE_LIMIT_MS);
     return 0;
 }
 
@@ -89,15 +61,15 @@ static int control_wire_cubes(struct pcn_testd *daemon, const char *type)
     double connected[SAMPLES], disconnected[SAMPLES];
 
     for (size_t i = 0; i < SAMPLES; i++) {
-        connected[i] = control_request(daemon, "POST", "connect", ends);
-        disconnected[i] = control_request(daemon, "POST", "disconnect", ends);
+        connected[i] = bench_request(daemon, "POST", "connect", ends);
+        disconnected[i] = bench_request(daemon, "POST", "disconnect", ends);
         if (connected[i] < 0 || disconnected[i] < 0)
             return -EIO;
     }
     (void)snprintf(what, sizeof(what), "connect two cubes, %s", type);
-    control_print(what, connected, SAMPLES, WIRE_LIMIT_MS);
+    bench_print_ms(what, connected, SAMPLES, WIRE_LIMIT_MS);
     (void)snprintf(what, sizeof(what), "disconnect two cubes, %s", type);
-    control_print(what, disconnected, SAMPLES, WIRE_LIMIT_MS);
+    bench_print_ms(what, disconnected, SAMPLES, WIRE_LIMIT_MS);
     return 0;
 }
 
@@ -108,13 +80,13 @@ static int control_move(struct pcn_testd *daemon, const char *type)
     char what[96];
 
     for (size_t i = 0; i < SAMPLES; i++) {
-        samples[i] = control_request(daemon, "PATCH", "simpleforwarder/w1/ports/b",
-                                     i % 2 ? "{\"peer\": \"w0\"}" : "{\"peer\": \"w1\"}");
+        samples[i] = bench_request(daemon, "PATCH", "simpleforwarder/w1/ports/b",
+                                   i % 2 ? "{\"peer\": \"w0\"}" : "{\"peer\": \"w1\"}");
         if (samples[i] < 0)
             return -EIO;
     }
     (void)snprintf(what, sizeof(what), "move a port to another attached netdev, %s", type);
-    control_print(what, samples, SAMPLES, WIRE_LIMIT_MS);
+    bench_print_ms(what, samples, SAMPLES, WIRE_LIMIT_MS);
     return 0;
 }
 
@@ -129,15 +101,15 @@ static int control_attach(struct pcn_testd *daemon, const char *type)
                            i, i) < 0)
             return -EIO;
         (void)snprintf(path, sizeof(path), "simpleforwarder/w1/ports/w%d", i);
-        if (control_request(daemon, "POST", path, "{}") < 0)
+        if (bench_request(daemon, "POST", path, "{}") < 0)
             return -EIO;
         (void)snprintf(body, sizeof(body), "{\"peer\": \"w%d\"}", i);
-        samples[i] = control_request(daemon, "PATCH", path, body);
+        samples[i] = bench_request(daemon, "PATCH", path, body);
         if (samples[i] < 0)
             return -EIO;
     }
     (void)snprintf(what, sizeof(what), "first attach of a netdev, %s", type);
-    control_print(what, samples, SAMPLES, ATTACH_LIMIT_MS);
+    bench_print_ms(what, samples, SAMPLES, ATTACH_LIMIT_MS);
     return 0;
 }
 
@@ -146,18 +118,18 @@ static int control_wiring(struct pcn_testd *daemon, const char *type)
     char body[128];
 
     (void)snprintf(body, sizeof(body), "{\"type\": \"%s\", \"ports\": [{\"name\": \"a\"}, {\"name\": \"b\"}]}", type);
-    if (control_request(daemon, "POST", "simpleforwarder/w1", body) < 0 ||
-        control_request(daemon, "POST", "simpleforwarder/w2", body) < 0)
+    if (bench_request(daemon, "POST", "simpleforwarder/w1", body) < 0 ||
+        bench_request(daemon, "POST", "simpleforwarder/w2", body) < 0)
         return -EIO;
     if (control_wire_cubes(daemon, type) < 0 || control_attach(daemon, type) < 0)
         return -EIO;
-    if (control_request(daemon, "PATCH", "simpleforwarder/w1/ports/w0", "{\"peer\": \"\"}") < 0 ||
-        control_request(daemon, "PATCH", "simpleforwarder/w1/ports/w1", "{\"peer\": \"\"}") < 0 ||
-        control_request(daemon, "PATCH", "simpleforwarder/w1/ports/b", "{\"peer\": \"w0\"}") < 0 ||
+    if (bench_request(daemon, "PATCH", "simpleforwarder/w1/ports/w0", "{\"peer\": \"\"}") < 0 ||
+        bench_request(daemon, "PATCH", "simpleforwarder/w1/ports/w1", "{\"peer\": \"\"}") < 0 ||
+        bench_request(daemon, "PATCH", "simpleforwarder/w1/ports/b", "{\"peer\": \"w0\"}") < 0 ||
         control_move(daemon, type) < 0)
         return -EIO;
-    if (control_request(daemon, "DELETE", "simpleforwarder/w1", NULL) < 0 ||
-        control_request(daemon, "DELETE", "simpleforwarder/w2", NULL) < 0)
+    if (bench_request(daemon, "DELETE", "simpleforwarder/w1", NULL) < 0 ||
+        bench_request(daemon, "DELETE", "simpleforwarder/w2", NULL) < 0)
         return -EIO;
     return pcn_netns_must(pcn_testd_netns(daemon), "for i in $(seq 0 %d); do ip link del w$i; done", SAMPLES - 1);
 }
@@ -203,7 +175,7 @@ static int control_memory(void)
         return r;
     for (size_t i = 0; i < 2 * PCN_ARRAY_SIZE(kinds); i++) {
         (void)snprintf(path, sizeof(path), "%s/idle%zu", kinds[i / 2], i);
-        if (control_request(daemon, "POST", path, "{}") < 0)
+        if (bench_request(daemon, "POST", path, "{}") < 0)
             return -EIO;
     }
     pcn_test_nap(WAKE_MS); /* what the requests left to be done is done */

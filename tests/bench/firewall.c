@@ -3,10 +3,10 @@
  * The firewall's rules beside the kernel's: the same rules, the same packets, each of which one rule accepts. A cost is
  * that of a device, or of the kernel's forwarding, with rules less without.
  */
+#include "acl.h"
 #include "filter.h"
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <test_firewall_oracle.h>
 
 #define SEED 1
 #define LIMIT_NS 70
@@ -114,65 +114,6 @@ static void rules_packets(const struct oracle_rules *rules, struct bench_packet 
     }
 }
 
-struct rule_text {
-    char source[64];
-    char destination[64];
-    const char *protocol;
-    unsigned int source_port; /* 0: any */
-    unsigned int destination_port;
-};
-
-static void prefix_text(const struct firewall_prefix *prefix, char text[64])
-{
-    char address[INET6_ADDRSTRLEN];
-
-    (void)snprintf(text, 64, "%s/%u",
-                   inet_ntop(prefix->version == 4 ? AF_INET : AF_INET6, &prefix->address, address, sizeof(address)),
-                   prefix->length);
-}
-
-static struct rule_text rule_text(const struct firewall_rule *rule)
-{
-    struct rule_text text = {.protocol = firewall_bit(rule->protocol, IPPROTO_TCP) ? "tcp" : "udp",
-                             .source_port = rule->source_ports.given ? rule->source_ports.items[0].low : 0,
-                             .destination_port = rule->destination_ports.items[0].low};
-
-    prefix_text(rule->source.items, text.source);
-    prefix_text(rule->destination.items, text.destination);
-    return text;
-}
-
-static void rules_iptables(const struct oracle_rules *rules, FILE *file)
-{
-    (void)fputs("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n", file);
-    for (size_t i = 0; i < rules->n; i++) {
-        struct rule_text text = rule_text(&rules->rules[i]);
-
-        (void)fprintf(file, "-A FORWARD -s %s -d %s -p %s -m %s ", text.source, text.destination, text.protocol,
-                      text.protocol);
-        if (text.source_port)
-            (void)fprintf(file, "--sport %u ", text.source_port);
-        (void)fprintf(file, "--dport %u -j ACCEPT\n", text.destination_port);
-    }
-    (void)fputs("COMMIT\n", file);
-}
-
-#define NFT_CHAIN "chain forward {\ntype filter hook forward priority 0; policy drop;\n"
-
-static void rules_nft(const struct oracle_rules *rules, FILE *file)
-{
-    (void)fputs("table ip filter {\n" NFT_CHAIN, file);
-    for (size_t i = 0; i < rules->n; i++) {
-        struct rule_text text = rule_text(&rules->rules[i]);
-
-        (void)fprintf(file, "ip saddr %s ip daddr %s ", text.source, text.destination);
-        if (text.source_port)
-            (void)fprintf(file, "%s sport %u ", text.protocol, text.source_port);
-        (void)fprintf(file, "%s dport %u accept\n", text.protocol, text.destination_port);
-    }
-    (void)fputs("}\n}\n", file);
-}
-
 /* Exact rules are a hash, prefixes an interval map. */
 static void rules_nft_map(const struct oracle_rules *rules, FILE *file)
 {
@@ -183,7 +124,7 @@ static void rules_nft_map(const struct oracle_rules *rules, FILE *file)
                   "verdict;\n%s\nelements = {\n",
                   exact ? " . inet_service" : "", exact ? "" : "flags interval;");
     for (size_t i = 0; i < rules->n; i++) {
-        struct rule_text text = rule_text(&rules->rules[i]);
+        struct acl_text text = acl_text(&rules->rules[i]);
 
         if (exact) {
             *strchr(text.source, '/') = 0;
@@ -194,7 +135,7 @@ static void rules_nft_map(const struct oracle_rules *rules, FILE *file)
             (void)fprintf(file, "%u . ", text.source_port);
         (void)fprintf(file, "%u : accept,\n", text.destination_port);
     }
-    (void)fprintf(file, "}\n}\n" NFT_CHAIN "ip saddr . ip daddr . meta l4proto%s . th dport vmap @rules\n}\n}\n",
+    (void)fprintf(file, "}\n}\n" ACL_NFT_CHAIN "ip saddr . ip daddr . meta l4proto%s . th dport vmap @rules\n}\n}\n",
                   exact ? " . th sport" : "");
 }
 
@@ -209,18 +150,10 @@ static char *rules_body(const struct oracle_rules *rules, enum bench_way way)
     (void)fprintf(stream,
                   "{\"type\": \"%s\", \"loglevel\": \"OFF\", \"accept-established\": \"OFF\", "
                   "\"conntrack\": \"OFF\", "
-                  "\"chain\": [{\"name\": \"INGRESS\", \"default\": \"DROP\", \"rule\": [",
+                  "\"chain\": [{\"name\": \"INGRESS\", \"default\": \"DROP\", \"rule\": ",
                   way == BENCH_XDP ? "XDP_DRV" : "TC");
-    for (size_t i = 0; i < rules->n; i++) {
-        struct rule_text text = rule_text(&rules->rules[i]);
-
-        (void)fprintf(stream, "%s{\"id\": %zu, \"src\": \"%s\", \"dst\": \"%s\", \"l4proto\": \"%s\", ", i ? ", " : "",
-                      i, text.source, text.destination, *text.protocol == 't' ? "TCP" : "UDP");
-        if (text.source_port)
-            (void)fprintf(stream, "\"sport\": %u, ", text.source_port);
-        (void)fprintf(stream, "\"dport\": %u, \"action\": \"ACCEPT\"}", text.destination_port);
-    }
-    (void)fputs("]}]}", stream);
+    acl_json(rules, stream);
+    (void)fputs("}]}", stream);
     (void)fclose(stream);
     return body;
 }
@@ -247,7 +180,7 @@ static int case_ours(struct firewall_bench *bench, struct firewall_case *it)
 
 static int case_peers(struct firewall_case *it)
 {
-    static void (*const write[])(const struct oracle_rules *, FILE *) = {rules_iptables, rules_nft, rules_nft_map};
+    static void (*const write[])(const struct oracle_rules *, FILE *) = {acl_iptables, acl_nft, rules_nft_map};
     static const char *const load[] = {"iptables-legacy-restore <", "nft -f ", "nft -f "};
     int r = 0;
 
