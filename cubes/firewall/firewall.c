@@ -65,6 +65,7 @@ static void firewall_tick(struct pcn_cube *cube)
 
     pcn_flows_tick(&firewall->flows);
     firewall_devices_follow(firewall, NULL);
+    firewall_spares_make(firewall);
 }
 
 static void firewall_event(struct pcn_cube *cube, const struct pcn_event *event)

@@ -137,6 +137,8 @@ int firewall_load_new(struct firewall *firewall);
 int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void firewall_applied(struct pcn_cube *cube);
 void firewall_abandon(struct firewall *firewall);
+/* Plans for chains of many rules that have none yet to make the next one of: now there is time. */
+void firewall_spares_make(struct firewall *firewall);
 /* Devices may have changed: what was compiled follows. event: the only one that has; NULL: any. */
 void firewall_devices_follow(struct firewall *firewall, const struct pcn_event *event);
 /* What the loaded program would do with a frame: the verdict. */

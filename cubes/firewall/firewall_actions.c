@@ -168,12 +168,13 @@ static int rule_change(struct pcn_cube *cube, const char *chain, const char *ope
             return rules_full(error);
         return rule_append(cube, chain, rules->n, fields, error);
     }
+    if (r >= 0 && pcn_streq(operation, "DELETE") && rules->n && pcn_node_uint(input, "id", 0) == rules->n - 1 &&
+        pcn_node_string(input, "id"))
+        return rule_delete_last(cube, chain, rules->n - 1, error);
     if (r >= 0)
         r = draft_new(rules, &draft);
     if (r >= 0)
         r = draft_change(&draft, operation, input, &fields, ret_id, error);
-    if (r >= 0 && pcn_streq(operation, "DELETE") && *ret_id == draft.n)
-        return rule_delete_last(cube, chain, *ret_id, error);
     return r < 0 ? r : draft_write(cube, chain, &draft, error);
 }
 

@@ -12,6 +12,9 @@
 #define CROSS_LISTS(rules_) ((rules_) + 64)
 #define CROSS_VECTORS(rules_) ((rules_) / 8)
 
+/* Columns of all rules together. */
+#define CROSS_PLACES(rules_) (64 * (rules_))
+
 #define CROSS_VECTOR FIREWALL_END /* as a word: is to be stored */
 
 struct list {
@@ -21,6 +24,14 @@ struct list {
 struct pair {
     uint32_t word;
     uint32_t more; /* LBVS_WORD_LIST with a number of .lists */
+};
+
+#define DRAFT_WORDS (LBVS_LINE_WORDS + 1u)
+
+/* A pair, before it is known how much there is. */
+struct draft {
+    uint32_t n; /* DRAFT_WORDS + 1: more than goes into a list */
+    uint32_t words[DRAFT_WORDS];
 };
 
 /* Of a vector. */
@@ -41,7 +52,11 @@ struct cross {
     union bits rest; /* rules that name neither address */
     struct classes sources;
     struct classes destinations;
+    const uint64_t *anywhere; /* rules of any destination */
     union bits *columns;
+    uint32_t *places; /* columns of a rule: from its .first to that of the next one */
+    uint32_t *first;
+    struct draft *drafts; /* by column */
     struct pair *pairs;
     struct list *lists;
     size_t lists_room; /* bytes */
@@ -56,6 +71,9 @@ static void cross_done(struct cross *cross)
     free(cross->sources.segments.items);
     free(cross->destinations.segments.items);
     free(cross->columns);
+    free(cross->places);
+    free(cross->first);
+    free(cross->drafts);
     free(cross->pairs);
     free(cross->lists);
 }
@@ -103,36 +121,69 @@ static void bits_of(const struct firewall_store *store, uint32_t word, union bit
     }
 }
 
-/* Words of the groups in which both have a bit, up to n of them. How many; n + 1: there are more. */
-static uint32_t bits_common(const union bits *a, const union bits *b, uint32_t n_blocks, uint32_t *ret_words,
-                            uint32_t n)
+/* The next rule of a vector, from this one on; FIREWALL_END: there is none. */
+static uint32_t bits_next(const union bits *bits, uint32_t rule)
 {
-    uint32_t found = 0;
+    uint64_t word;
 
-    for (uint32_t i = 0; i < n_blocks * LBVS_BLOCK_RULES / 64; i += 4) {
-        if (!((a->words[i] & b->words[i]) | (a->words[i + 1] & b->words[i + 1]) | (a->words[i + 2] & b->words[i + 2]) |
-              (a->words[i + 3] & b->words[i + 3])))
-            continue;
-        for (uint32_t group = i * 4; group < (i + 4) * 4; group++) {
-            uint16_t bits = a->groups[group] & b->groups[group];
-
-            if (bits && found == n)
-                return n + 1;
-            if (bits)
-                ret_words[found++] = firewall_store_group(group, bits);
-        }
+    for (uint32_t i = rule / 64; i < PCN_ARRAY_SIZE(bits->words); i++, rule = 64 * i) {
+        word = bits->words[i] >> rule % 64;
+        if (word)
+            return rule + (uint32_t)__builtin_ctzll(word);
     }
-    return found;
+    return FIREWALL_END;
 }
 
-/* The pair of a row and a column. One that is too much for a list has CROSS_VECTOR. */
-static int pair_make(struct cross *cross, const union bits *row, const union bits *column, struct pair *ret_pair)
+/* Which columns the rules are in, less those that are in all of them. -E2BIG: too much for a table that pays. */
+static int cross_index(struct cross *cross)
 {
-    uint32_t words[LBVS_LINE_WORDS + 1], n;
+    uint32_t columns = cross->destinations.index.n, total = 0;
+
+    for (uint32_t i = 0; i < columns; i++) {
+        bits_of(cross->store, class_word(&cross->destinations, i), &cross->columns[i]);
+        for (uint32_t rule = 0; (rule = bits_next(&cross->columns[i], rule)) != FIREWALL_END; rule++) {
+            if (firewall_bit(cross->anywhere, rule))
+                continue;
+            cross->first[rule]++;
+            if (++total > CROSS_PLACES(cross->n_rules))
+                return -E2BIG;
+        }
+    }
+    cross->places = malloc((total + 1) * sizeof(*cross->places));
+    if (!cross->places)
+        return -ENOMEM;
+    /* Ends first; filled downwards, they become beginnings. */
+    for (uint32_t rule = 1; rule <= LBVS_RULES_MAX; rule++)
+        cross->first[rule] += cross->first[rule - 1];
+    for (uint32_t i = columns; i-- > 0;)
+        for (uint32_t rule = 0; (rule = bits_next(&cross->columns[i], rule)) != FIREWALL_END; rule++)
+            if (!firewall_bit(cross->anywhere, rule))
+                cross->places[--cross->first[rule]] = i;
+    return 0;
+}
+
+/* One more rule of a pair. They come in order. */
+static void pair_note(struct draft *draft, uint32_t rule)
+{
+    uint32_t word = firewall_store_group(rule / LBVS_GROUP_RULES, (uint16_t)(1u << rule % LBVS_GROUP_RULES));
+
+    if (draft->n && draft->n <= DRAFT_WORDS && !((draft->words[draft->n - 1] ^ word) & ~LBVS_WORD_BITS))
+        draft->words[draft->n - 1] |= word;
+    else if (draft->n < DRAFT_WORDS)
+        draft->words[draft->n++] = word;
+    else
+        draft->n = DRAFT_WORDS + 1;
+}
+
+/* The pair of which that was noted. One that is too much for a list has CROSS_VECTOR. */
+static int pair_make(struct cross *cross, struct draft *draft, struct pair *ret_pair)
+{
+    const uint32_t *words = draft->words;
+    uint32_t n = draft->n;
     int r;
 
-    n = bits_common(row, column, cross->store->n_blocks, words, PCN_ARRAY_SIZE(words));
-    if (n > PCN_ARRAY_SIZE(words)) {
+    draft->n = 0;
+    if (n > DRAFT_WORDS) {
         *ret_pair = (struct pair){.word = CROSS_VECTOR};
         cross->n_vectors++;
         return 0;
@@ -160,58 +211,63 @@ static int pair_store(struct cross *cross, const union bits *row, const union bi
 
 /* ---- the table ---- */
 
-/* A row of one group: nothing else needs to be looked at. */
-static void cross_group_row(struct cross *cross, uint32_t word, struct pair *pairs)
+static void row_of(const struct cross *cross, uint32_t number, union bits *ret_row)
 {
-    uint32_t group = (word & ~LBVS_WORD_GROUP) >> LBVS_WORD_GROUP_AT;
-    uint16_t bits = (uint16_t)word & (uint16_t)~cross->rest.groups[group];
-
-    for (uint32_t i = 0; i < cross->destinations.index.n; i++) {
-        uint16_t common = bits & cross->columns[i].groups[group];
-
-        pairs[i] = (struct pair){.word = common ? firewall_store_group(group, common) : 0};
-    }
+    bits_of(cross->store, class_word(&cross->sources, number), ret_row);
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(ret_row->words); i++)
+        ret_row->words[i] &= ~cross->rest.words[i];
 }
 
-/* Of row `number` all pairs, or those of CROSS_VECTOR. */
-static int cross_row(struct cross *cross, uint32_t number, bool vectors)
+/* By the rules of the row, each of which is in few columns: most pairs have none. */
+static int cross_row(struct cross *cross, uint32_t number)
 {
-    struct pair *pairs = &cross->pairs[(size_t)number * cross->destinations.index.n];
-    uint32_t word = class_word(&cross->sources, number);
+    uint32_t columns = cross->destinations.index.n;
+    struct pair *pairs = &cross->pairs[(size_t)number * columns];
     union bits row;
     int r = 0;
 
-    if (word & LBVS_WORD_GROUP) {
-        cross_group_row(cross, word, pairs);
-        return 0;
+    row_of(cross, number, &row);
+    for (uint32_t rule = 0; (rule = bits_next(&row, rule)) != FIREWALL_END; rule++) {
+        if (firewall_bit(cross->anywhere, rule)) {
+            for (uint32_t i = 0; i < columns; i++)
+                pair_note(&cross->drafts[i], rule);
+        }
+        for (uint32_t i = cross->first[rule]; i < cross->first[rule + 1]; i++)
+            pair_note(&cross->drafts[cross->places[i]], rule);
     }
-    bits_of(cross->store, word, &row);
-    for (size_t i = 0; i < PCN_ARRAY_SIZE(row.words); i++)
-        row.words[i] &= ~cross->rest.words[i];
-    for (uint32_t i = 0; i < cross->destinations.index.n && r >= 0; i++) {
-        if (!vectors)
-            r = pair_make(cross, &row, &cross->columns[i], &pairs[i]);
-        else if (pairs[i].word == CROSS_VECTOR)
+    for (uint32_t i = 0; i < columns && r >= 0; i++)
+        r = pair_make(cross, &cross->drafts[i], &pairs[i]);
+    return r;
+}
+
+/* Pairs of a row that are too much for lists. */
+static int cross_row_vectors(struct cross *cross, uint32_t number)
+{
+    uint32_t columns = cross->destinations.index.n;
+    struct pair *pairs = &cross->pairs[(size_t)number * columns];
+    union bits row;
+    int r = 0;
+
+    row_of(cross, number, &row);
+    for (uint32_t i = 0; i < columns && r >= 0; i++)
+        if (pairs[i].word == CROSS_VECTOR)
             r = pair_store(cross, &row, &cross->columns[i], &pairs[i]);
-    }
     return r;
 }
 
 /* -E2BIG: it does not pay. */
 static int cross_fill(struct cross *cross)
 {
-    uint32_t rows = cross->sources.index.n, columns = cross->destinations.index.n;
-    int r = 0;
+    uint32_t rows = cross->sources.index.n;
+    int r = cross_index(cross);
 
-    for (uint32_t i = 0; i < columns; i++)
-        bits_of(cross->store, class_word(&cross->destinations, i), &cross->columns[i]);
     for (uint32_t i = 0; i < rows && r >= 0; i++) {
-        r = cross_row(cross, i, false);
+        r = cross_row(cross, i);
         if (cross->n_vectors > CROSS_VECTORS(cross->n_rules) || cross->n_lists > CROSS_LISTS(cross->n_rules))
             return -E2BIG;
     }
     for (uint32_t i = 0; i < rows && cross->n_vectors && r >= 0; i++)
-        r = cross_row(cross, i, true);
+        r = cross_row_vectors(cross, i);
     return r;
 }
 
@@ -272,7 +328,9 @@ static int cross_make(struct cross *cross, struct firewall_cross *table)
         return -E2BIG;
     cross->pairs = malloc(n * sizeof(*cross->pairs));
     cross->columns = malloc(cross->destinations.index.n * sizeof(*cross->columns));
-    if (!cross->pairs || !cross->columns)
+    cross->first = calloc(LBVS_RULES_MAX + 1, sizeof(*cross->first));
+    cross->drafts = calloc(cross->destinations.index.n, sizeof(*cross->drafts));
+    if (!cross->pairs || !cross->columns || !cross->first || !cross->drafts)
         return -ENOMEM;
     r = cross_fill(cross);
     return r < 0 ? r : cross_write(cross, table);
@@ -288,7 +346,7 @@ int firewall_cross_build(struct firewall_store *store, uint32_t n_rules, const s
                          const struct firewall_address *destination, struct firewall_cross *table,
                          struct firewall_segments *ret_sources, struct firewall_segments *ret_destinations)
 {
-    _cleanup_(cross_done) struct cross cross = {.store = store, .n_rules = n_rules};
+    _cleanup_(cross_done) struct cross cross = {.store = store, .n_rules = n_rules, .anywhere = destination->any};
     int r;
 
     if (!cross_is_wanted(source, destination))

@@ -167,10 +167,15 @@ static int slots_give(struct firewall *firewall, const struct firewall_rules *ru
 
 /* ---- plans ---- */
 
+static struct firewall_rule rules_fallback(const struct firewall_rules *rules, enum firewall_direction number)
+{
+    return (struct firewall_rule){.action = (uint8_t)rules->fallback, .counter = number, .id = FIREWALL_NONE};
+}
+
 static int rules_compile(struct firewall *firewall, struct firewall_rules *rules, enum firewall_direction number,
                          struct pcn_error *error)
 {
-    const struct firewall_rule fallback = {.action = (uint8_t)rules->fallback, .counter = number, .id = FIREWALL_NONE};
+    const struct firewall_rule fallback = rules_fallback(rules, number);
     struct firewall_array *array = &firewall->chains[number].array;
     int r;
 
@@ -323,6 +328,29 @@ static void plan_spare(struct firewall_chain_state *chain, struct firewall_rules
         chain->spare = TAKE_PTR(rules->plan);
 }
 
+/* A transaction is under way. */
+static bool firewall_is_changing(const struct firewall *firewall)
+{
+    bool changing = firewall->options_changing || firewall->sets_changing || firewall->reloaded;
+
+    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++)
+        changing = changing || firewall->chains[i].changing;
+    return changing;
+}
+
+void firewall_spares_make(struct firewall *firewall)
+{
+    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
+        struct firewall_chain_state *chain = &firewall->chains[i];
+        const struct firewall_rule fallback = rules_fallback(&chain->now, (enum firewall_direction)i);
+        struct pcn_error error = {};
+
+        if (!chain->spare && chain->now.n >= SPARE_RULES_MIN && !firewall_is_changing(firewall) &&
+            firewall_array_fill(firewall, &chain->now, &chain->array, &error) >= 0)
+            (void)firewall_plan_new(chain->array.rules, chain->array.n, &fallback, &chain->spare);
+    }
+}
+
 /* The rows of the CPUs lie further apart. */
 static void counters_move(const struct firewall *firewall, struct firewall_counter *to, uint32_t stride)
 {
@@ -451,10 +479,8 @@ static void chain_follow(struct firewall *firewall, enum firewall_direction numb
 
 void firewall_devices_follow(struct firewall *firewall, const struct pcn_event *event)
 {
-    bool changing = firewall->options_changing || firewall->sets_changing || firewall->reloaded;
+    bool changing = firewall_is_changing(firewall);
 
-    for (int i = 0; i < FIREWALL_CHAIN_MAX; i++)
-        changing = changing || firewall->chains[i].changing;
     /* A transaction has the next array: the tick is soon enough. */
     for (int i = 0; i < FIREWALL_CHAIN_MAX && !changing; i++)
         chain_follow(firewall, (enum firewall_direction)i, event);

@@ -88,23 +88,31 @@ static void bench_close(struct rules_bench *bench)
 
 /* ---- one rule ---- */
 
+/* Each change is another one: what the compiler keeps of the rules before does not help with the next. */
 static const struct rules_change {
     const char *what;
-    const char *method;
-    const char *path;
-    const char *bodies[2]; /* in turns: each is a change */
+    const char *body; /* of the number of the change */
 } changes[] = {
-    {"one of 9,900 rules, another action", "PATCH", ONE, {"{\"action\": \"DROP\"}", "{\"action\": \"ACCEPT\"}"}},
-    {"one of 9,900 rules, another port", "PATCH", ONE, {"{\"dport\": 4001}", "{\"dport\": 4002}"}},
-    {"one of 9,900 rules, another source", "PATCH", ONE, {"{\"src\": \"10.1.2.3/32\"}", "{\"src\": \"10.1.2.0/24\"}"}},
+    {"one of 9,900 rules, another burst", "{\"rate\": 1000, \"burst\": %d}"},
+    {"one of 9,900 rules, another port", "{\"dport\": %d}"},
+    {"one of 9,900 rules, another source", "{\"src\": \"10.77.%d.0/24\"}"},
 };
+
+static double rule_change(struct rules_bench *bench, const struct rules_change *change, int number)
+{
+    char body[96];
+
+    /* NOLINTNEXTLINE(clang-diagnostic-format-nonliteral): from the table above */
+    (void)snprintf(body, sizeof(body), change->body, number + 10);
+    return bench_request(bench->daemon, "PATCH", ONE, body);
+}
 
 static int change_measure(struct rules_bench *bench, const struct rules_change *change)
 {
     double samples[SAMPLES];
 
     for (int i = -2; i < SAMPLES; i++) {
-        double spent = bench_request(bench->daemon, change->method, change->path, change->bodies[i & 1]);
+        double spent = rule_change(bench, change, i);
 
         if (spent < 0)
             return -EIO;
@@ -115,26 +123,26 @@ static int change_measure(struct rules_bench *bench, const struct rules_change *
     return 0;
 }
 
-/* A rule comes and goes. At the front, all others move, and their ids with them. */
-static int place_measure(struct rules_bench *bench, unsigned int id, const char *what, const char *undo, double limit)
+/* Rules come and go. At the front, all others move, and their ids with them. */
+static int place_measure(struct rules_bench *bench, bool last, const char *what, const char *undo, double limit)
 {
     double inserted[SAMPLES], deleted[SAMPLES];
     char rule[160], body[32];
 
-    (void)snprintf(
-        rule, sizeof(rule),
-        "{\"id\": %u, \"src\": \"10.9.0.0/16\", \"l4proto\": \"TCP\", \"dport\": 443, \"action\": \"ACCEPT\"}", id);
-    (void)snprintf(body, sizeof(body), "{\"id\": %u}", id);
-    for (int i = -1; i < SAMPLES; i++) {
-        double in = bench_request(bench->daemon, "POST", "firewall/fw/chain/INGRESS/insert", rule);
-        double out = bench_request(bench->daemon, "POST", "firewall/fw/chain/INGRESS/delete", body);
-
-        if (in < 0 || out < 0)
+    for (unsigned int i = 0; i < SAMPLES; i++) {
+        (void)snprintf(
+            rule, sizeof(rule),
+            "{\"id\": %u, \"src\": \"10.9.%u.0/24\", \"l4proto\": \"TCP\", \"dport\": %u, \"action\": \"ACCEPT\"}",
+            last ? RULES + i : 0, i, 1000 + i);
+        inserted[i] = bench_request(bench->daemon, "POST", "firewall/fw/chain/INGRESS/insert", rule);
+        if (inserted[i] < 0)
             return -EIO;
-        if (i >= 0) {
-            inserted[i] = in;
-            deleted[i] = out;
-        }
+    }
+    for (unsigned int i = SAMPLES; i-- > 0;) {
+        (void)snprintf(body, sizeof(body), "{\"id\": %u}", last ? RULES + i : 0);
+        deleted[i] = bench_request(bench->daemon, "POST", "firewall/fw/chain/INGRESS/delete", body);
+        if (deleted[i] < 0)
+            return -EIO;
     }
     bench_print_ms(what, inserted, SAMPLES, limit);
     bench_print_ms(undo, deleted, SAMPLES, limit);
@@ -159,7 +167,8 @@ static int fields_measure(struct rules_bench *bench)
     double samples[FIELDS][FIELD_SAMPLES];
 
     for (int i = 0; i < FIELD_SAMPLES; i++) {
-        if (cube_close(bench) < 0 || cube_open(bench) < 0)
+        if (cube_close(bench) < 0 || cube_open(bench) < 0 || rule_change(bench, &changes[1], 0) < 0 ||
+            rule_change(bench, &changes[1], 1) < 0)
             return -EIO;
         for (size_t field = 0; field < FIELDS; field++) {
             samples[field][i] = bench_request(bench->daemon, "PATCH", ONE, fields[field].body);
@@ -231,9 +240,9 @@ int bench_rules(void)
     for (size_t i = 0; i < PCN_ARRAY_SIZE(changes) && r == 0; i++)
         r = change_measure(&bench, &changes[i]);
     if (r == 0)
-        r = place_measure(&bench, RULES, "a rule after 9,900", "the last of 9,901 rules is deleted", LIMIT_CHANGE_MS);
+        r = place_measure(&bench, true, "a rule after 9,900", "the last of 9,900 rules is deleted", LIMIT_CHANGE_MS);
     if (r == 0)
-        r = place_measure(&bench, 0, "a rule before 9,900", "the first of 9,901 rules is deleted", 0);
+        r = place_measure(&bench, false, "a rule before 9,900", "the first of 9,900 rules is deleted", 0);
     if (r == 0)
         r = kernel_load(&bench, "iptables-legacy-restore <", acl_iptables) ?: kernel_load(&bench, "nft -f", acl_nft);
     if (r == 0)
