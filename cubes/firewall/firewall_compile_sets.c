@@ -372,10 +372,9 @@ static int field_add(struct firewall_field *field, enum firewall_field_kind kind
     bool fresh;
     int r;
 
-    if (!field_key(kind, rule, key)) {
-        firewall_bit_set(field->any, number);
+    if (!field_key(kind, rule, key))
         return 0;
-    }
+    field->any[number / 64] &= ~(1ull << number % 64);
     field->n_given++;
     set = field_set(field, key, &fresh);
     field->next[number] = set->rule;
@@ -416,16 +415,18 @@ static uint32_t rule_fields(const struct firewall_rule *rule)
     return fields;
 }
 
-/* named: a rule says something of it; else all rules match all its values. */
-static int field_open(struct firewall_field *field, enum firewall_field_kind kind, uint32_t n_rules, bool named)
+/* No rule says anything of it, yet: all match all its values. */
+static void field_open(struct firewall_field *field, enum firewall_field_kind kind, uint32_t n_rules)
 {
     *field = (struct firewall_field){.max = field_max(kind), .n_rules = n_rules, .index.mask = 1};
-    if (!named) {
-        memset(field->any, 0xff, n_rules / 64 * sizeof(*field->any));
-        if (n_rules % 64)
-            field->any[n_rules / 64] = (1ull << n_rules % 64) - 1;
-        return 0;
-    }
+    memset(field->any, 0xff, n_rules / 64 * sizeof(*field->any));
+    if (n_rules % 64)
+        field->any[n_rules / 64] = (1ull << n_rules % 64) - 1;
+}
+
+/* Room for what rules want of it. */
+static int field_name(struct firewall_field *field, uint32_t n_rules)
+{
     while (field->index.mask < 2 * n_rules)
         field->index.mask = field->index.mask * 2 + 1;
     field->next = calloc(n_rules + 1, sizeof(*field->next));
@@ -434,21 +435,33 @@ static int field_open(struct firewall_field *field, enum firewall_field_kind kin
     return field->next && field->sets && field->index.slots ? 0 : -ENOMEM;
 }
 
+/* Fields that this rule is the first to say something of: it is the first that does not match all their values. */
+static int fields_name(struct firewall_field fields[FIREWALL_FIELD_MAX], uint32_t kinds, uint32_t n_rules)
+{
+    int r = 0;
+
+    for (; kinds && r >= 0; kinds &= kinds - 1)
+        r = field_name(&fields[__builtin_ctz(kinds)], n_rules);
+    return r;
+}
+
+/* Rule by rule: they come from memory once. */
 int firewall_fields_init(struct firewall_field fields[FIREWALL_FIELD_MAX], const struct firewall_rule *rules,
                          uint32_t n_rules)
 {
     uint32_t named = 0;
     int r = 0;
 
-    for (uint32_t i = 0; i < n_rules; i++)
-        named |= rule_fields(&rules[i]);
-    for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
-        r = field_open(&fields[kind], (enum firewall_field_kind)kind, n_rules, named >> kind & 1);
-    /* Rule by rule: they come from memory once. */
-    for (uint32_t i = 0; i < n_rules; i++)
-        for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
-            if (named >> kind & 1)
-                r = field_add(&fields[kind], (enum firewall_field_kind)kind, &rules[i], i);
+    for (int kind = 0; kind < FIREWALL_FIELD_MAX; kind++)
+        field_open(&fields[kind], (enum firewall_field_kind)kind, n_rules);
+    for (uint32_t i = 0; i < n_rules && r >= 0; i++) {
+        uint32_t kinds = rule_fields(&rules[i]);
+
+        r = fields_name(fields, kinds & ~named, n_rules);
+        named |= kinds;
+        for (; kinds && r >= 0; kinds &= kinds - 1)
+            r = field_add(&fields[__builtin_ctz(kinds)], (enum firewall_field_kind)__builtin_ctz(kinds), &rules[i], i);
+    }
     return r;
 }
 

@@ -36,6 +36,37 @@ static uint32_t builder_count(const struct builder *builder, firewall_value last
     return n;
 }
 
+/* How many times 2^bits values, from `first` on, the segment that this is in has alone. */
+static uint32_t builder_run(struct builder *builder, firewall_value first, unsigned int bits, uint32_t limit)
+{
+    const struct firewall_segment *next = builder_seek(builder, first) + 1;
+    firewall_value run;
+
+    if (builder->at + 1 == builder->segments->n)
+        return limit;
+    run = (next->start - first) >> bits;
+    return run < limit ? (uint32_t)run : limit;
+}
+
+static int build_branch(struct builder *builder, firewall_value first, unsigned int bits, uint32_t *ret_word);
+
+/* The words of a node, each for 2^bits values. */
+static int build_words(struct builder *builder, firewall_value first, unsigned int bits, uint32_t *words, uint32_t n)
+{
+    int r = 0;
+
+    for (uint32_t i = 0, run; i < n && r >= 0; i += run ?: 1) {
+        firewall_value value = first + ((firewall_value)i << bits);
+
+        run = builder_run(builder, value, bits, n - i);
+        for (uint32_t j = 0; j < run; j++)
+            words[i + j] = builder->segments->items[builder->at].word;
+        if (!run)
+            r = build_branch(builder, value, bits, &words[i]);
+    }
+    return r;
+}
+
 /* The word for the 2^bits values from `first` on; bits is a multiple of 4. */
 static int build_branch(struct builder *builder, firewall_value first, unsigned int bits, uint32_t *ret_word)
 {
@@ -43,7 +74,6 @@ static int build_branch(struct builder *builder, firewall_value first, unsigned 
     uint32_t n = builder_count(builder, first + (((firewall_value)1 << bits) - 1), TABLE_WIDE_SEGMENTS + 1), line;
     bool wide = bits % 8 == 0 && (builder->wide || n > TABLE_WIDE_SEGMENTS);
     unsigned int below = bits - (wide ? 8 : 4);
-    uint32_t *words;
     int r;
 
     if (!n) {
@@ -53,12 +83,9 @@ static int build_branch(struct builder *builder, firewall_value first, unsigned 
     r = firewall_store_node(builder->store, wide, &line);
     if (r < 0)
         return r;
-    words = firewall_store_words(builder->store, line);
-    for (unsigned int i = 0; i < (wide ? 256u : 16u); i++) {
-        r = build_branch(builder, first + ((firewall_value)i << below), below, &words[i]);
-        if (r < 0)
-            return r;
-    }
+    r = build_words(builder, first, below, firewall_store_words(builder->store, line), wide ? 256 : 16);
+    if (r < 0)
+        return r;
     *ret_word = LBVS_WORD_NODE | (wide ? LBVS_WORD_WIDE : 0) | below / 4 << LBVS_WORD_SHIFT_AT | line;
     return 0;
 }
@@ -81,7 +108,7 @@ int firewall_table_build(struct firewall_store *store, const struct firewall_seg
                          struct firewall_table *ret_table)
 {
     struct builder builder = {.store = store, .segments = segments, .wide = segments->n <= TABLE_WIDE_ALWAYS};
-    uint32_t page, *words;
+    uint32_t page;
     int r;
 
     if (segments->n == 1)
@@ -90,12 +117,9 @@ int firewall_table_build(struct firewall_store *store, const struct firewall_seg
     r = ret_table->mask ? 0 : firewall_store_pages(store, 65536 / LBVS_PAGE_WORDS, &page);
     if (r < 0)
         return r;
-    words = store->pages[page].words;
-    for (uint32_t i = 0; i < 65536; i++) {
-        r = build_branch(&builder, (firewall_value)i << (bits - 16), bits - 16, &words[i]);
-        if (r < 0)
-            return r;
-    }
+    r = build_words(&builder, 0, bits - 16, store->pages[page].words, 65536);
+    if (r < 0)
+        return r;
     *ret_table = (struct firewall_table){.index = page * LBVS_PAGE_WORDS, .mask = 0xffff};
     return 0;
 }
