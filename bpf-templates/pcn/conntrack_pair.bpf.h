@@ -20,15 +20,26 @@ PCN_INLINE bool pcn_ct_pair_is(__u32 slot)
     return PCN_READ_ONCE(*pcn_ct_partner_at(partner)) == slot;
 }
 
-/* Ends what is left of a session in its other place. The slot of that; PCN_CT_NO_SLOT: it was lost before. */
+/*
+ * Ends what is left of a session in its other place. The slot of that; PCN_CT_NO_SLOT: it was lost before. The word is read
+ * first: whoever else may have the place by then has another one.
+ */
 PCN_INLINE __u32 pcn_ct_pair_end_partner(__u32 slot)
 {
     __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
 
-    if (PCN_READ_ONCE(*pcn_ct_partner_at(partner)) != slot)
-        return PCN_CT_NO_SLOT;
-    pcn_ct_end(partner);
-    return partner;
+    /* Again, where a packet has just moved its expiry. */
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 2; attempt++) {
+        __u64 word = PCN_READ_ONCE(pcn_ct_entry_at(partner)->word);
+
+        asm volatile("" ::: "memory");
+        if (PCN_READ_ONCE(*pcn_ct_partner_at(partner)) != slot)
+            break;
+        if (pcn_ct_end(partner, word))
+            return partner;
+    }
+    return PCN_CT_NO_SLOT;
 }
 
 /*
@@ -135,8 +146,7 @@ PCN_INLINE bool pcn_ct_pair_follow(__u32 slot, __u64 word)
     if (!seen && PCN_READ_ONCE(*pcn_ct_tag_at(partner)))
         return true;
     if (!seen || !pcn_ct_pair_is(slot)) {
-        if (__sync_val_compare_and_swap(&pcn_ct_entry_at(slot)->word, word, 0) == word)
-            pcn_ct_unclaim(slot);
+        pcn_ct_end(slot, word);
         return false;
     }
     next = (seen >> PCN_CT_HASH_SHIFT << PCN_CT_HASH_SHIFT) | (word << 16 >> 16);

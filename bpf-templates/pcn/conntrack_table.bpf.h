@@ -379,11 +379,19 @@ PCN_INLINE void pcn_ct_unclaim(__u32 slot)
     PCN_WRITE_ONCE(*pcn_ct_tag_at(slot), 0);
 }
 
-/* Ends the flow of a place, whatever it has become. */
-PCN_INLINE void pcn_ct_end(__u32 slot)
+/* Takes the place of a flow from it, which still has this word: it is ended, and its entry stays as it is. */
+PCN_INLINE bool pcn_ct_close(__u32 slot, __u64 word)
 {
-    if (__sync_lock_test_and_set(&pcn_ct_entry_at(slot)->word, 0))
-        PCN_WRITE_ONCE(*pcn_ct_tag_at(slot), 0);
+    return word && __sync_val_compare_and_swap(&pcn_ct_entry_at(slot)->word, word, 0) == word;
+}
+
+/* Ends a flow, which still has this word. */
+PCN_INLINE bool pcn_ct_end(__u32 slot, __u64 word)
+{
+    if (!pcn_ct_close(slot, word))
+        return false;
+    pcn_ct_unclaim(slot);
+    return true;
 }
 
 /* The key of a place that was claimed, which has no traffic yet. */

@@ -111,6 +111,33 @@ uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, ui
     return n_live;
 }
 
+static bool is_left(const struct pcn_flows *flows, uint32_t slot)
+{
+    return __atomic_load_n(&flows->tags[slot], __ATOMIC_RELAXED) &&
+           !__atomic_load_n(&pcn_flows_entry(flows, slot)->word, __ATOMIC_RELAXED);
+}
+
+void pcn_flows_note_left(struct pcn_flows *flows, uint64_t now)
+{
+    flows->n_left = 0;
+    flows->left_since = now;
+    for (uint32_t slot = 0; slot < flows->n_slots && flows->n_left < PCN_FLOWS_LEFT; slot++)
+        if (is_left(flows, slot))
+            flows->left[flows->n_left++] = slot;
+}
+
+void pcn_flows_free_left(struct pcn_flows *flows, uint64_t now)
+{
+    if (!flows->n_left || now - flows->left_since < pcn_clock_hz())
+        return;
+    while (flows->n_left > 0) {
+        uint32_t slot = flows->left[--flows->n_left];
+
+        if (is_left(flows, slot))
+            __atomic_store_n(&flows->tags[slot], 0, __ATOMIC_RELEASE);
+    }
+}
+
 struct pcn_ct_statistics pcn_flows_statistics(const struct pcn_flows *flows)
 {
     struct pcn_ct_statistics sum = {};

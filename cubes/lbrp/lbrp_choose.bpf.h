@@ -94,16 +94,16 @@ __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 tim
     slot = pcn_ct_slot_of(&key);
     if (slot == PCN_CT_NO_SLOT)
         return 0;
+    place = &pcn_ct_entry_at(slot)->word;
+    word = PCN_READ_ONCE(*place);
     kept = lbrp_session_at(slot);
     state = PCN_READ_ONCE(kept->state);
     backend = lbrp_backend_at(state & 0xffff);
     if (!backend || backend->epoch != (__u8)(state >> LBRP_EPOCH_SHIFT) || backend->service != number ||
         !(backend->flags & LBRP_TAKES)) {
-        pcn_ct_end(slot);
+        pcn_ct_end(slot, word);
         return 0;
     }
-    place = &pcn_ct_entry_at(slot)->word;
-    word = PCN_READ_ONCE(*place);
     if (word)
         (void)__sync_val_compare_and_swap(place, word, (word >> 32 << 32) | (__u32)((__u32)pcn_now() + timeout));
     return state & 0xffff;

@@ -68,11 +68,15 @@ __noinline __u32 lbrp_claim(__u64 hash)
     return slot;
 }
 
-/* Both places of a session. */
-__noinline __u32 lbrp_over(__u32 slot)
+/* Ends a session, in both its places, that was found in one of them with this word. */
+__noinline __u32 lbrp_over(__u32 slot, __u64 word)
 {
+    __u64 seen = PCN_READ_ONCE(pcn_ct_entry_at(slot)->word);
+
+    if (!pcn_ct_is_same_flow(seen, word) || !pcn_ct_close(slot, seen))
+        return 0;
     lbrp_forget_both(slot);
-    pcn_ct_end(slot);
+    pcn_ct_unclaim(slot);
     return 0;
 }
 
