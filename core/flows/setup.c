@@ -71,7 +71,8 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
     /* A table that was taken over keeps its seed. */
     if (!flows.settings->seed && getrandom(&flows.settings->seed, sizeof(flows.settings->seed), GRND_NONBLOCK) < 0)
         return -errno;
-    pcn_flows_note_left(&flows, pcn_clock_jiffies());
+    if (!ret_flows->tags)
+        pcn_flows_note_left(&flows, pcn_clock_jiffies());
     *ret_flows = flows;
     return 0;
 }

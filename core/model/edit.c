@@ -227,9 +227,14 @@ static int leaf_set_text(struct pcn_edit *edit, struct lyd_node *unit, const str
     if (is_key(leaf))
         return pcn_error_set(error, PCN_ERROR_BAD_ATTRIBUTE, path, "%s is a key: \"%.64s\" contradicts the path",
                              leaf->name, text);
-    if (info(leaf)->init_only &&
-        lyd_value_validate(leaf->module->ctx, leaf, text, strlen(text), NULL, NULL, NULL) == LY_SUCCESS)
-        return init_only_refused(leaf, path, error);
+    if (info(leaf)->init_only) {
+        LY_ERR result = lyd_value_validate(leaf->module->ctx, leaf, text, strlen(text), NULL, NULL, NULL);
+
+        /* Incomplete: it depends on other leaves. */
+        if (result == LY_SUCCESS || result == LY_EINCOMPLETE)
+            return init_only_refused(leaf, path, error);
+        return input_refused(leaf, text, path, error);
+    }
     return node ? leaf_change(edit, node, text, path, error) : leaf_new(edit, unit, leaf, text, path, error);
 }
 

@@ -12,8 +12,8 @@
 #define CROSS_LISTS(rules_) ((rules_) + 64)
 #define CROSS_VECTORS(rules_) ((rules_) / 8)
 
-/* Columns of all rules together. */
-#define CROSS_PLACES(rules_) (64 * (rules_))
+/* Columns of all rules together: 4 MB. */
+#define CROSS_PLACES (1u << 20)
 
 #define CROSS_VECTOR FIREWALL_END /* as a word: is to be stored */
 
@@ -145,7 +145,7 @@ static int cross_index(struct cross *cross)
             if (firewall_bit(cross->anywhere, rule))
                 continue;
             cross->first[rule]++;
-            if (++total > CROSS_PLACES(cross->n_rules))
+            if (++total > CROSS_PLACES)
                 return -E2BIG;
         }
     }

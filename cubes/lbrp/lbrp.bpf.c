@@ -135,10 +135,8 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
 
     if (pcn_unlikely(ct->direction != reply || !pcn_ct_is_still(ct)))
         return pcn_drop(packet, LBRP_DROP_INVALID);
-    if (pcn_unlikely(lbrp_is_stale(session, backend, ct))) {
-        lbrp_over(ct->slot, ct->word);
-        return PCN_VERDICT_MAX;
-    }
+    if (pcn_unlikely(lbrp_is_stale(session, backend, ct)))
+        return lbrp_over(ct->slot, ct->word) ? PCN_VERDICT_MAX : pcn_drop(packet, LBRP_DROP_INVALID);
     if (pcn_likely(ct->next)) {
         word = pcn_ct_update(packet, ct);
         if (pcn_unlikely(word))

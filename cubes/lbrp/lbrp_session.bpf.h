@@ -68,15 +68,26 @@ __noinline __u32 lbrp_claim(__u64 hash)
     return slot;
 }
 
-/* Ends a session, in both its places, that was found in one of them with this word. */
+/*
+ * Ends a session, in both its places, that was found in one of them with this word. 0: its state has changed since, or
+ * goes on changing; 1: it is over, whoever ended it.
+ */
 __noinline __u32 lbrp_over(__u32 slot, __u64 word)
 {
-    __u64 seen = PCN_READ_ONCE(pcn_ct_entry_at(slot)->word);
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 2; attempt++) {
+        __u64 seen = PCN_READ_ONCE(pcn_ct_entry_at(slot)->word);
 
-    if (!pcn_ct_is_same_flow(seen, word) || !pcn_ct_close(slot, seen))
-        return 0;
-    lbrp_forget_both(slot);
-    pcn_ct_unclaim(slot);
+        if (!pcn_ct_is_same_flow(seen, word))
+            return 1;
+        if (pcn_ct_flow_of(seen) != pcn_ct_flow_of(word))
+            return 0;
+        if (pcn_ct_close(slot, seen)) {
+            lbrp_forget_both(slot);
+            pcn_ct_unclaim(slot);
+            return 1;
+        }
+    }
     return 0;
 }
 

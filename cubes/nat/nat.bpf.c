@@ -110,6 +110,9 @@ PCN_INLINE enum pcn_verdict nat_unknown(struct pcn_ctx *ctx, struct pcn_packet *
         (void)pcn_ct_tell(ctx, slot);
     packet->ct_slot = ct->slot = slot;
     ct->word = PCN_READ_ONCE(pcn_ct_entry_at(slot)->word);
+    /* Another CPU may have turned it out by now. */
+    if (pcn_unlikely(ct->word >> PCN_CT_HASH_SHIFT != ct->hash >> PCN_CT_HASH_SHIFT))
+        return pcn_drop(packet, NAT_DROP_INVALID);
     ct->next = PCN_CT_FREE;
     return PCN_VERDICT_MAX;
 }

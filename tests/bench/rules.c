@@ -7,6 +7,7 @@
 #define SEED 1
 #define RULES 9900u
 #define SAMPLES 15
+#define CHAINS 3 /* in turns: none is one of the last two that were in force */
 #define ONE "firewall/fw/chain/INGRESS/rule/4000"
 #define LIMIT_CHANGE_MS 5
 #define LIMIT_FIELD_MS 50
@@ -16,7 +17,7 @@ struct rules_bench {
     struct pcn_testd *daemon;
     struct oracle_rules rules;
     char *cube;
-    char *chains[2]; /* the chain; its rules in another order */
+    char *chains[CHAINS];
     struct pcn_netns *kernel;
 };
 
@@ -35,16 +36,6 @@ static char *chain_body(const struct oracle_rules *rules)
     return body;
 }
 
-static void rules_reverse(struct oracle_rules *rules)
-{
-    for (size_t i = 0, j = rules->n - 1; i < j; i++, j--) {
-        struct firewall_rule rule = rules->rules[i];
-
-        rules->rules[i] = rules->rules[j];
-        rules->rules[j] = rule;
-    }
-}
-
 static int cube_open(struct rules_bench *bench)
 {
     return bench_request(bench->daemon, "POST", "firewall/fw", bench->cube) < 0 ? -EIO : 0;
@@ -58,12 +49,13 @@ static int cube_close(struct rules_bench *bench)
 static int bench_open(struct rules_bench *bench)
 {
     static const struct pcn_testd_spec quiet = {.loglevel = "warning"};
-    int r = oracle_rules_acl(SEED, RULES, 4, &bench->rules);
+    int r = 0;
 
-    for (int i = 0; i < 2 && r == 0; i++) {
-        bench->chains[i] = chain_body(&bench->rules);
-        rules_reverse(&bench->rules);
-        if (!bench->chains[i])
+    for (int i = CHAINS; i-- > 0 && r == 0;) {
+        oracle_rules_done(&bench->rules);
+        r = oracle_rules_acl(SEED + (uint64_t)i, RULES, 4, &bench->rules);
+        bench->chains[i] = r == 0 ? chain_body(&bench->rules) : NULL;
+        if (r == 0 && !bench->chains[i])
             return -ENOMEM;
     }
     if (r == 0 && asprintf(&bench->cube,
@@ -80,7 +72,7 @@ static void bench_close(struct rules_bench *bench)
 {
     pcn_testd_freep(&bench->daemon);
     pcn_netns_freep(&bench->kernel);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < CHAINS; i++)
         free(bench->chains[i]);
     free(bench->cube);
     oracle_rules_done(&bench->rules);
@@ -88,7 +80,7 @@ static void bench_close(struct rules_bench *bench)
 
 /* ---- one rule ---- */
 
-/* Each change is another one: what the compiler keeps of the rules before does not help with the next. */
+/* Each change is another one, so that what the compiler keeps of the rules before does not help with the next. */
 static const struct rules_change {
     const char *what;
     const char *body; /* of the number of the change */
@@ -188,7 +180,7 @@ static int replace_measure(struct rules_bench *bench)
     double samples[SAMPLES];
 
     for (int i = 0; i < SAMPLES; i++) {
-        samples[i] = bench_request(bench->daemon, "PUT", "firewall/fw/chain/INGRESS", bench->chains[!(i & 1)]);
+        samples[i] = bench_request(bench->daemon, "PUT", "firewall/fw/chain/INGRESS", bench->chains[(i + 1) % CHAINS]);
         if (samples[i] < 0)
             return -EIO;
     }

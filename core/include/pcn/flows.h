@@ -27,8 +27,11 @@ struct pcn_flows {
     const struct pcn_ct_statistics *statistics; /* PCN_CPUS_MAX */
     uint32_t n_slots;
     uint32_t entry_words;
-    uint32_t cursor;               /* of the sweep */
-    uint32_t left[PCN_FLOWS_LEFT]; /* slots, see pcn_flows_note_left() */
+    uint32_t cursor; /* of the sweep */
+    struct {
+        uint32_t slot;
+        uint8_t tag;
+    } left[PCN_FLOWS_LEFT]; /* see pcn_flows_note_left() */
     uint32_t n_left;
     uint64_t left_since;           /* jiffies */
     struct pcn_flow_event *events; /* PCN_FLOW_EVENTS; NULL: none was noted yet */
