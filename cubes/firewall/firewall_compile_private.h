@@ -108,6 +108,7 @@ struct firewall_field {
     uint32_t *next;                    /* by rule */
     struct firewall_values *sets;
     uint32_t n_sets;
+    uint32_t last; /* of them, that was looked for */
     struct firewall_intern index;
     struct firewall_interval *intervals;
     uint32_t n_intervals;

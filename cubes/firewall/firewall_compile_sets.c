@@ -345,23 +345,31 @@ static firewall_value field_max(enum firewall_field_kind kind)
 
 /* ---- sets ---- */
 
-/* The set of this key; a new one has no intervals yet. */
+static bool set_is(const struct firewall_values *set, const uint64_t *key)
+{
+    return memcmp(set->key, key, sizeof(set->key)) == 0;
+}
+
+/* The set of this key, which is often that of the rule before; a new one has no intervals yet. */
 static struct firewall_values *field_set(struct firewall_field *field, const uint64_t *key, bool *ret_new)
 {
-    uint32_t i = (uint32_t)firewall_hash(key, FIREWALL_KEY_WORDS) & field->index.mask;
+    uint32_t i;
 
     *ret_new = false;
+    if (field->n_sets && set_is(&field->sets[field->last], key))
+        return &field->sets[field->last];
+    i = (uint32_t)firewall_hash(key, FIREWALL_KEY_WORDS) & field->index.mask;
     for (; field->index.slots[i]; i = (i + 1) & field->index.mask) {
-        struct firewall_values *set = &field->sets[field->index.slots[i] - 1];
-
-        if (memcmp(set->key, key, sizeof(set->key)) == 0)
-            return set;
+        field->last = field->index.slots[i] - 1;
+        if (set_is(&field->sets[field->last], key))
+            return &field->sets[field->last];
     }
     field->sets[field->n_sets] = (struct firewall_values){.rule = FIREWALL_END, .first = field->n_intervals};
     memcpy(field->sets[field->n_sets].key, key, sizeof(field->sets->key));
-    field->index.slots[i] = ++field->n_sets;
+    field->last = field->n_sets++;
+    field->index.slots[i] = field->n_sets;
     *ret_new = true;
-    return &field->sets[field->n_sets - 1];
+    return &field->sets[field->last];
 }
 
 static int field_add(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rule,
