@@ -71,8 +71,6 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
     /* A table that was taken over keeps its seed. */
     if (!flows.settings->seed && getrandom(&flows.settings->seed, sizeof(flows.settings->seed), GRND_NONBLOCK) < 0)
         return -errno;
-    if (!ret_flows->tags)
-        pcn_flows_note_left(&flows, pcn_clock_jiffies());
     *ret_flows = flows;
     return 0;
 }
@@ -87,7 +85,6 @@ void pcn_flows_tick(struct pcn_flows *flows)
     uint32_t n = PCN_MIN(flows->n_slots, SWEEP_MAX);
 
     (void)pcn_flows_sweep(flows, flows->cursor, n, pcn_clock_jiffies());
-    pcn_flows_free_left(flows, pcn_clock_jiffies());
     flows->cursor = (flows->cursor + n) & (flows->n_slots - 1);
 }
 

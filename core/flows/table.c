@@ -111,37 +111,6 @@ uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, ui
     return n_live;
 }
 
-/* The tag of a place without a flow; 0: it has none, or a flow. */
-static uint8_t tag_left(const struct pcn_flows *flows, uint32_t slot)
-{
-    uint8_t tag = __atomic_load_n(&flows->tags[slot], __ATOMIC_RELAXED);
-
-    return tag && __atomic_load_n(&pcn_flows_entry(flows, slot)->word, __ATOMIC_RELAXED) ? 0 : tag;
-}
-
-void pcn_flows_note_left(struct pcn_flows *flows, uint64_t now)
-{
-    flows->n_left = 0;
-    flows->left_since = now;
-    for (uint32_t slot = 0; slot < flows->n_slots && flows->n_left < PCN_FLOWS_LEFT; slot++) {
-        flows->left[flows->n_left].slot = slot;
-        flows->left[flows->n_left].tag = tag_left(flows, slot);
-        flows->n_left += flows->left[flows->n_left].tag != 0;
-    }
-}
-
-void pcn_flows_free_left(struct pcn_flows *flows, uint64_t now)
-{
-    if (!flows->n_left || now - flows->left_since < pcn_clock_hz())
-        return;
-    while (flows->n_left > 0) {
-        uint32_t slot = flows->left[--flows->n_left].slot;
-
-        if (tag_left(flows, slot) == flows->left[flows->n_left].tag)
-            __atomic_store_n(&flows->tags[slot], 0, __ATOMIC_RELEASE);
-    }
-}
-
 struct pcn_ct_statistics pcn_flows_statistics(const struct pcn_flows *flows)
 {
     struct pcn_ct_statistics sum = {};

@@ -575,30 +575,6 @@ static void test_room(void)
     PCN_CHECK_EQ(statistics(tracker).early_dropped, 0);
 }
 
-/* Two tags without flows are found in a table that is taken over. One gets its flow, the other place is free again. */
-static void test_left(void)
-{
-    _cleanup_(tracker_freep) struct tracker *tracker = tracker_new_as(true, 1, (struct pcn_cube_identity){});
-    uint64_t now = pcn_clock_jiffies();
-
-    PCN_REQUIRE(tracker != NULL);
-    tracker->table.tags[2] = tracker->table.tags[5] = 77;
-    for (unsigned int n = 0; n < 6; n++)
-        PCN_CHECK_EQ(syn_of(tracker, n), PCN_CT_NEW);
-    PCN_CHECK_EQ(n_flows(tracker), 6);
-    pcn_flows_note_left(&tracker->table, now);
-    PCN_CHECK_EQ(tracker->table.n_left, 2);
-    pcn_flows_free_left(&tracker->table, now + pcn_clock_hz() - 1);
-    PCN_CHECK_EQ(tracker->table.n_left, 2);
-    pcn_flows_entry(&tracker->table, 5)->word = pcn_ct_word(1, PCN_CT_UDP_NEW, (uint32_t)now + 100);
-    pcn_flows_free_left(&tracker->table, now + pcn_clock_hz());
-    PCN_CHECK_EQ(tracker->table.n_left, 0);
-    PCN_CHECK_EQ(tracker->table.tags[2], 0);
-    PCN_CHECK_EQ(tracker->table.tags[5], 77);
-    PCN_CHECK_EQ(syn_of(tracker, 6), PCN_CT_NEW);
-    PCN_CHECK_EQ(n_flows(tracker), 8);
-}
-
 static void test_dry_run(void)
 {
     for (int xdp = 0; xdp < 2; xdp++) {
@@ -679,7 +655,6 @@ static const struct pcn_test tests[] = {
     {"established flows are never pushed out: the table is full", test_full},
     {"expired flows make room, then unanswered ones", test_early_drop},
     {"a table has room for as many flows as it was made for", test_room},
-    {"a place that a daemon has left taken is free again", test_left},
     {"a dry run writes nothing", test_dry_run},
     {"with counting, packets and bytes are counted by direction", test_counting},
     {"user space finds a flow by either direction, and removes it once", test_table},

@@ -168,8 +168,7 @@ static int rule_change(struct pcn_cube *cube, const char *chain, const char *ope
             return rules_full(error);
         return rule_append(cube, chain, rules->n, fields, error);
     }
-    if (r >= 0 && pcn_streq(operation, "DELETE") && rules->n && pcn_node_uint(input, "id", 0) == rules->n - 1 &&
-        pcn_node_string(input, "id"))
+    if (r >= 0 && pcn_streq(operation, "DELETE") && rules->n && pcn_node_int(input, "id", -1) == (int64_t)rules->n - 1)
         return rule_delete_last(cube, chain, rules->n - 1, error);
     if (r >= 0)
         r = draft_new(rules, &draft);

@@ -54,8 +54,9 @@ struct nat_session {
     __u32 rule;    /* id */
     __u16 port;    /* network order, with that address; of an ICMP echo: its id */
     __u8 kind;     /* enum nat_kind */
-    __u8 out : 1;  /* the first packet went out */
-    __u8 wide : 7; /* NAT_WIDE, NAT_HAIRPIN, NAT_SECOND */
+    __u8 out;      /* the first packet went out */
+    __u8 wide;     /* NAT_WIDE, NAT_HAIRPIN, NAT_SECOND */
+    __u8 pad[3];
 };
 _Static_assert(sizeof(struct nat_session) <= PCN_CT_OWN_SIZE, "it fits");
 

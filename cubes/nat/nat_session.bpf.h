@@ -60,7 +60,7 @@ PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, b
 
     /* Field by field: a whole one would be put together on the stack, of which there is not much. */
     pcn_ct_fill(slot, &wanted);
-    if (!(new->wide &NAT_WIDE))
+    if (!pcn_ct_is_wide(key->words[4]))
         pcn_ct_entry_at(slot)->middle = (__u32)(new->out ? to->words[0] : to->words[2]);
     session->partner = partner;
     session->rule = new->rule;

@@ -248,6 +248,7 @@ PCN_CT_SHARED struct pcn_ct_wanted pcn_ct_wanted_of(const struct pcn_ct_key *key
                                   .pair = pcn_ct_pair(key->words[0], key->words[2])};
 }
 
+/* All bits of what an end, or two, have left. */
 PCN_CT_SHARED __u64 pcn_ct_hash_mix(__u64 hash)
 {
     hash *= 0x9e3779b97f4a7c15ull;

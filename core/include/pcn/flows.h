@@ -14,8 +14,6 @@
 
 struct pcn_flow;
 
-#define PCN_FLOWS_LEFT 8
-
 /* The fast path's memory: flows are taken away by compare-and-swap of their words. */
 struct pcn_flows {
     uint8_t *tags;
@@ -27,13 +25,7 @@ struct pcn_flows {
     const struct pcn_ct_statistics *statistics; /* PCN_CPUS_MAX */
     uint32_t n_slots;
     uint32_t entry_words;
-    uint32_t cursor; /* of the sweep */
-    struct {
-        uint32_t slot;
-        uint8_t tag;
-    } left[PCN_FLOWS_LEFT]; /* see pcn_flows_note_left() */
-    uint32_t n_left;
-    uint64_t left_since;           /* jiffies */
+    uint32_t cursor;               /* of the sweep */
     struct pcn_flow_event *events; /* PCN_FLOW_EVENTS; NULL: none was noted yet */
     uint64_t n_events;
     uint32_t places; /* that a flow takes, where it is entered under more than one key; 0: one */
@@ -84,13 +76,6 @@ PCN_EXPORT int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct
 PCN_EXPORT bool pcn_flows_remove(struct pcn_flows *flows, const struct pcn_flow *flow);
 /* Takes away what has expired, of slots [first, first + n). Returns how many other flows there are. */
 PCN_EXPORT uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, uint64_t now);
-/*
- * Of a table that is taken over: places that have a tag and no flow. A packet may be about to write its flow; or a daemon
- * that ended between taking a flow away and giving up its place has left it so. What is the same after a second is of the
- * latter kind: the tick frees it.
- */
-PCN_EXPORT void pcn_flows_note_left(struct pcn_flows *flows, uint64_t now);
-PCN_EXPORT void pcn_flows_free_left(struct pcn_flows *flows, uint64_t now);
 /* Sum over the CPUs. */
 PCN_EXPORT struct pcn_ct_statistics pcn_flows_statistics(const struct pcn_flows *flows);
 
