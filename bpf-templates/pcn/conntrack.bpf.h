@@ -132,7 +132,7 @@ PCN_INLINE __u64 pcn_ct_update(const struct pcn_packet *packet, struct pcn_ct *c
     place = &pcn_ct_entry_at(ct->slot)->word;
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 2; attempt++) {
-        word = pcn_ct_word_of(ct->hash, ct->next, now);
+        word = pcn_ct_word_of(ct->hash, ct->next, now) | (ct->word & PCN_CT_OWN_BITS << PCN_CT_OWN_SHIFT);
         seen = __sync_val_compare_and_swap(place, ct->word, word);
         if (pcn_likely(seen == ct->word))
             return word;

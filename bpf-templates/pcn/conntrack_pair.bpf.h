@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * Connection tracking, part: sessions that are found by two keys, each in a place of its own (PCN_CT_KEYS 2). The first
- * 32 bits of .own of both entries, which are whole, are the slot of the other place; both words have the same state and expiry.
+ * 32 bits of what is the cube's own in both places are the slot of the other one; both words have the same state and expiry.
  */
 #pragma once
 #include <pcn/conntrack.bpf.h>
@@ -9,7 +9,7 @@
 
 PCN_INLINE __u32 *pcn_ct_partner_at(__u64 slot)
 {
-    return (__u32 *)pcn_ct_entry_at(slot)->own;
+    return (__u32 *)pcn_ct_own_at(slot);
 }
 
 /* Whether the other place of a session is still its. */
@@ -83,14 +83,38 @@ PCN_INLINE bool pcn_ct_is_still(const struct pcn_ct *ct)
 PCN_INLINE void pcn_ct_address_at(__u64 slot, bool destination, union pcn_address *ret_address)
 {
     const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
+    const struct pcn_ct_wide *wide = pcn_ct_wide_at(slot);
     /* Whole words: what is written by halves cannot be read whole at once. */
     __u64 words[2] = {destination ? entry->pair >> 32 : (__u32)entry->pair, 0};
 
     if (pcn_ct_is_wide(entry->tuple)) {
         words[0] |= destination ? entry->middle >> 32 << 32 : entry->middle << 32;
-        words[1] = destination ? entry->wide.low[1] : entry->wide.low[0];
+        words[1] = destination ? wide->low[1] : wide->low[0];
     }
     __builtin_memcpy(ret_address, words, sizeof(words));
+}
+
+/*
+ * IPv4, at .middle of an entry: what the side that changes becomes, in network order, so that a packet need not look further.
+ * Address | port << PCN_CT_SIDE_PORT_SHIFT | what the cube says besides << PCN_CT_SIDE_MORE_SHIFT.
+ */
+#define PCN_CT_SIDE_PORT_SHIFT 32
+#define PCN_CT_SIDE_MORE_SHIFT 48
+
+PCN_INLINE __u64 pcn_ct_side_get(__u64 slot)
+{
+    return PCN_READ_ONCE(pcn_ct_entry_at(slot)->middle);
+}
+
+/* Of the key of the other place: its destination, or its source. Of a place that is filled otherwise; IPv6 has no room. */
+PCN_INLINE void pcn_ct_side_set(__u64 slot, const struct pcn_ct_key *to, bool destination, __u16 more)
+{
+    __u64 ports = to->words[4], address = destination ? to->words[2] : to->words[0];
+    __u16 port = destination ? ports >> PCN_CT_DESTINATION_PORT_SHIFT : ports;
+
+    if (pcn_likely(!pcn_ct_is_wide(ports)))
+        pcn_ct_entry_at(slot)->middle = (__u32)address | (__u64)port << PCN_CT_SIDE_PORT_SHIFT |
+                                        (__u64)more << PCN_CT_SIDE_MORE_SHIFT;
 }
 
 /* What a side of a packet is to be: a side of a place's key, which is best the other place. */
@@ -114,11 +138,11 @@ PCN_INLINE bool pcn_ct_same_address(const union pcn_address *a, const union pcn_
 PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 claimed, __u32 other, bool written)
 {
     struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
-    __u32 now = pcn_now(), mask = pcn_ct_masks.bucket;
+    __u32 now = pcn_now();
 
 #pragma clang loop unroll(disable)
     for (__u32 choice = 0; choice < 2; choice++) {
-        __u64 bucket = pcn_ct_bucket_of(hash, choice, mask), found = pcn_ct_tagged(bucket, hash);
+        __u64 bucket = pcn_ct_bucket(hash, choice), found = pcn_ct_tagged(bucket, hash);
 
 #pragma clang loop unroll(disable)
         for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {

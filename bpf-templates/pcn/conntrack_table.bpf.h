@@ -7,16 +7,16 @@
 #include <pcn/conntrack_state.bpf.h>
 #include <pcn/context.bpf.h>
 
-/* Keys under which a flow is entered, and the size of an entry: who includes this may say more. */
+/* Keys under which a flow is entered: who includes this may say two. Each has a half of the table, by its zone. */
 #ifndef PCN_CT_KEYS
 #define PCN_CT_KEYS 1
-#define PCN_CT_ENTRY_WORDS PCN_CT_ENTRY_SHORT
 #endif
 #define PCN_CT_SLOTS_MAX (PCN_CT_KEYS * PCN_CT_BUCKETS_MAX * PCN_CT_WAYS)
 
 __u64 pcn_ct_tags[PCN_TRIMMED(PCN_CT_SLOTS_MAX / PCN_CT_WAYS, __u64)] SEC(PCN_CT_TAGS);
-__u64 pcn_ct_entries[PCN_TRIMMED(PCN_CT_SLOTS_MAX * PCN_CT_ENTRY_WORDS, __u64)] SEC(PCN_CT_ENTRIES);
+struct pcn_ct_entry pcn_ct_entries[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_entry)] SEC(PCN_CT_ENTRIES);
 struct pcn_ct_wide pcn_ct_wides[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_wide)] SEC(PCN_CT_WIDES);
+struct pcn_ct_own pcn_ct_owns[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_own)] SEC(PCN_CT_OWNS);
 struct pcn_ct_window pcn_ct_windows[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_window)] SEC(PCN_CT_WINDOWS);
 struct pcn_ct_traffic pcn_ct_traffic[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_traffic)] SEC(PCN_CT_TRAFFIC);
 
@@ -129,16 +129,21 @@ PCN_INLINE struct pcn_ct_entry *pcn_ct_entry_at(__u64 slot)
 {
     slot &= pcn_ct_masks.slot;
     PCN_OPAQUE(slot);
-    return (struct pcn_ct_entry *)&pcn_ct_entries[slot * PCN_CT_ENTRY_WORDS];
+    return &pcn_ct_entries[slot];
 }
 
 PCN_INLINE struct pcn_ct_wide *pcn_ct_wide_at(__u64 slot)
 {
-    if (PCN_CT_ENTRY_WORDS == PCN_CT_ENTRY_LONG)
-        return &pcn_ct_entry_at(slot)->wide;
     slot &= pcn_ct_masks.slot;
     PCN_OPAQUE(slot);
     return &pcn_ct_wides[slot];
+}
+
+PCN_INLINE struct pcn_ct_own *pcn_ct_own_at(__u64 slot)
+{
+    slot &= pcn_ct_masks.own;
+    PCN_OPAQUE(slot);
+    return &pcn_ct_owns[slot];
 }
 
 PCN_INLINE struct pcn_ct_window *pcn_ct_window_at(__u64 slot)
@@ -158,6 +163,11 @@ PCN_INLINE struct pcn_ct_traffic *pcn_ct_traffic_at(__u64 slot)
 PCN_INLINE void pcn_ct_key_at(__u64 slot, struct pcn_ct_key *ret_key)
 {
     pcn_ct_key_get(pcn_ct_entry_at(slot), pcn_ct_wide_at(slot), ret_key);
+}
+
+PCN_INLINE __u32 pcn_ct_bucket(__u64 hash, __u32 choice)
+{
+    return pcn_ct_bucket_of(hash, choice, pcn_ct_masks.bucket, PCN_CT_KEYS > 1 ? pcn_ct_masks.half : 0);
 }
 
 #define PCN_CT_LOW_BITS 0x7f7f7f7f7f7f7f7full
@@ -249,14 +259,14 @@ PCN_INLINE bool pcn_ct_find_in(__u64 bucket, const struct pcn_ct_wanted *wanted,
 /* ct->hash is that of what is wanted. Sets the others but .next. */
 PCN_INLINE void pcn_ct_find(const struct pcn_ct_wanted *wanted, struct pcn_ct *ct)
 {
-    __u32 mask = pcn_ct_masks.bucket, now = pcn_now();
+    __u32 now = pcn_now();
 
     ct->word = 0;
     ct->slot = PCN_CT_NO_SLOT;
     ct->direction = 0;
 #pragma clang loop unroll(disable)
     for (__u32 choice = 0; choice < 2; choice++)
-        if (pcn_likely(pcn_ct_find_in(pcn_ct_bucket_of(ct->hash, choice, mask), wanted, now, ct)))
+        if (pcn_likely(pcn_ct_find_in(pcn_ct_bucket(ct->hash, choice), wanted, now, ct)))
             break;
     PCN_FORGET(ct->word, ct->hash);
     PCN_FORGET(ct->slot, ct->hash);
@@ -315,8 +325,7 @@ PCN_INLINE __u64 pcn_ct_best(__u32 bucket, __u32 now, __u64 best)
  */
 PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
 {
-    __u32 mask = pcn_ct_masks.bucket;
-    __u32 first = pcn_ct_bucket_of(hash, 0, mask), second = pcn_ct_bucket_of(hash, 1, mask);
+    __u32 first = pcn_ct_bucket(hash, 0), second = pcn_ct_bucket(hash, 1);
     __u64 taken = pcn_ct_bytes_set(PCN_READ_ONCE(*pcn_ct_tags_at(first))), taken_second;
 
     if (pcn_ct_count_bytes(taken) >= 3 * PCN_CT_WAYS / 4) {

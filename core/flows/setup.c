@@ -8,19 +8,26 @@
 
 int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *size)
 {
-    uint32_t n_buckets = pcn_ct_buckets_for(size->flows), n_slots = n_buckets * PCN_CT_WAYS;
-    uint32_t entry_words = size->entry_words ?: PCN_CT_ENTRY_SHORT;
+    bool pairs = size->keys > 1;
+    uint32_t n_buckets = pcn_ct_buckets_for(size->flows * (pairs ? 2 : 1)), n_slots = n_buckets * PCN_CT_WAYS;
+    uint32_t n_owns = pairs ? n_slots : 1;
     uint32_t n_traffic = size->counting ? n_slots : 1, n_windows = size->windows ? n_slots : 1;
-    uint32_t n_wides = entry_words == PCN_CT_ENTRY_SHORT ? n_slots : 1;
     const struct pcn_ct_masks masks = {
-        .bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1, .windows = n_windows - 1};
+        .bucket = n_buckets - 1,
+        .slot = n_slots - 1,
+        .half = pairs ? n_buckets / 2 : 0,
+        .own = n_owns - 1,
+        .traffic = n_traffic - 1,
+        .windows = n_windows - 1,
+    };
     const struct {
         const char *section;
         size_t size;
     } sections[] = {
         {PCN_CT_TAGS, n_buckets * sizeof(__u64)},
-        {PCN_CT_ENTRIES, n_slots * sizeof(__u64) * entry_words},
-        {PCN_CT_WIDES, n_wides * sizeof(struct pcn_ct_wide)},
+        {PCN_CT_ENTRIES, n_slots * sizeof(struct pcn_ct_entry)},
+        {PCN_CT_WIDES, n_slots * sizeof(struct pcn_ct_wide)},
+        {PCN_CT_OWNS, n_owns * sizeof(struct pcn_ct_own)},
         {PCN_CT_WINDOWS, n_windows * sizeof(struct pcn_ct_window)},
         {PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic)},
     };
@@ -36,11 +43,10 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
 {
     struct pcn_flows flows = {.events = ret_flows->events,
                               .n_events = ret_flows->n_events,
-                              .places = ret_flows->places,
                               .removed = ret_flows->removed,
                               .emit = ret_flows->emit};
-    size_t traffic_size = 0, windows_size = 0, wides_size = 0, size;
-    void *traffic, *statistics, *wides, *windows;
+    size_t traffic_size = 0, windows_size = 0, owns_size = 0, size;
+    void *traffic, *statistics, *owns, *windows;
     int r;
 
     r = pcn_cube_next_memory(cube, PCN_CT_TAGS, (void **)&flows.tags, &size);
@@ -49,9 +55,9 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
     flows.n_slots = (uint32_t)(size / sizeof(__u64)) * PCN_CT_WAYS;
     r = pcn_cube_next_memory(cube, PCN_CT_ENTRIES, (void **)&flows.entries, &size);
     if (r >= 0)
-        flows.entry_words = (uint32_t)(size / sizeof(__u64)) / flows.n_slots;
+        r = pcn_cube_next_memory(cube, PCN_CT_WIDES, (void **)&flows.wides, &size);
     if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_WIDES, &wides, &wides_size);
+        r = pcn_cube_next_memory(cube, PCN_CT_OWNS, &owns, &owns_size);
     if (r >= 0)
         r = pcn_cube_next_memory(cube, PCN_CT_WINDOWS, &windows, &windows_size);
     if (r >= 0)
@@ -64,7 +70,7 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
         return r;
     flows.traffic = traffic_size / sizeof(struct pcn_ct_traffic) >= flows.n_slots ? traffic : NULL;
     flows.statistics = statistics;
-    flows.wides = wides_size / sizeof(struct pcn_ct_wide) >= flows.n_slots ? wides : NULL;
+    flows.owns = owns_size / sizeof(struct pcn_ct_own) >= flows.n_slots ? owns : NULL;
     flows.windows = windows_size / sizeof(struct pcn_ct_window) >= flows.n_slots ? windows : NULL;
     flows.settings->refresh = pcn_clock_hz();
     flows.settings->counting = flows.traffic != NULL;
@@ -144,7 +150,7 @@ int pcn_flows_emit_statistics(struct pcn_flows *flows, struct pcn_emitter *emitt
 
     uint32_t n_entries = pcn_flows_sweep(flows, 0, flows->n_slots, pcn_clock_jiffies());
 
-    pcn_emit_uint(emitter, "flows", n_entries / (flows->places ?: 1));
+    pcn_emit_uint(emitter, "flows", flows->owns ? n_entries / 2 : n_entries);
     pcn_emit_uint(emitter, "places", flows->n_slots);
     pcn_emit_uint(emitter, "created", statistics.created);
     pcn_emit_uint(emitter, "reused", statistics.reused);

@@ -2,16 +2,9 @@
 /* The table of flows in user space. */
 #include "private.h"
 
-struct pcn_ct_entry *pcn_flows_entry(const struct pcn_flows *flows, uint32_t slot)
-{
-    return (struct pcn_ct_entry *)(void *)(flows->entries + (size_t)slot * flows->entry_words);
-}
-
 void pcn_flows_key(const struct pcn_flows *flows, uint32_t slot, struct pcn_ct_key *ret_key)
 {
-    const struct pcn_ct_entry *entry = pcn_flows_entry(flows, slot);
-
-    pcn_ct_key_get(entry, flows->wides ? &flows->wides[slot] : &entry->wide, ret_key);
+    pcn_ct_key_get(&flows->entries[slot], &flows->wides[slot], ret_key);
 }
 
 static bool word_is_live(uint64_t word, uint64_t now)
@@ -21,7 +14,7 @@ static bool word_is_live(uint64_t word, uint64_t now)
 
 bool pcn_flows_get(const struct pcn_flows *flows, uint32_t slot, uint64_t now, struct pcn_flow *ret_flow)
 {
-    const __u64 *place = &pcn_flows_entry(flows, slot)->word;
+    const __u64 *place = &flows->entries[slot].word;
     struct pcn_flow flow = {.slot = slot, .word = __atomic_load_n(place, __ATOMIC_ACQUIRE)};
 
     if (!word_is_live(flow.word, now))
@@ -45,10 +38,11 @@ static bool key_is(const struct pcn_ct_key *a, const struct pcn_ct_key *b)
 int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, uint64_t now, struct pcn_flow *ret_flow)
 {
     uint64_t hash = pcn_ct_hash(key, flows->settings->seed);
+    uint32_t n_buckets = flows->n_slots / PCN_CT_WAYS, half = flows->owns ? n_buckets / 2 : 0;
     struct pcn_flow flow;
 
     for (uint32_t i = 0; i < 2 * PCN_CT_WAYS; i++) {
-        uint32_t bucket = pcn_ct_bucket_of(hash, i / PCN_CT_WAYS, flows->n_slots / PCN_CT_WAYS - 1);
+        uint32_t bucket = pcn_ct_bucket_of(hash, i / PCN_CT_WAYS, n_buckets - 1, half);
         uint32_t slot = bucket * PCN_CT_WAYS + i % PCN_CT_WAYS;
 
         if (flows->tags[slot] != pcn_ct_tag(hash) || !pcn_flows_get(flows, slot, now, &flow) || !key_is(&flow.key, key))
@@ -62,14 +56,14 @@ int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, 
 /* word: as it was seen; where that has changed (false), as it is now. Who makes it 0 has the place until its tag is 0. */
 static bool flow_end(struct pcn_flows *flows, const struct pcn_flow *flow, __u64 *word)
 {
-    if (!__atomic_compare_exchange_n(&pcn_flows_entry(flows, flow->slot)->word, word, 0, false, __ATOMIC_ACQ_REL,
+    if (!__atomic_compare_exchange_n(&flows->entries[flow->slot].word, word, 0, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED))
         return false;
     if (flows->removed)
         flows->removed(flows, flow);
     __atomic_store_n(&flows->tags[flow->slot], 0, __ATOMIC_RELEASE);
     /* Under whichever key it is found: it is told of under that which is shown. */
-    if (flows->places < 2 || flow->key.words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone)
+    if (!flows->owns || flow->key.words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone)
         flow_note(flows, flow, true);
     return true;
 }
@@ -102,7 +96,7 @@ uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, ui
 
         if (!__atomic_load_n(&flows->tags[flow.slot], __ATOMIC_RELAXED))
             continue;
-        flow.word = __atomic_load_n(&pcn_flows_entry(flows, flow.slot)->word, __ATOMIC_ACQUIRE);
+        flow.word = __atomic_load_n(&flows->entries[flow.slot].word, __ATOMIC_ACQUIRE);
         if (!flow.word)
             continue;
         /* A packet that is faster has brought it back to life: then it stays. */

@@ -34,7 +34,7 @@ static bool opening_counting;
 
 static void configure(struct bpf_object *object)
 {
-    pcn_run_flows(object, opening_buckets, PCN_CT_ENTRY_SHORT, opening_counting);
+    pcn_run_flows(object, opening_buckets, 1, opening_counting);
 }
 
 static int tracker_open(bool xdp, uint32_t n_buckets, struct pcn_cube_identity identity, struct tracker *tracker)
@@ -47,7 +47,7 @@ static int tracker_open(bool xdp, uint32_t n_buckets, struct pcn_cube_identity i
     r = pcn_fast_open(&spec, &tracker->fast);
     if (r < 0)
         return r;
-    return pcn_fast_flows(&tracker->fast, n_buckets, PCN_CT_ENTRY_SHORT, &tracker->table);
+    return pcn_fast_flows(&tracker->fast, n_buckets, 1, &tracker->table);
 }
 
 static void tracker_freep(struct tracker **ptr)
@@ -145,7 +145,7 @@ static uint64_t *word_of(struct tracker *tracker)
 {
     uint32_t slot = tracker->run.packet.ct_slot;
 
-    return slot < tracker->table.n_slots ? (uint64_t *)&pcn_flows_entry(&tracker->table, slot)->word : NULL;
+    return slot < tracker->table.n_slots ? (uint64_t *)&tracker->table.entries[slot].word : NULL;
 }
 
 /* Of the flow of the last packet. */

@@ -40,7 +40,7 @@ static void configure(struct bpf_object *object)
     pcn_run_set(object, "firewall_settings", &settings, sizeof(settings));
     pcn_run_trim(object, FIREWALL_ARENA, (size_t)PAGES * LBVS_PAGE);
     pcn_run_trim(object, FIREWALL_COUNTERS, counters_size());
-    pcn_run_flows(object, BUCKETS, PCN_CT_ENTRY_SHORT, false);
+    pcn_run_flows(object, BUCKETS, 1, false);
 }
 
 static int wall_open(bool xdp, uint32_t used, struct pcn_cube_identity identity, struct wall *wall)

@@ -24,10 +24,10 @@ PCN_INLINE void lbrp_put_mac(__u8 *to, const __u8 *from)
     *(__u16 *)(to + 4) = *(const __u16 *)(from + 4);
 }
 
-/* A packet of a session leaves: to its backend, or to the client. */
+/* A packet of a session leaves: to its backend, or to the client. whole: both its sides have changed. */
 PCN_INLINE enum pcn_verdict lbrp_leave(struct pcn_ctx *ctx, struct pcn_packet *packet,
                                        const struct lbrp_session *session, const struct lbrp_target *backend,
-                                       bool reply)
+                                       bool reply, bool whole)
 {
     struct ethhdr *ethernet;
     __u32 front;
@@ -41,7 +41,7 @@ PCN_INLINE enum pcn_verdict lbrp_leave(struct pcn_ctx *ctx, struct pcn_packet *p
         }
         return pcn_redirect(packet, PCN_READ_ONCE(lbrp_data.back) & (PCN_PORTS_MAX - 1));
     }
-    if (pcn_unlikely(backend->flags & LBRP_HAS_MAC || session->state & LBRP_WHOLE) && lbrp_to_us(ctx)) {
+    if (pcn_unlikely(backend->flags & LBRP_HAS_MAC || whole) && lbrp_to_us(ctx)) {
         ethernet = pcn_header(ctx, sizeof(*ethernet));
         if (!ethernet)
             return pcn_drop(packet, PCN_DROP_MALFORMED);
@@ -78,7 +78,7 @@ __noinline __u32 lbrp_rewrite_whole(struct pcn_ctx *ctx, __u32 slot, __u32 ports
 PCN_INLINE __u32 lbrp_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot,
                               const struct lbrp_session *session, __u32 ports, bool reply)
 {
-    __u64 side = PCN_READ_ONCE(pcn_ct_entry_at(slot)->middle);
+    __u64 side = pcn_ct_side_get(slot);
     struct pcn_change change;
 
     if (pcn_unlikely(packet->ip_version == 6 || session->state & LBRP_WHOLE))
@@ -87,7 +87,7 @@ PCN_INLINE __u32 lbrp_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, __
         .from.v4 = reply ? packet->source.v4 : packet->destination.v4,
         .to.v4 = side,
         .from_port = reply ? ports : ports >> 16,
-        .to_port = side >> LBRP_PORT_SHIFT,
+        .to_port = side >> PCN_CT_SIDE_PORT_SHIFT,
     };
     if (packet->fragment == PCN_FRAGMENT_LATER)
         change.to_port = change.from_port;
@@ -123,7 +123,7 @@ PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *pa
     bad = lbrp_rewrite(ctx, packet, slot, session, ports, reply);
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
-    return lbrp_leave(ctx, packet, session, backend, reply);
+    return lbrp_leave(ctx, packet, session, backend, reply, session->state & LBRP_WHOLE);
 }
 
 /* PCN_VERDICT_MAX: the session is over, and the packet of none. */
@@ -172,7 +172,7 @@ PCN_INLINE enum pcn_verdict lbrp_attach(struct pcn_ctx *ctx, struct pcn_packet *
     bad = lbrp_error(ctx, slot, reply);
     if (bad)
         return pcn_drop(packet, bad);
-    return lbrp_leave(ctx, packet, session, backend, reply);
+    return lbrp_leave(ctx, packet, session, backend, reply, session->state & LBRP_WHOLE);
 }
 
 __noinline __u32 lbrp_attached(struct pcn_ctx *ctx, bool reply)
@@ -292,17 +292,16 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
 PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_packet *packet,
                                              const struct pcn_headers *headers, const struct pcn_ct *ct, bool reply)
 {
-    const struct lbrp_session *session = lbrp_session_at(ct->slot);
-    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
-    __u64 side = PCN_READ_ONCE(pcn_ct_entry_at(ct->slot)->middle);
+    __u64 side = pcn_ct_side_get(ct->slot), number = side >> PCN_CT_SIDE_MORE_SHIFT;
+    const struct lbrp_target *backend = lbrp_backend_at(number);
 
-    if (pcn_unlikely(lbrp_is_stale(session, backend, ct) || session->state & LBRP_WHOLE ||
+    if (pcn_unlikely(!backend || backend->epoch != (__u8)(ct->word >> PCN_CT_OWN_SHIFT) ||
                      PCN_READ_ONCE(pcn_ct_settings.counting) || !pcn_ct_is_still(ct)))
         return PCN_VERDICT_MAX;
-    if (!pcn_headers_rewrite(ctx, headers, side, side >> LBRP_PORT_SHIFT, reply))
+    if (!pcn_headers_rewrite(ctx, headers, side, side >> PCN_CT_SIDE_PORT_SHIFT, reply))
         return PCN_VERDICT_MAX;
-    lbrp_count(ctx, bpf_get_smp_processor_id(), session->state & 0xffff, reply);
-    return lbrp_leave(ctx, packet, session, backend, reply);
+    lbrp_count(ctx, bpf_get_smp_processor_id(), number, reply);
+    return lbrp_leave(ctx, packet, lbrp_session_at(ct->slot), backend, reply, false);
 }
 
 PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 reply)

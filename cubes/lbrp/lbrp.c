@@ -104,8 +104,8 @@ static int configure(struct pcn_object *object, const struct pcn_node *config, s
     if (sizes.n_counts > LBRP_COUNTS_MAX)
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "max-backends", "for %u CPUs it is %u at most",
                              sizes.n_cpus, LBRP_COUNTS_MAX / sizes.n_cpus - 1);
-    r = pcn_flows_configure(object, &(struct pcn_flows_size){.flows = PCN_CT_KEYS * sessions,
-                                                             .entry_words = PCN_CT_ENTRY_WORDS,
+    r = pcn_flows_configure(object, &(struct pcn_flows_size){.flows = sessions,
+                                                             .keys = PCN_CT_KEYS,
                                                              .counting = pcn_node_bool(config, "counting", false)});
     if (r >= 0)
         r = pcn_object_set(object, "lbrp_sizes", &sizes, sizeof(sizes));
@@ -157,7 +157,6 @@ static int create(struct pcn_cube *cube, const struct pcn_node *config, struct p
     if (!lbrp)
         return -ENOMEM;
     lbrp->cube = cube;
-    lbrp->flows.places = PCN_CT_KEYS;
     lbrp->flows.removed = lbrp_flow_removed;
     lbrp->flows.emit = lbrp_flow_emit;
     lbrp->tables.sizes = sizes_of(config);

@@ -25,7 +25,6 @@
 #define LBRP_DATA ".data.lbrp"      /* struct lbrp_data */
 
 #define PCN_CT_KEYS 2 /* a session's in the table of flows */
-#define PCN_CT_ENTRY_WORDS PCN_CT_ENTRY_LONG
 
 #define LBRP_SERVICES_MAX 16384u
 #define LBRP_BACKENDS_MAX 65000u
@@ -134,15 +133,17 @@ enum lbrp_flag {
 };
 #define LBRP_EPOCH_SHIFT 16
 
-/* In the entry of a flow, at .own: see pcn/conntrack_pair.bpf.h. */
+/*
+ * What a place has besides the table of flows. IPv4 has at .middle too what one side becomes (see pcn/conntrack_pair.bpf.h),
+ * with the number of the backend, or 0 where both sides change; and the backend's epoch in the word.
+ */
 struct lbrp_session {
     __u32 partner;  /* the other place */
     __u32 state;    /* number of the backend | its epoch << 16 | enum lbrp_flag */
     __u16 frontend; /* MULTI: port the client is behind */
     __u8 mac[6];    /* of who sent the first packet */
 };
-#define LBRP_PORT_SHIFT 32 /* at .middle: IPv4, if not WHOLE: new address of the side that changes | its port << this */
-_Static_assert(sizeof(struct lbrp_session) <= PCN_CT_OWN_SIZE, "it fits");
+_Static_assert(sizeof(struct lbrp_session) == sizeof(struct pcn_ct_own), "it fits");
 
 /* ---- settings ---- */
 

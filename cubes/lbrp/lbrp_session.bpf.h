@@ -21,13 +21,7 @@ struct lbrp_new lbrp_news[PCN_CPUS_MAX] SEC(".data.lbrpnew") = {};
 
 PCN_INLINE struct lbrp_session *lbrp_session_at(__u64 slot)
 {
-    return (struct lbrp_session *)pcn_ct_entry_at(slot)->own;
-}
-
-/* Network order: what one side of an IPv4 packet gets that is found in a place, see LBRP_PORT_SHIFT. */
-PCN_INLINE __u64 lbrp_side(__u32 address, __u16 port)
-{
-    return address | (__u64)port << LBRP_PORT_SHIFT;
+    return (struct lbrp_session *)pcn_ct_own_at(slot);
 }
 
 /* A session is over: its backend has one less. Once, whoever finds out first. */
@@ -97,15 +91,15 @@ PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *n
     struct lbrp_session *session = lbrp_session_at(slot);
     const struct pcn_ct_key *key = client ? &new->own : &new->other, *to = client ? &new->other : &new->own;
     struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
+    __u64 epoch = new->state >> LBRP_EPOCH_SHIFT & 0xff;
 
     pcn_ct_fill(slot, &wanted);
+    pcn_ct_side_set(slot, to, true, new->state &LBRP_WHOLE ? 0 : new->state);
     session->partner = partner;
-    if (!pcn_ct_is_wide(key->words[4]))
-        pcn_ct_entry_at(slot)->middle = lbrp_side(to->words[2], to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT);
     session->state = client ? new->state : new->state & ~(__u32)LBRP_LIVE;
     session->frontend = new->frontend;
     __builtin_memcpy(session->mac, new->mac, sizeof(session->mac));
-    PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, new->flow, pcn_now()));
+    PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, new->flow, pcn_now()) | epoch << PCN_CT_OWN_SHIFT);
 }
 
 /* The other place gets the state and the expiry that this one has now. */

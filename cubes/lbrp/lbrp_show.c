@@ -56,7 +56,7 @@ int lbrp_service_backend_state(struct pcn_cube *cube, const char *const *keys, s
 
 static struct lbrp_session *session_of(const struct pcn_flows *flows, uint32_t slot)
 {
-    return (struct lbrp_session *)(void *)pcn_flows_entry(flows, slot)->own;
+    return (struct lbrp_session *)(void *)&flows->owns[slot];
 }
 
 void lbrp_flow_removed(struct pcn_flows *flows, const struct pcn_flow *flow)

@@ -9,7 +9,7 @@ static uint32_t opening_buckets;
 
 static void configure(struct bpf_object *object)
 {
-    pcn_run_flows(object, opening_buckets, PCN_CT_ENTRY_WORDS, true);
+    pcn_run_flows(object, opening_buckets, PCN_CT_KEYS, true);
     pcn_run_set(object, "lbrp_sizes", &opening, sizeof(opening));
     pcn_run_trim(object, LBRP_KEYS, (opening.key_mask + 1) * sizeof(struct lbrp_bucket));
     pcn_run_trim(object, LBRP_NAMES, opening.n_names * sizeof(struct lbrp_name));
@@ -32,7 +32,7 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     r = pcn_fast_open(&spec, &rig->fast);
     if (r < 0)
         return r;
-    r = pcn_fast_flows(&rig->fast, n_buckets, PCN_CT_ENTRY_WORDS, &rig->lbrp.flows);
+    r = pcn_fast_flows(&rig->fast, n_buckets, PCN_CT_KEYS, &rig->lbrp.flows);
     if (r < 0)
         return r;
     tables->keys = pcn_fast_memory(&rig->fast, LBRP_KEYS, NULL);
@@ -174,7 +174,7 @@ uint32_t n_places(struct rig *rig)
 void age(struct rig *rig, uint32_t seconds)
 {
     for (uint32_t slot = 0; slot < rig->lbrp.flows.n_slots; slot++) {
-        __u64 *word = &pcn_flows_entry(&rig->lbrp.flows, slot)->word;
+        __u64 *word = &rig->lbrp.flows.entries[slot].word;
 
         if (*word)
             *word = (*word >> 32 << 32) | (uint32_t)((uint32_t)*word - seconds * pcn_clock_hz());

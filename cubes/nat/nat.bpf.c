@@ -9,15 +9,15 @@
 #include <pcn/cube.bpf.h>
 #include <pcn/rewrite.bpf.h>
 
-/* New address and port for a packet that was found in slot; its ports are those of its key. */
-PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 to, __u16 to_port,
-                                          __u32 ports, bool out)
+/* New address and port for a packet of IPv4, see pcn_ct_side_set(); its ports are those of its key. */
+PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 side, __u32 ports,
+                                          bool out)
 {
     struct pcn_change change = {
         .from.v4 = out ? packet->source.v4 : packet->destination.v4,
-        .to.v4 = to,
+        .to.v4 = side,
         .from_port = out ? ports : ports >> 16,
-        .to_port = to_port,
+        .to_port = side >> PCN_CT_SIDE_PORT_SHIFT,
     };
 
     if (!pcn_rewrite(ctx, packet, out ? &change : NULL, out ? NULL : &change, 4))
@@ -47,10 +47,9 @@ PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct nat_session *session
 /* A packet of a session, which it keeps alive. One that cannot be in this state is translated too: it is its receiver's. */
 PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool out)
 {
-    __u32 slot = ct->slot, to = nat_address_at(slot), ports = 0;
-    const struct nat_session *session = nat_session_at(slot);
-    __u16 port = session->port;
-    __u64 word;
+    const struct nat_session *session = nat_session_at(ct->slot);
+    __u64 side = pcn_ct_side_get(ct->slot), word;
+    __u32 slot = ct->slot, ports = 0;
 
     if (pcn_unlikely(!pcn_ct_is_still(ct)))
         return pcn_drop(packet, NAT_DROP_INVALID);
@@ -70,7 +69,7 @@ PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *pa
     if (pcn_unlikely(session->wide))
         return nat_verdict(packet, nat_translate_wide(ctx, slot));
     pcn_ct_event_of(packet, &ports);
-    return nat_translate(ctx, packet, to, port, ports, out);
+    return nat_translate(ctx, packet, side, ports, out);
 }
 
 /* A fragment behind the first one of a session: it has no ports. */
@@ -79,7 +78,7 @@ PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *pa
     const struct nat_session *session = nat_session_at(packet->ct_slot);
     struct pcn_change change = {
         .from.v4 = out ? packet->source.v4 : packet->destination.v4,
-        .to.v4 = nat_address_at(packet->ct_slot),
+        .to.v4 = pcn_ct_side_get(packet->ct_slot),
     };
 
     if (session->wide)

@@ -179,8 +179,8 @@ static int nat_configure(struct pcn_object *object, const struct pcn_node *confi
 {
     uint32_t sessions = (uint32_t)pcn_node_uint(config, "table-size", PCN_CT_SIZE_DEFAULT);
 
-    return pcn_flows_configure(object, &(struct pcn_flows_size){.flows = PCN_CT_KEYS * sessions,
-                                                                .entry_words = PCN_CT_ENTRY_WORDS,
+    return pcn_flows_configure(object, &(struct pcn_flows_size){.flows = sessions,
+                                                                .keys = PCN_CT_KEYS,
                                                                 .counting = pcn_node_bool(config, "counting", false)});
 }
 
@@ -193,7 +193,6 @@ static int nat_create(struct pcn_cube *cube, const struct pcn_node *config, stru
     nat = calloc(1, sizeof(*nat));
     if (!nat)
         return -ENOMEM;
-    nat->flows.places = 2;
     nat->flows.removed = nat_flow_removed;
     r = pcn_flows_open(cube, &nat->flows);
     if (r >= 0)

@@ -60,7 +60,7 @@ void nat_flow_removed(struct pcn_flows *flows, const struct pcn_flow *flow);
 /* Of a place. */
 static inline const struct nat_session *nat_session_of(const struct pcn_flows *flows, uint32_t slot)
 {
-    return (const struct nat_session *)(const void *)pcn_flows_entry(flows, slot)->own;
+    return (const struct nat_session *)(const void *)&flows->owns[slot];
 }
 
 /* Breaks the sessions of masquerade, of a family, that have another address than the parent has now. */

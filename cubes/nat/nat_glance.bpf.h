@@ -9,19 +9,15 @@
 /* NAT_CLOSER: nothing was done. */
 PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
 {
-    const struct nat_session *session;
     struct pcn_headers headers;
     struct pcn_ct ct;
-    __u16 port;
-    __u32 to;
+    __u64 side;
 
     if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers) ||
                      !pcn_headers_flow(packet, &headers, out ? NAT_INSIDE : NAT_OUTSIDE, &ct)))
         return NAT_CLOSER;
-    session = nat_session_at(ct.slot);
-    to = nat_address_at(ct.slot);
-    port = session->port;
-    if (pcn_unlikely(session->wide || PCN_READ_ONCE(pcn_ct_settings.counting) || !pcn_ct_is_still(&ct)))
+    side = pcn_ct_side_get(ct.slot);
+    if (pcn_unlikely(side >> PCN_CT_SIDE_MORE_SHIFT || PCN_READ_ONCE(pcn_ct_settings.counting) || !pcn_ct_is_still(&ct)))
         return NAT_CLOSER;
-    return pcn_headers_rewrite(ctx, &headers, to, port, out) ? PCN_PASS : NAT_CLOSER;
+    return pcn_headers_rewrite(ctx, &headers, side, side >> PCN_CT_SIDE_PORT_SHIFT, out) ? PCN_PASS : NAT_CLOSER;
 }

@@ -22,7 +22,6 @@
 #define NAT_SETTINGS ".data.nat"  /* struct nat_settings */
 
 #define PCN_CT_KEYS 2 /* a session's in the table of flows */
-#define PCN_CT_ENTRY_WORDS PCN_CT_ENTRY_LONG
 
 /* Zones of the table of flows. */
 enum nat_zone {
@@ -46,19 +45,19 @@ enum nat_kind {
 #define NAT_SECOND 4u  /* of the places of a hairpin: not the first packet's own */
 
 /*
- * In the entry of a flow, at .own. A packet found by its tuple inside gets a new source, one found by its tuple outside a
- * new destination: that of the other place's key, which IPv4 has at .middle.
+ * What a place has besides the table of flows. A packet found by its tuple inside gets a new source, one found by its tuple
+ * outside a new destination: that of the other place's key, which IPv4 has at .middle too (see pcn/conntrack_pair.bpf.h),
+ * with .wide beside it.
  */
 struct nat_session {
     __u32 partner; /* the other place: see pcn/conntrack_pair.bpf.h */
     __u32 rule;    /* id */
-    __u16 port;    /* network order, with that address; of an ICMP echo: its id */
     __u8 kind;     /* enum nat_kind */
     __u8 out;      /* the first packet went out */
     __u8 wide;     /* NAT_WIDE, NAT_HAIRPIN, NAT_SECOND */
-    __u8 pad[3];
+    __u8 pad[5];
 };
-_Static_assert(sizeof(struct nat_session) <= PCN_CT_OWN_SIZE, "it fits");
+_Static_assert(sizeof(struct nat_session) == sizeof(struct pcn_ct_own), "it fits");
 
 /* ---- rules ---- */
 

@@ -159,25 +159,17 @@ __noinline __u32 nat_mapping_find(const struct nat_new *new, struct nat_new *map
     return pcn_ct_slot_of(&mapping->own);
 }
 
-/* Whether a place inside has that address outside, which the other one's key has. */
-PCN_INLINE bool nat_is_at(const struct nat_session *session, const union pcn_address *address)
-{
-    union pcn_address outside;
-
-    pcn_ct_address_at(session->partner, false, &outside);
-    return pcn_ct_same_address(&outside, address);
-}
-
 /* The port of a mapping is new's first choice. */
 __noinline __u32 nat_mapping_use(struct nat_new *new, __u32 slot)
 {
-    const struct nat_session *session = nat_session_at(slot);
+    struct pcn_change outside;
 
     if (!new)
         return 0;
+    pcn_ct_side_at(nat_session_at(slot)->partner, false, &outside);
     /* A rule that was changed has another address: then the mapping is of no use. */
-    if (nat_is_at(session, &new->to))
-        new->port = bpf_ntohs(session->port);
+    if (pcn_ct_same_address(&outside.to, &new->to))
+        new->port = bpf_ntohs(outside.to_port);
     nat_extend(slot, (__u32)pcn_now() + PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]));
     return 0;
 }
@@ -229,10 +221,13 @@ __noinline __u32 nat_mapped(const struct pcn_packet *packet, __u32 ports, bool h
 PCN_INLINE void nat_mapped_use(struct nat_new *new, __u32 slot)
 {
     const struct nat_session *session = nat_session_at(slot);
+    struct pcn_change inside;
+
+    pcn_ct_side_at(session->partner, false, &inside);
     new->rule = session->rule;
     new->kind = session->kind;
-    new->port = bpf_ntohs(session->port);
-    pcn_ct_address_at(session->partner, false, &new->to);
+    new->to = inside.to;
+    new->port = bpf_ntohs(inside.to_port);
 }
 
 /* ---- in, out, and back in ---- */

@@ -28,13 +28,7 @@ struct nat_new nat_news[2 * PCN_CPUS_MAX] SEC(".data.natnew") = {};
 
 PCN_INLINE struct nat_session *nat_session_at(__u64 slot)
 {
-    return (struct nat_session *)pcn_ct_entry_at(slot)->own;
-}
-
-/* What a packet of IPv4 gets that is found here. */
-PCN_INLINE __u32 nat_address_at(__u64 slot)
-{
-    return pcn_ct_entry_at(slot)->middle;
+    return (struct nat_session *)pcn_ct_own_at(slot);
 }
 
 #define NAT_TAKEN 0xfffffffdu /* as a slot: somebody has this tuple */
@@ -60,11 +54,9 @@ PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, b
 
     /* Field by field: a whole one would be put together on the stack, of which there is not much. */
     pcn_ct_fill(slot, &wanted);
-    if (!pcn_ct_is_wide(key->words[4]))
-        pcn_ct_entry_at(slot)->middle = (__u32)(new->out ? to->words[0] : to->words[2]);
+    pcn_ct_side_set(slot, to, !new->out, new->wide);
     session->partner = partner;
     session->rule = new->rule;
-    session->port = new->out ? to->words[4] : to->words[4] >> PCN_CT_DESTINATION_PORT_SHIFT;
     session->kind = new->kind;
     session->out = new->out;
     session->wide = own || !(new->wide &NAT_HAIRPIN) ? new->wide : new->wide | NAT_SECOND;

@@ -77,7 +77,7 @@ static uint32_t n_twice(struct rig *rig, uint64_t zone)
     uint32_t n = 0;
 
     for (uint32_t a = 0; a < rig->nat.flows.n_slots; a++) {
-        if (!*word_of(rig, a) || pcn_flows_entry(&rig->nat.flows, a)->tuple >> PCN_CT_ZONE_SHIFT != zone)
+        if (!*word_of(rig, a) || rig->nat.flows.entries[a].tuple >> PCN_CT_ZONE_SHIFT != zone)
             continue;
         for (uint32_t b = a + 1; b < rig->nat.flows.n_slots; b++)
             n += is_twice(rig, a, b);

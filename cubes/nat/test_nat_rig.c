@@ -10,7 +10,7 @@ static uint32_t opening_buckets;
 
 static void configure(struct bpf_object *object)
 {
-    pcn_run_flows(object, opening_buckets, PCN_CT_ENTRY_WORDS, true);
+    pcn_run_flows(object, opening_buckets, PCN_CT_KEYS, true);
 }
 
 static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
@@ -23,7 +23,7 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     if (r < 0)
         return r;
     rig->fast.summed = true;
-    r = pcn_fast_flows(&rig->fast, n_buckets, PCN_CT_ENTRY_WORDS, &rig->nat.flows);
+    r = pcn_fast_flows(&rig->fast, n_buckets, PCN_CT_KEYS, &rig->nat.flows);
     if (r < 0)
         return r;
     rig->nat.settings = pcn_fast_memory(&rig->fast, NAT_SETTINGS, NULL);
@@ -169,7 +169,7 @@ uint64_t n_created(struct rig *rig)
 
 uint64_t *word_of(struct rig *rig, uint32_t slot)
 {
-    return (uint64_t *)&pcn_flows_entry(&rig->nat.flows, slot)->word;
+    return (uint64_t *)&rig->nat.flows.entries[slot].word;
 }
 
 void check_pairs(struct rig *rig)

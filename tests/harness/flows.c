@@ -2,14 +2,15 @@
 #include <harness/testrun.h>
 #include <pcn/flows.h>
 
-int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t entry_words, struct pcn_flows *ret_flows)
+int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t keys, struct pcn_flows *ret_flows)
 {
-    struct pcn_flows flows = {.n_slots = n_buckets * PCN_CT_WAYS, .entry_words = entry_words};
+    struct pcn_flows flows = {.n_slots = n_buckets * PCN_CT_WAYS};
 
     flows.entries = pcn_fast_memory(fast, PCN_CT_ENTRIES, NULL);
     flows.tags = pcn_fast_memory(fast, PCN_CT_TAGS, NULL);
-    if (entry_words == PCN_CT_ENTRY_SHORT)
-        flows.wides = pcn_fast_memory(fast, PCN_CT_WIDES, NULL);
+    flows.wides = pcn_fast_memory(fast, PCN_CT_WIDES, NULL);
+    if (keys > 1)
+        flows.owns = pcn_fast_memory(fast, PCN_CT_OWNS, NULL);
     flows.windows = pcn_fast_memory(fast, PCN_CT_WINDOWS, NULL);
     flows.traffic = pcn_fast_memory(fast, PCN_CT_TRAFFIC, NULL);
     flows.settings = pcn_fast_memory(fast, PCN_CT_SETTINGS, NULL);
@@ -28,12 +29,12 @@ int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t ent
 
 void pcn_flows_clear(struct pcn_flows *flows)
 {
-    memset(flows->entries, 0, (size_t)flows->n_slots * flows->entry_words * sizeof(*flows->entries));
+    memset(flows->entries, 0, flows->n_slots * sizeof(*flows->entries));
     memset(flows->tags, 0, flows->n_slots);
 }
 
 void pcn_flows_lose(struct pcn_flows *flows, uint32_t slot)
 {
-    pcn_flows_entry(flows, slot)->word = 0;
+    flows->entries[slot].word = 0;
     flows->tags[slot] = 0;
 }

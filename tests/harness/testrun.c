@@ -146,17 +146,24 @@ void pcn_run_trim(struct bpf_object *object, const char *section, size_t size)
     (void)bpf_map__reuse_fd(bpf_object__find_map_by_name(object, section), fd);
 }
 
-void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, uint32_t entry_words, bool counting)
+void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, uint32_t keys, bool counting)
 {
     uint32_t n_slots = n_buckets * PCN_CT_WAYS, n_traffic = counting ? n_slots : 1;
-    uint32_t n_wides = entry_words == PCN_CT_ENTRY_SHORT ? n_slots : 1;
+    uint32_t n_owns = keys > 1 ? n_slots : 1;
     const struct pcn_ct_masks masks = {
-        .bucket = n_buckets - 1, .slot = n_slots - 1, .traffic = n_traffic - 1, .windows = n_slots - 1};
+        .bucket = n_buckets - 1,
+        .slot = n_slots - 1,
+        .half = keys > 1 ? n_buckets / 2 : 0,
+        .own = n_owns - 1,
+        .traffic = n_traffic - 1,
+        .windows = n_slots - 1,
+    };
 
     pcn_run_set(object, "pcn_ct_masks", &masks, sizeof(masks));
     pcn_run_trim(object, PCN_CT_TAGS, n_buckets * sizeof(__u64));
-    pcn_run_trim(object, PCN_CT_ENTRIES, n_slots * sizeof(__u64) * entry_words);
-    pcn_run_trim(object, PCN_CT_WIDES, n_wides * sizeof(struct pcn_ct_wide));
+    pcn_run_trim(object, PCN_CT_ENTRIES, n_slots * sizeof(struct pcn_ct_entry));
+    pcn_run_trim(object, PCN_CT_WIDES, n_slots * sizeof(struct pcn_ct_wide));
+    pcn_run_trim(object, PCN_CT_OWNS, n_owns * sizeof(struct pcn_ct_own));
     pcn_run_trim(object, PCN_CT_WINDOWS, n_slots * sizeof(struct pcn_ct_window));
     pcn_run_trim(object, PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic));
 }

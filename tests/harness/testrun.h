@@ -36,8 +36,8 @@ void pcn_run_closep(struct bpf_object **object);
 /* Before load: a variable of .rodata, .data or .bss. Ends the test program if there is no such variable. */
 /* Before load: see pcn_object_trim(). */
 void pcn_run_trim(struct bpf_object *object, const char *section, size_t size);
-/* A table of flows: see pcn/conntrack.h; entry_words: PCN_CT_ENTRY_*. */
-void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, uint32_t entry_words, bool counting);
+/* A table of flows: see pcn/conntrack.h; keys: PCN_CT_KEYS of the object. */
+void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, uint32_t keys, bool counting);
 void pcn_run_set(struct bpf_object *object, const char *variable, const void *value, size_t size);
 /* Descriptors by name: -1 is never returned, a wrong name ends the test program. */
 int pcn_run_program(const struct bpf_object *object, const char *name);
@@ -115,7 +115,7 @@ int pcn_fast_map(const struct pcn_fast *fast, const char *name);
 void *pcn_fast_memory(const struct pcn_fast *fast, const char *name, uint32_t *ret_entries);
 /* The table of flows, for so many buckets as pcn_run_flows() was told: timeouts of 100 s, full it drops. -ENOMEM. */
 struct pcn_flows;
-int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t entry_words, struct pcn_flows *ret_flows);
+int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t keys, struct pcn_flows *ret_flows);
 /* There are none, and none were ever seen. */
 void pcn_flows_clear(struct pcn_flows *flows);
 /* As if the flow of a place had ended. */

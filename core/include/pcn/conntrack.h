@@ -8,15 +8,17 @@
  * whoever writes:
  *
  *     63     48  47   37 36   32 31                  0
- *     [  hash  ][   0   ][state][ expires, in jiffies ]
+ *     [  hash  ][  own  ][state][ expires, in jiffies ]
  *
  * A place is taken by its tag, from 0; or, where a flow has to make room, by its word, to 0. Who took it writes its entry,
  * the word last: nobody finds a flow whose word is 0. Who ends a flow is who changes its word to 0, and then its tag.
  * A flow counts until it expires, whether somebody has ended it or not. Two CPUs that see a flow's
  * first packet at the same time may both enter it: one is found by all, the other expires.
  *
- * The first half of an entry is the key as far as IPv4 needs it. A cube that only tracks has no more in a place: two of them
- * are a line of cache, and what IPv6 has more stands apart (PCN_CT_WIDES). One that enters flows by itself has the whole.
+ * An entry is the key as far as IPv4 needs it: two of them are a line of cache. What IPv6 has more stands apart
+ * (PCN_CT_WIDES), and so does what a cube that enters flows by itself says of them (PCN_CT_OWNS), but for what it needs for
+ * each packet. Where flows have more than one key, told apart by the zone, those of a zone stand close together: packets one
+ * way do not drag along what those the other way need.
  *
  * Expiry is the lower half of the jiffies: timeouts are below PCN_CT_TIMEOUT_MAX,
  * and user space takes away what is expired long before half the range has passed.
@@ -27,8 +29,9 @@
 
 /* Names of the maps. */
 #define PCN_CT_TAGS ".bss.cttags"           /* __u64, a bucket's; trimmed, a power of two */
-#define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry, or halves; trimmed: PCN_CT_WAYS a bucket */
-#define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; one, or as many: entries are halves */
+#define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket */
+#define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; as many */
+#define PCN_CT_OWNS ".bss.ctown"            /* struct pcn_ct_own; one, or as many: of a cube that enters flows by itself */
 #define PCN_CT_WINDOWS ".bss.ctwindow"      /* struct pcn_ct_window; one, or as many: they are checked */
 #define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; one, or as many: counting */
 #define PCN_CT_FRAGMENTS "pcn_ct_fragments" /* struct pcn_ct_fragment; PCN_CT_FRAGMENTS_MAX */
@@ -88,7 +91,10 @@ enum pcn_ct_flow {
      PCN_CT_BIT(TCP_CLOSED))
 
 #define PCN_CT_HASH_SHIFT 48
+#define PCN_CT_HASH_ODD_SHIFT 47 /* of a hash: whether its zone is odd; no choice of a bucket reaches so high */
 #define PCN_CT_FLOW_SHIFT 32
+#define PCN_CT_OWN_SHIFT 37 /* of a cube that enters flows by itself, of both words of a session: they stay */
+#define PCN_CT_OWN_BITS 0x7ffull
 
 #define PCN_CT_KEY_WORDS 5
 /* As the first packet had it. words[4]: ports (network order), protocol, IP version and zone, lowest first. */
@@ -111,14 +117,13 @@ struct pcn_ct_entry {
     __u64 tuple;  /* words[4] of the key */
     __u64 pair;   /* the first 32 bits of the source; of the destination */
     __u64 middle; /* IPv6: the next 32 bits, in the same order; else own */
-    __u64 own[2]; /* of a cube that enters flows by itself */
-    struct pcn_ct_wide wide;
 };
-_Static_assert(sizeof(struct pcn_ct_entry) == 64, "a cache line");
-#define PCN_CT_OWN_SIZE sizeof(((struct pcn_ct_entry *)0)->own)
-/* What a place has of it, of 8 bytes: PCN_CT_ENTRY_WORDS. */
-#define PCN_CT_ENTRY_SHORT 4
-#define PCN_CT_ENTRY_LONG 8
+_Static_assert(sizeof(struct pcn_ct_entry) == 32, "two to a cache line");
+
+struct pcn_ct_own {
+    __u64 words[2];
+};
+_Static_assert(sizeof(struct pcn_ct_own) == 16, "four to a cache line");
 
 /* TCP, where windows are checked: what one side has sent and may send. */
 struct pcn_ct_side {
@@ -159,6 +164,8 @@ _Static_assert(sizeof(struct pcn_ct_fragment) == 16, "the same on both sides");
 struct pcn_ct_masks {
     __u32 bucket;
     __u32 slot;
+    __u32 half; /* buckets of each half of the table, one for even zones, one for odd ones; 0: it has none */
+    __u32 own;  /* 0: one entry */
     __u32 traffic; /* 0: one entry, nothing is counted */
     __u32 windows; /* 0: one entry, they are not checked, whatever the settings say */
 };
@@ -279,6 +286,7 @@ PCN_CT_SHARED __u64 pcn_ct_hash_short(__u32 address, __u64 port, __u64 seed)
 PCN_CT_SHARED __u64 pcn_ct_hash_wanted(const struct pcn_ct_wanted *wanted, __u64 seed)
 {
     __u64 tuple = wanted->tuple, from = tuple & 0xffff, to = tuple >> 16 & 0xffff, hash, other;
+    __u64 odd = tuple >> PCN_CT_ZONE_SHIFT & 1;
 
     if (pcn_ct_is_wide(tuple)) {
         hash = pcn_ct_hash_end(wanted->source[0], wanted->source[1], from, seed);
@@ -289,7 +297,8 @@ PCN_CT_SHARED __u64 pcn_ct_hash_wanted(const struct pcn_ct_wanted *wanted, __u64
     }
     /* A product: of ends that complement each other the sum would be the same for all. */
     hash = (hash | 1) * (other | 1);
-    return pcn_ct_hash_mix(hash ^ hash >> 32 ^ tuple >> 32);
+    hash = pcn_ct_hash_mix(hash ^ hash >> 32 ^ tuple >> 32);
+    return (hash & ~(1ull << PCN_CT_HASH_ODD_SHIFT)) | odd << PCN_CT_HASH_ODD_SHIFT;
 }
 
 PCN_CT_SHARED __u64 pcn_ct_hash(const struct pcn_ct_key *key, __u64 seed)
@@ -299,9 +308,12 @@ PCN_CT_SHARED __u64 pcn_ct_hash(const struct pcn_ct_key *key, __u64 seed)
     return pcn_ct_hash_wanted(&wanted, seed);
 }
 
-PCN_CT_SHARED __u32 pcn_ct_bucket_of(__u64 hash, __u32 choice, __u32 mask)
+/* mask: of all buckets; half: as struct pcn_ct_masks has it. */
+PCN_CT_SHARED __u32 pcn_ct_bucket_of(__u64 hash, __u32 choice, __u32 mask, __u32 half)
 {
-    return (__u32)(choice ? hash >> 24 : hash) & mask;
+    __u32 odd = hash >> PCN_CT_HASH_ODD_SHIFT & 1;
+
+    return ((__u32)(choice ? hash >> 24 : hash) & (mask - half)) + odd * half;
 }
 
 /* 1 to 255. */

@@ -17,18 +17,17 @@ struct pcn_flow;
 /* The fast path's memory: flows are taken away by compare-and-swap of their words. */
 struct pcn_flows {
     uint8_t *tags;
-    uint64_t *entries;                    /* see pcn_flows_entry() */
-    const struct pcn_ct_wide *wides;      /* NULL: entries are whole */
+    struct pcn_ct_entry *entries;
+    const struct pcn_ct_wide *wides;
+    struct pcn_ct_own *owns;              /* NULL: none enters flows by itself */
     struct pcn_ct_window *windows;        /* NULL: they are not checked */
     const struct pcn_ct_traffic *traffic; /* NULL: nothing is counted */
     struct pcn_ct_settings *settings;
     const struct pcn_ct_statistics *statistics; /* PCN_CPUS_MAX */
     uint32_t n_slots;
-    uint32_t entry_words;
     uint32_t cursor;               /* of the sweep */
     struct pcn_flow_event *events; /* PCN_FLOW_EVENTS; NULL: none was noted yet */
     uint64_t n_events;
-    uint32_t places; /* that a flow takes, where it is entered under more than one key; 0: one */
     /* A flow was taken away here: who entered it under other keys too takes those away. NULL: nobody did. */
     void (*removed)(struct pcn_flows *flows, const struct pcn_flow *flow);
     /* Appends what a kind's model adds to an entry of session-table; NULL: nothing. */
@@ -46,8 +45,8 @@ struct pcn_flow {
 /* ---- the table ---- */
 
 struct pcn_flows_size {
-    uint32_t flows;       /* 0: the smallest table, where nothing is tracked */
-    uint32_t entry_words; /* PCN_CT_ENTRY_WORDS of the fast path; 0: PCN_CT_ENTRY_SHORT */
+    uint32_t flows; /* 0: the smallest table, where nothing is tracked */
+    uint32_t keys;  /* PCN_CT_KEYS of the fast path; 0: one */
     bool counting;
     bool windows; /* the programs are able to check those of TCP, see window-check */
 };
@@ -64,7 +63,6 @@ PCN_EXPORT void pcn_flows_close(struct pcn_flows *flows);
 PCN_EXPORT bool pcn_flows_packet_in(struct pcn_flows *flows, const struct pcn_packet_in *packet);
 /* The next part of the table: what has expired is taken away. */
 PCN_EXPORT void pcn_flows_tick(struct pcn_flows *flows);
-PCN_EXPORT struct pcn_ct_entry *pcn_flows_entry(const struct pcn_flows *flows, uint32_t slot);
 /* The key of a place, whether there is a flow or not. */
 PCN_EXPORT void pcn_flows_key(const struct pcn_flows *flows, uint32_t slot, struct pcn_ct_key *ret_key);
 /* The flow in a place: false where there is none, or it has expired. now: jiffies. */
