@@ -106,15 +106,13 @@ PCN_INLINE __u64 pcn_ct_side_get(__u64 slot)
     return PCN_READ_ONCE(pcn_ct_entry_at(slot)->middle);
 }
 
-/* Of the key of the other place: its destination, or its source. Of a place that is filled otherwise; IPv6 has no room. */
-PCN_INLINE void pcn_ct_side_set(__u64 slot, const struct pcn_ct_key *to, bool destination, __u16 more)
+/* Of the key of the other place: its destination, or its source. */
+PCN_INLINE __u64 pcn_ct_side(const struct pcn_ct_key *to, bool destination, __u16 more)
 {
     __u64 ports = to->words[4], address = destination ? to->words[2] : to->words[0];
     __u16 port = destination ? ports >> PCN_CT_DESTINATION_PORT_SHIFT : ports;
 
-    if (pcn_likely(!pcn_ct_is_wide(ports)))
-        pcn_ct_entry_at(slot)->middle = (__u32)address | (__u64)port << PCN_CT_SIDE_PORT_SHIFT |
-                                        (__u64)more << PCN_CT_SIDE_MORE_SHIFT;
+    return (__u32)address | (__u64)port << PCN_CT_SIDE_PORT_SHIFT | (__u64)more << PCN_CT_SIDE_MORE_SHIFT;
 }
 
 /* What a side of a packet is to be: a side of a place's key, which is best the other place. */

@@ -403,14 +403,15 @@ PCN_INLINE bool pcn_ct_end(__u32 slot, __u64 word)
     return true;
 }
 
-/* The key of a place that was claimed, which has no traffic yet. */
-PCN_INLINE void pcn_ct_fill(__u32 slot, const struct pcn_ct_wanted *key)
+/* The key of a place that was claimed, which has no traffic yet. own: what IPv4 has at .middle. */
+PCN_INLINE void pcn_ct_fill(__u32 slot, const struct pcn_ct_wanted *key, __u64 own)
 {
     struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
     struct pcn_ct_wide *wide;
 
     entry->tuple = key->tuple;
     entry->pair = key->pair;
+    entry->middle = own;
     if (pcn_unlikely(pcn_ct_is_wide(key->tuple))) {
         wide = pcn_ct_wide_at(slot);
         wide->low[0] = key->source[1];
@@ -434,7 +435,7 @@ PCN_INLINE void pcn_ct_publish(const struct pcn_packet *packet, __u64 hash, __u3
 
     pcn_ct_event_of(packet, &ports);
     key = pcn_ct_wanted_by(packet, ports);
-    pcn_ct_fill(slot, &key);
+    pcn_ct_fill(slot, &key, 0);
     if (pcn_ct_masks.windows && PCN_READ_ONCE(pcn_ct_settings.window_check))
         *pcn_ct_window_at(slot) = (struct pcn_ct_window){};
     PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, flow, now));

@@ -75,13 +75,12 @@ __noinline __u32 lbrp_rewrite_whole(struct pcn_ctx *ctx, __u32 slot, __u32 ports
     return pcn_rewrite(ctx, packet, &source, &destination, 4) ? 0 : PCN_DROP_MALFORMED;
 }
 
-PCN_INLINE __u32 lbrp_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot,
-                              const struct lbrp_session *session, __u32 ports, bool reply)
+PCN_INLINE __u32 lbrp_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot, __u64 side, __u32 ports,
+                              bool reply)
 {
-    __u64 side = pcn_ct_side_get(slot);
     struct pcn_change change;
 
-    if (pcn_unlikely(packet->ip_version == 6 || session->state & LBRP_WHOLE))
+    if (pcn_unlikely(packet->ip_version == 6 || !(side >> PCN_CT_SIDE_MORE_SHIFT)))
         return lbrp_rewrite_whole(ctx, slot, ports, reply);
     change = (struct pcn_change){
         .from.v4 = reply ? packet->source.v4 : packet->destination.v4,
@@ -101,15 +100,16 @@ PCN_INLINE bool lbrp_is_stale(const struct lbrp_session *session, const struct l
     return !backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT) || ct->next == PCN_CT_REOPEN;
 }
 
-/* Of a session, by now: counted, changed, and sent on. */
-PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot,
-                                      const struct lbrp_session *session, const struct lbrp_target *backend, bool reply)
+/* Of a session, by now: counted, changed, and sent on. state, side: what it says; see struct lbrp_session, pcn_ct_side(). */
+PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot, __u32 state,
+                                      __u64 side, const struct lbrp_target *backend, bool reply)
 {
+    const struct lbrp_session *session = lbrp_session_at(slot);
     __u32 cpu = bpf_get_smp_processor_id(), ports = 0, bad;
 
     if (pcn_likely(packet->fragment != PCN_FRAGMENT_LATER))
         pcn_ct_event_of(packet, &ports);
-    lbrp_count(ctx, cpu, session->state & 0xffff, reply);
+    lbrp_count(ctx, cpu, state & 0xffff, reply);
     if (pcn_unlikely(PCN_READ_ONCE(pcn_ct_settings.counting))) {
         /* In the client's place, where it is shown. */
         const struct pcn_ct ct = {.slot = reply ? session->partner : slot, .direction = reply};
@@ -120,10 +120,10 @@ PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *pa
         packet->ct_state = PCN_CT_ESTABLISHED;
         pcn_ct_fragment_keep(ctx, packet);
     }
-    bad = lbrp_rewrite(ctx, packet, slot, session, ports, reply);
+    bad = lbrp_rewrite(ctx, packet, slot, side, ports, reply);
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
-    return lbrp_leave(ctx, packet, session, backend, reply, session->state & LBRP_WHOLE);
+    return lbrp_leave(ctx, packet, session, backend, reply, state & LBRP_WHOLE);
 }
 
 /* PCN_VERDICT_MAX: the session is over, and the packet of none. */
@@ -131,7 +131,7 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
 {
     const struct lbrp_session *session = lbrp_session_at(ct->slot);
     const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
-    __u64 word;
+    __u64 side = pcn_ct_side_get(ct->slot), word;
 
     if (pcn_unlikely(ct->direction != reply || !pcn_ct_is_still(ct)))
         return pcn_drop(packet, LBRP_DROP_INVALID);
@@ -142,19 +142,18 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
         if (pcn_unlikely(word))
             lbrp_follow(ct->slot, word, reply);
     }
-    return lbrp_send(ctx, packet, ct->slot, session, backend, reply);
+    return lbrp_send(ctx, packet, ct->slot, session->state, side, backend, reply);
 }
 
 /* From a client: the first packet, or a fragment behind one. */
-__noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot)
+__noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot, __u32 state, __u64 side)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    const struct lbrp_session *session = lbrp_session_at(slot);
-    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
+    const struct lbrp_target *backend = lbrp_backend_at(state & 0xffff);
 
     if (!backend)
         return pcn_drop(packet, LBRP_DROP_INVALID);
-    return lbrp_send(ctx, packet, slot, session, backend, false);
+    return lbrp_send(ctx, packet, slot, state, side, backend, false);
 }
 
 /* A fragment behind the first one, or an ICMP error, of the session of packet->ct_slot. */
@@ -167,7 +166,8 @@ PCN_INLINE enum pcn_verdict lbrp_attach(struct pcn_ctx *ctx, struct pcn_packet *
     if (!backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT))
         return pcn_drop(packet, LBRP_DROP_NO_SESSION);
     if (packet->fragment == PCN_FRAGMENT_LATER)
-        return reply ? lbrp_send(ctx, packet, slot, session, backend, true) : lbrp_first(ctx, slot);
+        return reply ? lbrp_send(ctx, packet, slot, session->state, pcn_ct_side_get(slot), backend, true)
+                     : lbrp_first(ctx, slot, session->state, pcn_ct_side_get(slot));
     lbrp_count(ctx, cpu, session->state & 0xffff, reply);
     bad = lbrp_error(ctx, slot, reply);
     if (bad)
@@ -246,7 +246,8 @@ PCN_INLINE enum pcn_verdict lbrp_unknown(struct pcn_ctx *ctx, struct pcn_packet 
     if (PCN_READ_ONCE(pcn_ct_settings.events))
         (void)pcn_ct_tell(ctx, slot);
     packet->ct_slot = slot;
-    return lbrp_first(ctx, slot);
+    /* What was just written is not read again: it would wait for these lines. */
+    return lbrp_first(ctx, slot, new->state, lbrp_side(new, true));
 }
 
 PCN_INLINE enum pcn_verdict lbrp_balance(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool reply)

@@ -127,7 +127,7 @@ __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __
         return 0;
     kept = lbrp_session_at(slot);
     wanted = pcn_ct_wanted_of(&key);
-    pcn_ct_fill(slot, &wanted);
+    pcn_ct_fill(slot, &wanted, 0);
     kept->state = new->state & ~(__u32)LBRP_LIVE;
     /* It has no other place. */
     kept->partner = slot;

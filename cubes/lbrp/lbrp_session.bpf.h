@@ -85,21 +85,25 @@ __noinline __u32 lbrp_over(__u32 slot, __u64 word)
     return 0;
 }
 
-/* client: packets that are found here are the client's, and get a new destination; else the backend's, a new source. */
+/* Packets that are found in one place get what the key of the other has: the client's a destination, the backend's a source. */
+PCN_INLINE __u64 lbrp_side(const struct lbrp_new *new, bool client)
+{
+    return pcn_ct_side(client ? &new->other : &new->own, true, new->state &LBRP_WHOLE ? 0 : new->state);
+}
+
 PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *new, bool client, __u64 hash)
 {
     struct lbrp_session *session = lbrp_session_at(slot);
-    const struct pcn_ct_key *key = client ? &new->own : &new->other, *to = client ? &new->other : &new->own;
-    struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
+    struct pcn_ct_wanted wanted = pcn_ct_wanted_of(client ? &new->own : &new->other);
     __u64 epoch = new->state >> LBRP_EPOCH_SHIFT & 0xff;
 
-    pcn_ct_fill(slot, &wanted);
-    pcn_ct_side_set(slot, to, true, new->state &LBRP_WHOLE ? 0 : new->state);
+    pcn_ct_fill(slot, &wanted, lbrp_side(new, client));
     session->partner = partner;
     session->state = client ? new->state : new->state & ~(__u32)LBRP_LIVE;
     session->frontend = new->frontend;
     __builtin_memcpy(session->mac, new->mac, sizeof(session->mac));
-    PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, new->flow, pcn_now()) | epoch << PCN_CT_OWN_SHIFT);
+    PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word,
+                      pcn_ct_word_of(hash, new->flow, pcn_now()) | epoch << PCN_CT_OWN_SHIFT);
 }
 
 /* The other place gets the state and the expiry that this one has now. */

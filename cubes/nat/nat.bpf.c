@@ -9,7 +9,7 @@
 #include <pcn/cube.bpf.h>
 #include <pcn/rewrite.bpf.h>
 
-/* New address and port for a packet of IPv4, see pcn_ct_side_set(); its ports are those of its key. */
+/* New address and port for a packet of IPv4, see pcn_ct_side(); its ports are those of its key. */
 PCN_INLINE enum pcn_verdict nat_translate(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 side, __u32 ports,
                                           bool out)
 {
@@ -33,8 +33,9 @@ PCN_INLINE enum pcn_verdict nat_verdict(struct pcn_packet *packet, __u32 bad)
 }
 
 /* Counted in the place inside, where it is shown. */
-PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct nat_session *session, const struct pcn_ct *ct, bool out)
+PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct pcn_ct *ct, bool out)
 {
+    const struct nat_session *session = nat_session_at(ct->slot);
     struct pcn_ct inside = *ct;
 
     if (pcn_likely(!PCN_READ_ONCE(pcn_ct_settings.counting)))
@@ -45,12 +46,11 @@ PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct nat_session *session
 }
 
 /* A packet of a session, which it keeps alive. One that cannot be in this state is translated too: it is its receiver's. */
-PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool out)
+PCN_INLINE enum pcn_verdict nat_known(struct pcn_packet *packet, struct pcn_ct *ct, __u64 *ret_side, bool out)
 {
-    const struct nat_session *session = nat_session_at(ct->slot);
-    __u64 side = pcn_ct_side_get(ct->slot), word;
-    __u32 slot = ct->slot, ports = 0;
+    __u64 word;
 
+    *ret_side = pcn_ct_side_get(ct->slot);
     if (pcn_unlikely(!pcn_ct_is_still(ct)))
         return pcn_drop(packet, NAT_DROP_INVALID);
     /* Only who was first opens a session again. */
@@ -59,15 +59,24 @@ PCN_INLINE enum pcn_verdict nat_known(struct pcn_ctx *ctx, struct pcn_packet *pa
     if (pcn_likely(ct->next)) {
         word = pcn_ct_update(packet, ct);
         if (pcn_unlikely(word))
-            nat_follow(slot, word, out);
+            nat_follow(ct->slot, word, out);
     }
-    nat_count(ctx, session, ct, out);
+    return PCN_VERDICT_MAX;
+}
+
+/* Of a session, by now. side: as pcn_ct_side() has it, if the packet is of IPv4. */
+PCN_INLINE enum pcn_verdict nat_send(struct pcn_ctx *ctx, struct pcn_packet *packet, const struct pcn_ct *ct,
+                                     __u64 side, bool out)
+{
+    __u32 ports = 0;
+
+    nat_count(ctx, ct, out);
     if (pcn_unlikely(packet->fragment == PCN_FRAGMENT_FIRST)) {
         packet->ct_state = PCN_CT_ESTABLISHED;
         pcn_ct_fragment_keep(ctx, packet);
     }
-    if (pcn_unlikely(session->wide))
-        return nat_verdict(packet, nat_translate_wide(ctx, slot));
+    if (pcn_unlikely(packet->ip_version == 6 || side >> PCN_CT_SIDE_MORE_SHIFT))
+        return nat_verdict(packet, nat_translate_wide(ctx, ct->slot));
     pcn_ct_event_of(packet, &ports);
     return nat_translate(ctx, packet, side, ports, out);
 }
@@ -88,9 +97,14 @@ PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *pa
     return PCN_PASS;
 }
 
-/* What was not found by its tuple. PCN_VERDICT_MAX: now it is of a session. */
-PCN_INLINE enum pcn_verdict nat_unknown(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool out)
+/*
+ * What was not found by its tuple. PCN_VERDICT_MAX: now it is of a session. That is not read again: it would wait for the
+ * lines that were just written.
+ */
+PCN_INLINE enum pcn_verdict nat_unknown(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct,
+                                        __u64 *ret_side, bool out)
 {
+    struct nat_new *new = nat_new_get();
     __u32 slot;
 
     if (packet->ct_state == PCN_CT_RELATED) {
@@ -100,7 +114,7 @@ PCN_INLINE enum pcn_verdict nat_unknown(struct pcn_ctx *ctx, struct pcn_packet *
     }
     if (packet->fragment == PCN_FRAGMENT_LATER && packet->ct_slot != PCN_CT_NO_SLOT)
         return nat_later(ctx, packet, out);
-    slot = nat_open(packet, ct->hash, ct->next, out);
+    slot = nat_open(packet, new, ct->hash, ct->next, out);
     if (slot == NAT_PASS)
         return PCN_PASS;
     if (slot >= NAT_SLOTS)
@@ -108,11 +122,7 @@ PCN_INLINE enum pcn_verdict nat_unknown(struct pcn_ctx *ctx, struct pcn_packet *
     if (PCN_READ_ONCE(pcn_ct_settings.events))
         (void)pcn_ct_tell(ctx, slot);
     packet->ct_slot = ct->slot = slot;
-    ct->word = PCN_READ_ONCE(pcn_ct_entry_at(slot)->word);
-    /* Another CPU may have turned it out by now. */
-    if (pcn_unlikely(ct->word >> PCN_CT_HASH_SHIFT != ct->hash >> PCN_CT_HASH_SHIFT))
-        return pcn_drop(packet, NAT_DROP_INVALID);
-    ct->next = PCN_CT_FREE;
+    *ret_side = nat_side(new, true);
     return PCN_VERDICT_MAX;
 }
 
@@ -134,8 +144,9 @@ PCN_INLINE enum pcn_verdict nat_look(struct pcn_ctx *ctx, struct pcn_packet *pac
     __u16 bad = pcn_packet_parse(ctx, packet), zone = packet->zone;
     __u8 state = packet->ct_state;
     __u32 place = packet->ct_slot;
-    enum pcn_verdict verdict = PCN_VERDICT_MAX;
+    enum pcn_verdict verdict;
     struct pcn_ct ct;
+    __u64 side;
 
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
@@ -147,9 +158,11 @@ PCN_INLINE enum pcn_verdict nat_look(struct pcn_ctx *ctx, struct pcn_packet *pac
     packet->zone = out ? NAT_INSIDE : NAT_OUTSIDE;
     pcn_ct_lookup(ctx, packet, &ct);
     if (pcn_unlikely(!ct.word))
-        verdict = nat_unknown(ctx, packet, &ct, out);
+        verdict = nat_unknown(ctx, packet, &ct, &side, out);
+    else
+        verdict = nat_known(packet, &ct, &side, out);
     if (pcn_likely(verdict == PCN_VERDICT_MAX))
-        verdict = nat_known(ctx, packet, &ct, out);
+        verdict = nat_send(ctx, packet, &ct, side, out);
     /* A label that another cube gave is not ours to change. */
     packet->zone = zone;
     packet->ct_state = state;

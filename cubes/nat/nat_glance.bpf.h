@@ -17,7 +17,8 @@ PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *p
                      !pcn_headers_flow(packet, &headers, out ? NAT_INSIDE : NAT_OUTSIDE, &ct)))
         return NAT_CLOSER;
     side = pcn_ct_side_get(ct.slot);
-    if (pcn_unlikely(side >> PCN_CT_SIDE_MORE_SHIFT || PCN_READ_ONCE(pcn_ct_settings.counting) || !pcn_ct_is_still(&ct)))
+    if (pcn_unlikely(side >> PCN_CT_SIDE_MORE_SHIFT || PCN_READ_ONCE(pcn_ct_settings.counting) ||
+                     !pcn_ct_is_still(&ct)))
         return NAT_CLOSER;
     return pcn_headers_rewrite(ctx, &headers, side, side >> PCN_CT_SIDE_PORT_SHIFT, out) ? PCN_PASS : NAT_CLOSER;
 }

@@ -329,9 +329,8 @@ __noinline __u32 nat_open_out(const struct pcn_packet *packet, struct nat_new *n
 }
 
 /* What no session has: the slot of a new one, NAT_PASS or NAT_REFUSE(). flow: 0, it opens none. */
-PCN_INLINE __u32 nat_open(const struct pcn_packet *packet, __u64 hash, __u32 flow, bool out)
+PCN_INLINE __u32 nat_open(const struct pcn_packet *packet, struct nat_new *new, __u64 hash, __u32 flow, bool out)
 {
-    struct nat_new *new = &nat_news[2 * (bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1))];
     __u32 slot;
 
     if (!out && !flow)

@@ -26,6 +26,12 @@ struct nat_new {
 
 struct nat_new nat_news[2 * PCN_CPUS_MAX] SEC(".data.natnew") = {};
 
+/* And behind it, its mapping. */
+PCN_INLINE struct nat_new *nat_new_get(void)
+{
+    return &nat_news[2 * (bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1))];
+}
+
 PCN_INLINE struct nat_session *nat_session_at(__u64 slot)
 {
     return (struct nat_session *)pcn_ct_own_at(slot);
@@ -45,16 +51,22 @@ __noinline __u32 nat_claim(__u64 hash)
     return slot;
 }
 
-/* Packets that are found here get what the other key has: the source, if the first one goes out, or the destination. */
+/*
+ * Packets that are found in one place get what the key of the other has: the source, if the first one goes out, or the
+ * destination.
+ */
+PCN_INLINE __u64 nat_side(const struct nat_new *new, bool own)
+{
+    return pcn_ct_side(own ? &new->other : &new->own, !new->out, new->wide);
+}
+
 PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, bool own)
 {
     struct nat_session *session = nat_session_at(slot);
-    const struct pcn_ct_key *key = own ? &new->own : &new->other, *to = own ? &new->other : &new->own;
-    struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
+    struct pcn_ct_wanted wanted = pcn_ct_wanted_of(own ? &new->own : &new->other);
 
     /* Field by field: a whole one would be put together on the stack, of which there is not much. */
-    pcn_ct_fill(slot, &wanted);
-    pcn_ct_side_set(slot, to, !new->out, new->wide);
+    pcn_ct_fill(slot, &wanted, nat_side(new, own));
     session->partner = partner;
     session->rule = new->rule;
     session->kind = new->kind;

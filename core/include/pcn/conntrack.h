@@ -28,12 +28,12 @@
 #include <pcn/abi.h>
 
 /* Names of the maps. */
-#define PCN_CT_TAGS ".bss.cttags"           /* __u64, a bucket's; trimmed, a power of two */
-#define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket */
-#define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; as many */
-#define PCN_CT_OWNS ".bss.ctown"            /* struct pcn_ct_own; one, or as many: of a cube that enters flows by itself */
-#define PCN_CT_WINDOWS ".bss.ctwindow"      /* struct pcn_ct_window; one, or as many: they are checked */
-#define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; one, or as many: counting */
+#define PCN_CT_TAGS ".bss.cttags"      /* __u64, a bucket's; trimmed, a power of two */
+#define PCN_CT_ENTRIES ".bss.ctentry"  /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket */
+#define PCN_CT_WIDES ".bss.ctwide"     /* struct pcn_ct_wide; as many */
+#define PCN_CT_OWNS ".bss.ctown"       /* struct pcn_ct_own; one, or as many: of a cube that enters flows by itself */
+#define PCN_CT_WINDOWS ".bss.ctwindow" /* struct pcn_ct_window; one, or as many: they are checked */
+#define PCN_CT_TRAFFIC ".bss.cttraf"   /* struct pcn_ct_traffic; one, or as many: counting */
 #define PCN_CT_FRAGMENTS "pcn_ct_fragments" /* struct pcn_ct_fragment; PCN_CT_FRAGMENTS_MAX */
 #define PCN_CT_SETTINGS ".data.ct"          /* struct pcn_ct_settings */
 #define PCN_CT_STATISTICS ".data.ctstat"    /* struct pcn_ct_statistics; PCN_CPUS_MAX */
@@ -164,8 +164,8 @@ _Static_assert(sizeof(struct pcn_ct_fragment) == 16, "the same on both sides");
 struct pcn_ct_masks {
     __u32 bucket;
     __u32 slot;
-    __u32 half; /* buckets of each half of the table, one for even zones, one for odd ones; 0: it has none */
-    __u32 own;  /* 0: one entry */
+    __u32 half;    /* buckets of each half of the table, one for even zones, one for odd ones; 0: it has none */
+    __u32 own;     /* 0: one entry */
     __u32 traffic; /* 0: one entry, nothing is counted */
     __u32 windows; /* 0: one entry, they are not checked, whatever the settings say */
 };
