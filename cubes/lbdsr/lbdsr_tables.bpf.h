@@ -224,6 +224,9 @@ PCN_INLINE struct lbdsr_flow *lbdsr_flow_find(__u32 cpu, __u64 hash)
         for (int way = 0; way < LBDSR_FLOW_WAYS; way++)
             if (bucket->flows[way].hash == hash && bucket->flows[way].word)
                 return &bucket->flows[way];
+        /* Places are taken in this order, and no place becomes free again: what comes behind is taken by nobody. */
+        if (!bucket->flows[LBDSR_FLOW_WAYS - 1].word)
+            return NULL;
     }
     return NULL;
 }
@@ -249,16 +252,16 @@ PCN_INLINE __u32 lbdsr_flow_put(__u32 cpu, __u64 hash, __u32 word)
     __u32 now = pcn_now(), timeout = PCN_READ_ONCE(lbdsr_data.timeout), best_age = 0;
     struct lbdsr_flow *best = NULL;
 
-    /* By pairs: of the first bucket, of the second one... So few flows cost a look at the second, and both fill up. */
+    /* The first bucket is full before the second one is begun: few flows cost a look at that. */
 #pragma unroll
     for (__u32 way = 0; way < 2 * LBDSR_FLOW_WAYS; way++) {
-        struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, way / 2 % 2);
+        struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, way / LBDSR_FLOW_WAYS);
         struct lbdsr_flow *flow;
         __u32 age;
 
         if (!bucket)
             return 0;
-        flow = &bucket->flows[way % 2 + way / 4 * 2];
+        flow = &bucket->flows[way % LBDSR_FLOW_WAYS];
         if (!flow->word) {
             best = flow;
             break;
