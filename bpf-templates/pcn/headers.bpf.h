@@ -63,8 +63,8 @@ PCN_INLINE __u16 pcn_headers_mend(__u16 check, __u32 change)
 }
 
 #ifndef PCN_XDP
-/* Whether a device still has to fill in the transport's checksum, or a part of the frame is to be one yet. */
-PCN_INLINE bool pcn_headers_partial(struct pcn_ctx *ctx, const struct pcn_headers *headers, __u16 check)
+/* Whether it looks as if a device still had to fill in the transport's checksum, or as if the frame was to be cut. */
+PCN_INLINE bool pcn_headers_looks_partial(struct pcn_ctx *ctx, const struct pcn_headers *headers, __u16 check)
 {
     const struct iphdr *ip = headers->ip;
     __u64 sum = (__u64)ip->saddr + ip->daddr + bpf_htonl(headers->length - sizeof(*ip)) + bpf_htonl(ip->protocol);
@@ -89,7 +89,8 @@ PCN_INLINE bool pcn_headers_rewrite(struct pcn_ctx *ctx, const struct pcn_header
     __u16 *check;
 
 #ifndef PCN_XDP
-    if (pcn_headers_partial(ctx, headers, *(const __u16 *)(headers->l4 + (udp ? 6 : 16))))
+    if (pcn_may_be_partial(ctx) &&
+        pcn_headers_looks_partial(ctx, headers, *(const __u16 *)(headers->l4 + (udp ? 6 : 16))))
         return false;
 #endif
     ip->check = pcn_headers_mend(ip->check, change);
@@ -105,7 +106,7 @@ PCN_INLINE bool pcn_headers_rewrite(struct pcn_ctx *ctx, const struct pcn_header
 #ifndef PCN_XDP
     /* In all, the addresses were taken off once: the checksum of the IP header has made up for them. */
     if (!udp || *(const __u16 *)(headers->l4 + 6))
-        bpf_csum_update(ctx, ~pcn_change_fold(sum));
+        pcn_summed_update(ctx, ~pcn_change_fold(sum));
 #endif
     return true;
 }

@@ -11,14 +11,14 @@
  * and best a constant: what it does not need is not there then, as with a NULL.
  *
  * At TC a transport checksum may still have to be filled in (CHECKSUM_PARTIAL, GSO): then it is the sum of the pseudo
- * header alone, which is looked for, and the kernel's helper mends it, which knows; else it is mended here, and the
- * kernel is told what that adds to what the device has summed up (CHECKSUM_COMPLETE). A checksum of UDP that is 0, for
- * there is none, stays 0.
+ * header alone, and the kernel's helper mends it; else it is mended here, and the kernel is told what that adds to what the
+ * device has summed up (CHECKSUM_COMPLETE): see pcn/summed.bpf.h. A checksum of UDP that is 0, for there is none, stays 0.
  */
 #pragma once
 #include <pcn/context.bpf.h>
 #include <pcn/csum.bpf.h>
 #include <pcn/parse.bpf.h>
+#include <pcn/summed.bpf.h>
 
 /* What one side of a packet is to be. Network order; of IPv4 the first word alone is looked at. */
 struct pcn_change {
@@ -106,7 +106,7 @@ PCN_INLINE void pcn_mend_none(struct pcn_ctx *ctx, const struct pcn_change *sour
                               const struct pcn_change *destination, __u32 version)
 {
     if (version == 6)
-        bpf_csum_update(ctx, pcn_change_fold(pcn_change_address(source, 6) + pcn_change_address(destination, 6)));
+        pcn_summed_update(ctx, pcn_change_fold(pcn_change_address(source, 6) + pcn_change_address(destination, 6)));
 }
 
 /* By the kernel, which knows what there is to be mended. A call for the addresses, and one for the ports. */
@@ -147,7 +147,8 @@ PCN_INLINE void pcn_mend(struct pcn_ctx *ctx, const struct pcn_packet *packet, _
         return;
     }
     if (packet->l4_protocol != IPPROTO_ICMP &&
-        pcn_unlikely(packet->segment_size || *check == pcn_pseudo_sum(packet, version, length))) {
+        pcn_unlikely(pcn_may_be_partial(ctx) &&
+                     (packet->segment_size || *check == pcn_pseudo_sum(packet, version, length)))) {
         pcn_mend_partial(ctx, pcn_change_fold(addresses),
                          pcn_change_fold(pcn_change_port(source) + pcn_change_port(destination)), version);
         return;
@@ -155,7 +156,7 @@ PCN_INLINE void pcn_mend(struct pcn_ctx *ctx, const struct pcn_packet *packet, _
     pcn_mend_whole(packet, check, source, destination, addresses);
     /* In all, the addresses were taken off once: the checksum of the IPv4 header has made up for them. */
     if (version == 4 && packet->l4_protocol != IPPROTO_ICMP)
-        bpf_csum_update(ctx, ~pcn_change_fold(addresses));
+        pcn_summed_update(ctx, ~pcn_change_fold(addresses));
 }
 #endif
 

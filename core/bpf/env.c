@@ -2,6 +2,7 @@
 #include <base/log.h>
 #include <bpf/bpf.h>
 #include <bpf/env.h>
+#include <bpf/kernel.h>
 #include <bpf/libbpf.h>
 #include <bpf/object.h>
 #include <dirent.h>
@@ -57,9 +58,10 @@ static int map_create(enum bpf_map_type type, const char *name, uint32_t key, ui
 static int bpf_open_shared(struct pcn_bpf *bpf)
 {
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
-    const struct pcn_shared shared = {.cookie = bpf->cookie, .n_counters = pcn_cpus() * PCN_PORTS_MAX};
+    struct pcn_shared shared = {.cookie = bpf->cookie, .n_counters = pcn_cpus() * PCN_PORTS_MAX};
     uint32_t zero = 0;
 
+    pcn_kernel_read(&shared);
     bpf->shared = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pcn_shared", sizeof(zero), sizeof(shared), 1, &options);
     if (bpf->shared < 0 || bpf_map_update_elem(bpf->shared, &zero, &shared, BPF_ANY) < 0 ||
         bpf_map_freeze(bpf->shared) < 0)

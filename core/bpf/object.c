@@ -2,6 +2,7 @@
 #include <base/log.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <bpf/kernel.h>
 #include <bpf/object.h>
 #include <elf.h>
 #include <stdio.h>
@@ -90,15 +91,21 @@ static void elf_colour(char *elf, uint32_t colour)
     }
 }
 
-static size_t elf_instructions(const char *elf)
+/* What of the kernel is in the instructions. Returns how many there are. */
+static size_t elf_complete(char *elf)
 {
     const Elf64_Ehdr *header = (const Elf64_Ehdr *)elf;
     const Elf64_Shdr *sections = (const Elf64_Shdr *)(elf + header->e_shoff);
-    size_t size = 0;
+    size_t n = 0;
 
-    for (uint16_t i = 0; i < header->e_shnum; i++)
-        size += sections[i].sh_flags & SHF_EXECINSTR ? sections[i].sh_size : 0;
-    return size / sizeof(struct bpf_insn);
+    for (uint16_t i = 0; i < header->e_shnum; i++) {
+        if (!(sections[i].sh_flags & SHF_EXECINSTR))
+            continue;
+        pcn_kernel_complete((struct bpf_insn *)(elf + sections[i].sh_offset),
+                            sections[i].sh_size / sizeof(struct bpf_insn));
+        n += sections[i].sh_size / sizeof(struct bpf_insn);
+    }
+    return n;
 }
 
 int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size, uint32_t colour)
@@ -113,6 +120,7 @@ int pcn_object_open(struct pcn_object *object, const char *name, const void *elf
         return -ENOMEM;
     memcpy(copy, elf, size);
     elf_colour(copy, colour);
+    object->n_insns = elf_complete(copy);
     bpf = bpf_object__open_mem(copy, size, &options);
     if (!bpf) {
         free(copy);
@@ -120,7 +128,6 @@ int pcn_object_open(struct pcn_object *object, const char *name, const void *elf
     }
     object->bpf = bpf;
     object->elf = copy;
-    object->n_insns = elf_instructions(copy);
     return 0;
 }
 

@@ -145,7 +145,7 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
     return lbrp_send(ctx, packet, ct->slot, session->state, side, backend, reply);
 }
 
-/* From a client: the first packet, or a fragment behind one. */
+/* The first packet of a session, from a client: as lbrp_send(). */
 __noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot, __u32 state, __u64 side)
 {
     struct pcn_packet *packet = pcn_packet_get();
@@ -156,31 +156,42 @@ __noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot, __u32 state, __u64 
     return lbrp_send(ctx, packet, slot, state, side, backend, false);
 }
 
-/* A fragment behind the first one, or an ICMP error, of the session of packet->ct_slot. */
-PCN_INLINE enum pcn_verdict lbrp_attach(struct pcn_ctx *ctx, struct pcn_packet *packet, bool reply)
+/* Of the session of packet->ct_slot; NULL: it is not that one's any more. */
+PCN_INLINE const struct lbrp_target *lbrp_attached(const struct pcn_packet *packet, __u32 *ret_state)
 {
-    __u32 slot = packet->ct_slot, cpu = bpf_get_smp_processor_id(), bad;
-    const struct lbrp_session *session = lbrp_session_at(slot);
-    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
+    const struct lbrp_target *backend;
 
-    if (!backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT))
+    *ret_state = lbrp_session_at(packet->ct_slot)->state;
+    backend = lbrp_backend_at(*ret_state & 0xffff);
+    return backend && backend->epoch == (__u8)(*ret_state >> LBRP_EPOCH_SHIFT) ? backend : NULL;
+}
+
+/* A fragment behind the first one. reply: a bit of a number, since the verifier does not know how large a bool is. */
+__noinline __u32 lbrp_later(struct pcn_ctx *ctx, __u32 reply)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    __u32 slot = packet->ct_slot, state;
+    const struct lbrp_target *backend = lbrp_attached(packet, &state);
+
+    if (!backend)
         return pcn_drop(packet, LBRP_DROP_NO_SESSION);
-    if (packet->fragment == PCN_FRAGMENT_LATER)
-        return reply ? lbrp_send(ctx, packet, slot, session->state, pcn_ct_side_get(slot), backend, true)
-                     : lbrp_first(ctx, slot, session->state, pcn_ct_side_get(slot));
-    lbrp_count(ctx, cpu, session->state & 0xffff, reply);
+    return lbrp_send(ctx, packet, slot, state, pcn_ct_side_get(slot), backend, reply & 1);
+}
+
+/* An ICMP error. */
+__noinline __u32 lbrp_related(struct pcn_ctx *ctx, __u32 reply)
+{
+    struct pcn_packet *packet = pcn_packet_get();
+    __u32 slot = packet->ct_slot, state, bad;
+    const struct lbrp_target *backend = lbrp_attached(packet, &state);
+
+    if (!backend)
+        return pcn_drop(packet, LBRP_DROP_NO_SESSION);
+    lbrp_count(ctx, bpf_get_smp_processor_id(), state & 0xffff, reply & 1);
     bad = lbrp_error(ctx, slot, reply);
     if (bad)
         return pcn_drop(packet, bad);
-    return lbrp_leave(ctx, packet, session, backend, reply, session->state & LBRP_WHOLE);
-}
-
-__noinline __u32 lbrp_attached(struct pcn_ctx *ctx, bool reply)
-{
-    struct pcn_packet *packet = pcn_packet_get();
-
-    /* The verifier does not know how large an argument is. */
-    return reply ? lbrp_attach(ctx, packet, true) : lbrp_attach(ctx, packet, false);
+    return lbrp_leave(ctx, packet, lbrp_session_at(slot), backend, reply, state & LBRP_WHOLE);
 }
 
 /* ---- others ---- */
@@ -228,9 +239,10 @@ PCN_INLINE enum pcn_verdict lbrp_unknown(struct pcn_ctx *ctx, struct pcn_packet 
     struct lbrp_new *new = &lbrp_news[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)];
     __u32 slot;
 
-    if ((packet->ct_state == PCN_CT_RELATED || packet->fragment == PCN_FRAGMENT_LATER) &&
-        packet->ct_slot != PCN_CT_NO_SLOT)
-        return lbrp_attached(ctx, reply);
+    if (packet->ct_state == PCN_CT_RELATED)
+        return lbrp_related(ctx, reply);
+    if (packet->fragment == PCN_FRAGMENT_LATER && packet->ct_slot != PCN_CT_NO_SLOT)
+        return lbrp_later(ctx, reply);
     if (packet->fragment == PCN_FRAGMENT_LATER && !reply &&
         lbrp_find_address(&packet->destination, LBRP_ADDRESS, packet->ip_version))
         return pcn_drop(packet, LBRP_DROP_FRAGMENT);

@@ -34,11 +34,11 @@ int pcn_run_open_memory(const char *name, const void *elf, size_t size, void (*c
                         struct bpf_object **ret_object);
 void pcn_run_closep(struct bpf_object **object);
 /* Before load: a variable of .rodata, .data or .bss. Ends the test program if there is no such variable. */
+void pcn_run_set(struct bpf_object *object, const char *variable, const void *value, size_t size);
 /* Before load: see pcn_object_trim(). */
 void pcn_run_trim(struct bpf_object *object, const char *section, size_t size);
 /* A table of flows: see pcn/conntrack.h; keys: PCN_CT_KEYS of the object. */
 void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, uint32_t keys, bool counting);
-void pcn_run_set(struct bpf_object *object, const char *variable, const void *value, size_t size);
 /* Descriptors by name: -1 is never returned, a wrong name ends the test program. */
 int pcn_run_program(const struct bpf_object *object, const char *name);
 int pcn_run_map(const struct bpf_object *object, const char *name);

@@ -140,7 +140,13 @@ struct pcn_cube_identity {
 struct pcn_shared {
     __u32 cookie;     /* of this boot of the daemon */
     __u32 n_counters; /* entries of PCN_COUNTERS_DATA, of all CPUs */
+    __u8 sees_summed;  /* see pcn/summed.bpf.h */
+    __u8 summed_shift; /* of ip_summed, in its byte */
+    __u8 pad[6];
 };
+
+/* In a load, the place of ip_summed that is to be written before load: no structure is as large. */
+#define PCN_SUMMED_OFFSET 0x7ffe
 
 enum pcn_log_level {
     PCN_LOG_OFF,

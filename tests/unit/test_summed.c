@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Instructions that name parts of the kernel, completed by its BTF. */
+#include <bpf/bpf.h>
+#include <bpf/kernel.h>
+#include <harness/suite.h>
+#include <harness/testrun.h>
+
+static void configure(struct bpf_object *object)
+{
+    const struct bpf_program *program = bpf_object__next_program(object, NULL);
+    struct pcn_shared shared = {};
+
+    pcn_kernel_read(&shared);
+    PCN_CHECK_EQ(shared.sees_summed, 1);
+    pcn_run_set(object, "pcn_shared", &shared, sizeof(shared));
+    pcn_kernel_complete((struct bpf_insn *)bpf_program__insns(program), bpf_program__insn_cnt(program));
+}
+
+static uint32_t run(void (*with)(struct bpf_object *object))
+{
+    _cleanup_(pcn_run_closep) struct bpf_object *object = NULL;
+    uint8_t frame[64] = {[12] = 0x08};
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame));
+
+    if (!PCN_CHECK_OK(pcn_run_open(PCN_BUILD_DIR "/tests/unit/summed_probe_tc.o", with, &object)) ||
+        !PCN_CHECK_OK(bpf_prog_test_run_opts(pcn_run_program(object, "summed"), &options)))
+        return UINT32_MAX;
+    return options.retval;
+}
+
+static void test_read(void)
+{
+    /* The frame of a test run: CHECKSUM_NONE. What a socket sends, CHECKSUM_PARTIAL, goes through the cubes end to end. */
+    PCN_CHECK_EQ(run(configure), 100);
+}
+
+static void test_unknown(void)
+{
+    PCN_CHECK_EQ(run(NULL), 1);
+}
+
+static void test_others_stay(void)
+{
+    const struct bpf_insn insns[] = {
+        {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_csum_update},
+        {.code = BPF_LD | BPF_IMM | BPF_DW, .dst_reg = BPF_REG_1},
+        {.code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_KFUNC_CALL}, /* the other half of a number */
+        {.code = BPF_LDX | BPF_MEM | BPF_B, .off = 12},
+        {.code = BPF_LDX | BPF_MEM | BPF_H, .off = PCN_SUMMED_OFFSET},
+    };
+    struct bpf_insn after[PCN_ARRAY_SIZE(insns)];
+    struct pcn_shared shared = {};
+
+    memcpy(after, insns, sizeof(insns));
+    pcn_kernel_read(&shared);
+    pcn_kernel_complete(after, PCN_ARRAY_SIZE(after));
+    PCN_CHECK(memcmp(after, insns, sizeof(insns)) == 0);
+}
+
+static const struct pcn_test tests[] = {
+    {"what the kernel knows is read", test_read},
+    {"without the kernel's help, it may be partial", test_unknown},
+    {"no other instruction changes", test_others_stay},
+};
+
+int main(int argc, char **argv)
+{
+    return PCN_SUITE("summed", tests, .skip = pcn_skip_unless_root);
+}
