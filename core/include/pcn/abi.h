@@ -138,8 +138,8 @@ struct pcn_cube_identity {
 #define PCN_SHARED_DATA ".rodata.shared"
 
 struct pcn_shared {
-    __u32 cookie;     /* of this boot of the daemon */
-    __u32 n_counters; /* entries of PCN_COUNTERS_DATA, of all CPUs */
+    __u32 cookie;      /* of this boot of the daemon */
+    __u32 n_counters;  /* entries of PCN_COUNTERS_DATA, of all CPUs */
     __u8 sees_summed;  /* see pcn/summed.bpf.h */
     __u8 summed_shift; /* of ip_summed, in its byte */
     __u8 pad[6];
