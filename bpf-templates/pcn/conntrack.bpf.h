@@ -3,7 +3,7 @@
  * Connection tracking: which flow a packet is of, and what it does to it. In two
  * steps, so that a packet that is dropped leaves no trace:
  *
- *     struct pcn_ct ct;
+ *     struct pcn_ct ct = {};
  *
  *     bad = pcn_packet_parse(ctx, packet);
  *     ...
@@ -55,25 +55,12 @@ PCN_INLINE void pcn_ct_lookup_other(struct pcn_ctx *ctx, struct pcn_packet *pack
         pcn_ct_invalid(packet, ct);
 }
 
-PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
+/* What the packet does to its flow, which was looked for. */
+PCN_INLINE void pcn_ct_judge_flow(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, __u64 event)
 {
-    __u64 event = PCN_CT_EVENT_UNTRACKED;
-    struct pcn_ct_wanted wanted;
-    __u32 ports = 0, flow, replied;
+    __u32 flow = pcn_ct_flow_of(ct->word), replied;
 
-    if (pcn_likely(packet->ip_version && packet->fragment != PCN_FRAGMENT_LATER))
-        event = pcn_ct_event_of(packet, &ports);
-    if (pcn_unlikely(event == PCN_CT_EVENT_UNTRACKED)) {
-        pcn_ct_lookup_other(ctx, packet, ct);
-        return;
-    }
-    PCN_FORGET(event, pcn_ct_settings.seed);
-    wanted = pcn_ct_wanted_by(packet, ports);
-    PCN_FORGET(wanted.tuple, pcn_ct_settings.seed);
-    ct->hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
-    pcn_ct_find(&wanted, ct);
     packet->ct_slot = ct->slot;
-    flow = pcn_ct_flow_of(ct->word);
     ct->next = pcn_ct_step(flow, ct->direction, event);
     if (pcn_unlikely(!ct->next)) {
         pcn_ct_invalid(packet, ct);
@@ -90,15 +77,42 @@ PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, str
     packet->ct_state = PCN_CT_NEW + (replied & PCN_NEGATIVE(ct->next - PCN_CT_REOPEN));
 }
 
+PCN_INLINE void pcn_ct_judge(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
+{
+    __u64 event = PCN_CT_EVENT_UNTRACKED;
+    struct pcn_ct_wanted wanted;
+    __u32 ports = 0;
+
+    if (pcn_likely(packet->ip_version && packet->fragment != PCN_FRAGMENT_LATER))
+        event = pcn_ct_event_of(packet, &ports);
+    if (pcn_unlikely(event == PCN_CT_EVENT_UNTRACKED)) {
+        pcn_ct_lookup_other(ctx, packet, ct);
+        return;
+    }
+    PCN_FORGET(event, pcn_ct_settings.seed);
+    wanted = pcn_ct_wanted_by(packet, ports);
+    PCN_FORGET(wanted.tuple, pcn_ct_settings.seed);
+    ct->hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
+    pcn_ct_find(&wanted, ct);
+    pcn_ct_judge_flow(ctx, packet, ct, event);
+}
+
 /*
  * The packet is parsed, and its zone set. Sets packet->ct_state, and ct_slot if it is of a flow. At TC,
- * pointers into the packet may be lost.
+ * pointers into the packet may be lost. ct: zeros; with .hash, the flow was looked for already
+ * (see pcn/headers.bpf.h), and nobody has it.
  */
 PCN_INLINE void pcn_ct_lookup(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct)
 {
     __u64 unknown = PCN_READ_ONCE(pcn_ct_settings.seed);
+    __u32 ports;
 
-    pcn_ct_judge(ctx, packet, ct);
+    if (pcn_likely(ct->hash)) {
+        ct->slot = PCN_CT_NO_SLOT;
+        pcn_ct_judge_flow(ctx, packet, ct, pcn_ct_event_of(packet, &ports));
+    } else {
+        pcn_ct_judge(ctx, packet, ct);
+    }
     PCN_FORGET(ct->hash, unknown);
     PCN_FORGET(ct->word, unknown);
     PCN_FORGET(ct->slot, unknown);

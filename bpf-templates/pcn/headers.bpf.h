@@ -111,7 +111,10 @@ PCN_INLINE bool pcn_headers_rewrite(struct pcn_ctx *ctx, const struct pcn_header
     return true;
 }
 
-/* Its flow, if it goes on as it is: in its state, and its expiry need not be moved. Sets all but ct->next. */
+/*
+ * Its flow, if it goes on as it is: in its state, and its expiry need not be moved. ct: zeros. False, with a hash and no word:
+ * it was looked for, and nobody has it.
+ */
 PCN_INLINE bool pcn_headers_flow(const struct pcn_packet *packet, const struct pcn_headers *headers, __u16 zone,
                                  struct pcn_ct *ct)
 {

@@ -7,7 +7,7 @@
 PCN_INLINE enum pcn_verdict conntrack_track(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
     __u16 bad = pcn_packet_parse(ctx, packet);
-    struct pcn_ct ct;
+    struct pcn_ct ct = {};
 
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);

@@ -278,19 +278,18 @@ PCN_INLINE enum pcn_verdict lbrp_balance(struct pcn_ctx *ctx, struct pcn_packet 
 }
 
 /* reply: 1, it is the backends'; else 0. */
-PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 reply)
+PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, __u64 reply)
 {
     __u16 zone = packet->zone;
     __u8 state = packet->ct_state;
     __u32 place = packet->ct_slot;
     enum pcn_verdict verdict;
-    struct pcn_ct ct;
 
     _Static_assert(LBRP_SERVER == LBRP_CLIENT + 1, "the zone is a number");
     packet->zone = LBRP_CLIENT + reply;
-    pcn_ct_lookup(ctx, packet, &ct);
+    pcn_ct_lookup(ctx, packet, ct);
     /* From here on, each direction has its own code: the way of most packets has no branches on it. */
-    verdict = reply ? lbrp_balance(ctx, packet, &ct, true) : lbrp_balance(ctx, packet, &ct, false);
+    verdict = reply ? lbrp_balance(ctx, packet, ct, true) : lbrp_balance(ctx, packet, ct, false);
     /* A label that another cube gave is not ours to change. */
     packet->zone = zone;
     packet->ct_state = state;
@@ -300,7 +299,7 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
 
 /* ---- at a glance ---- */
 
-/* See pcn/headers.bpf.h. Of both, PCN_VERDICT_MAX: nothing was done. */
+/* See pcn/headers.bpf.h. Of both, PCN_VERDICT_MAX: nothing was done; new: see pcn_ct_lookup(). */
 
 PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_packet *packet,
                                              const struct pcn_headers *headers, const struct pcn_ct *ct, bool reply)
@@ -317,14 +316,17 @@ PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_pac
     return lbrp_leave(ctx, packet, lbrp_session_at(ct->slot), backend, reply, false);
 }
 
-PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 reply)
+PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 *ret_new, __u64 reply)
 {
-    struct pcn_ct ct = {.next = PCN_CT_FREE};
     struct pcn_headers headers;
+    struct pcn_ct ct = {};
 
-    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers) ||
-                     !pcn_headers_flow(packet, &headers, LBRP_CLIENT + reply, &ct) || ct.direction != reply))
+    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers)))
         return PCN_VERDICT_MAX;
+    if (pcn_unlikely(!pcn_headers_flow(packet, &headers, LBRP_CLIENT + reply, &ct) || ct.direction != reply)) {
+        *ret_new = ct.word ? 0 : ct.hash;
+        return PCN_VERDICT_MAX;
+    }
     return reply ? lbrp_glance_send(ctx, packet, &headers, &ct, true)
                  : lbrp_glance_send(ctx, packet, &headers, &ct, false);
 }
@@ -333,12 +335,13 @@ PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet 
 {
     __u16 front = PCN_READ_ONCE(lbrp_data.front), back = PCN_READ_ONCE(lbrp_data.back), bad;
     enum pcn_verdict verdict;
+    struct pcn_ct ct = {};
     __u64 reply;
 
     if (pcn_unlikely(back == LBRP_NO_PORT || (front == LBRP_NO_PORT && !PCN_READ_ONCE(lbrp_data.multi))))
         return pcn_drop(packet, LBRP_DROP_NO_OTHER_PORT);
     reply = PCN_NEGATIVE((__u64)(packet->port ^ back) - 1);
-    verdict = lbrp_glance(ctx, packet, reply);
+    verdict = lbrp_glance(ctx, packet, &ct.hash, reply);
     if (pcn_likely(verdict != PCN_VERDICT_MAX))
         return verdict;
     bad = pcn_packet_parse(ctx, packet);
@@ -346,7 +349,7 @@ PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet 
         return pcn_drop(packet, bad);
     if (pcn_unlikely(!packet->ip_version))
         return lbrp_do(packet, packet->ethertype == bpf_htons(ETH_P_ARP) ? lbrp_arp(ctx, reply) : LBRP_NOT_OURS, reply);
-    return lbrp_handle(ctx, packet, reply);
+    return lbrp_handle(ctx, packet, &ct, reply);
 }
 
 PCN_STANDARD_CUBE(lbrp_ingress, pcn_pass);

@@ -142,9 +142,8 @@ PCN_INLINE __u32 lbrp_server_place(struct lbrp_new *new, const struct lbrp_vip *
 }
 
 /* new: own, other and state are as they are to be, but for the source. The slot of own, or LBRP_REFUSE(). */
-PCN_INLINE __u32 lbrp_establish(struct lbrp_new *new, const struct lbrp_vip *service)
+PCN_INLINE __u32 lbrp_take_both(struct lbrp_new *new, const struct lbrp_vip *service)
 {
-    struct lbrp_load *load = lbrp_load_at(new->state & 0xffff);
     __u32 partner;
 
     if (pcn_unlikely(PCN_READ_ONCE(lbrp_data.ranged)))
@@ -159,12 +158,29 @@ PCN_INLINE __u32 lbrp_establish(struct lbrp_new *new, const struct lbrp_vip *ser
         return partner;
     }
     lbrp_publish(new->slot, partner, new, true, new->hash);
-    if (load) {
-        __sync_fetch_and_add(&load->active, 1);
-        __sync_fetch_and_add(&load->sessions, 1);
-    }
     PCN_CT_COUNT(created);
     return new->slot;
+}
+
+/*
+ * As lbrp_take_both(), and counted. Before: what is counted for all CPUs waits until all that was written before has left
+ * this one, and the session's places are new lines.
+ */
+PCN_INLINE __u32 lbrp_establish(struct lbrp_new *new, const struct lbrp_vip *service)
+{
+    struct lbrp_load *load = lbrp_load_at(new->state & 0xffff);
+    __u32 slot;
+
+    if (!load)
+        return LBRP_REFUSE(LBRP_DROP_INVALID);
+    __sync_fetch_and_add(&load->active, 1);
+    __sync_fetch_and_add(&load->sessions, 1);
+    slot = lbrp_take_both(new, service);
+    if (pcn_unlikely(slot >= LBRP_SLOTS)) {
+        __sync_fetch_and_add(&load->active, -1);
+        __sync_fetch_and_add(&load->sessions, -1);
+    }
+    return slot;
 }
 
 PCN_INLINE bool lbrp_is_icmp(const struct pcn_packet *packet)

@@ -139,13 +139,12 @@ PCN_INLINE enum pcn_verdict nat_other_family(struct pcn_ctx *ctx, struct pcn_pac
     return bad == NAT_NPT_UNNAMED ? PCN_VERDICT_MAX : nat_verdict(packet, bad);
 }
 
-PCN_INLINE enum pcn_verdict nat_look(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
+PCN_INLINE enum pcn_verdict nat_look(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool out)
 {
     __u16 bad = pcn_packet_parse(ctx, packet), zone = packet->zone;
     __u8 state = packet->ct_state;
     __u32 place = packet->ct_slot;
     enum pcn_verdict verdict;
-    struct pcn_ct ct;
     __u64 side;
 
     if (pcn_unlikely(bad))
@@ -156,13 +155,13 @@ PCN_INLINE enum pcn_verdict nat_look(struct pcn_ctx *ctx, struct pcn_packet *pac
             return verdict;
     }
     packet->zone = out ? NAT_INSIDE : NAT_OUTSIDE;
-    pcn_ct_lookup(ctx, packet, &ct);
-    if (pcn_unlikely(!ct.word))
-        verdict = nat_unknown(ctx, packet, &ct, &side, out);
+    pcn_ct_lookup(ctx, packet, ct);
+    if (pcn_unlikely(!ct->word))
+        verdict = nat_unknown(ctx, packet, ct, &side, out);
     else
-        verdict = nat_known(packet, &ct, &side, out);
+        verdict = nat_known(packet, ct, &side, out);
     if (pcn_likely(verdict == PCN_VERDICT_MAX))
-        verdict = nat_send(ctx, packet, &ct, side, out);
+        verdict = nat_send(ctx, packet, ct, side, out);
     /* A label that another cube gave is not ours to change. */
     packet->zone = zone;
     packet->ct_state = state;
@@ -172,9 +171,10 @@ PCN_INLINE enum pcn_verdict nat_look(struct pcn_ctx *ctx, struct pcn_packet *pac
 
 PCN_INLINE enum pcn_verdict nat_handle(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
 {
-    enum pcn_verdict verdict = nat_glance(ctx, packet, out);
+    struct pcn_ct ct = {};
+    enum pcn_verdict verdict = nat_glance(ctx, packet, &ct.hash, out);
 
-    return pcn_likely(verdict != NAT_CLOSER) ? verdict : nat_look(ctx, packet, out);
+    return pcn_likely(verdict != NAT_CLOSER) ? verdict : nat_look(ctx, packet, &ct, out);
 }
 
 PCN_INLINE enum pcn_verdict nat_in(struct pcn_ctx *ctx, struct pcn_packet *packet)

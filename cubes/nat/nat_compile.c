@@ -355,6 +355,11 @@ int nat_compile(const struct nat_config *config, struct nat_tables *ret_tables, 
     return r;
 }
 
+static uint32_t search_step(size_t n)
+{
+    return n > 1 ? 1u << (31 - __builtin_clz((unsigned int)(n - 1))) : 0;
+}
+
 static void ranges_install(struct nat *nat, const struct nat_tables *tables, uint32_t generation, uint32_t table)
 {
     const struct nat_range6 *from = tables->ranges[table];
@@ -365,7 +370,7 @@ static void ranges_install(struct nat *nat, const struct nat_tables *tables, uin
         memcpy(nat->ranges6 + (size_t)generation * NAT_RANGES6_MAX + nat_ranges_of(table), from, n * sizeof(*from));
     for (size_t i = 0; i < n && table < NAT_SOURCES6; i++)
         to[i] = (struct nat_range){.start = from[i].start[2], .rule = from[i].rule};
-    nat->settings->n_ranges[generation][table] = (uint32_t)n;
+    nat->settings->sizes[generation][table] = (struct nat_size){.n_ranges = (uint32_t)n, .step = search_step(n)};
 }
 
 void nat_tables_install(struct nat *nat, const struct nat_tables *tables)

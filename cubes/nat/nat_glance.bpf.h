@@ -6,16 +6,19 @@
 
 #define NAT_CLOSER PCN_VERDICT_MAX
 
-/* NAT_CLOSER: nothing was done. */
-PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, bool out)
+/* NAT_CLOSER: nothing was done; new: the hash of a flow that is not known, see pcn_ct_lookup(). */
+PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 *ret_new, bool out)
 {
     struct pcn_headers headers;
-    struct pcn_ct ct;
+    struct pcn_ct ct = {};
     __u64 side;
 
-    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers) ||
-                     !pcn_headers_flow(packet, &headers, out ? NAT_INSIDE : NAT_OUTSIDE, &ct)))
+    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers)))
         return NAT_CLOSER;
+    if (pcn_unlikely(!pcn_headers_flow(packet, &headers, out ? NAT_INSIDE : NAT_OUTSIDE, &ct))) {
+        *ret_new = ct.word ? 0 : ct.hash;
+        return NAT_CLOSER;
+    }
     side = pcn_ct_side_get(ct.slot);
     if (pcn_unlikely(side >> PCN_CT_SIDE_MORE_SHIFT || PCN_READ_ONCE(pcn_ct_settings.counting) ||
                      !pcn_ct_is_still(&ct)))

@@ -163,11 +163,17 @@ enum nat_filtering {
     NAT_FILTER_ADDRESS,
 };
 
+/* Of a table. */
+struct nat_size {
+    __u32 n_ranges;
+    __u32 step; /* the largest power of two below: where a search begins */
+};
+
 /* Rules are written to the generation that is not in use, which is then switched to. */
 struct nat_settings {
     __u32 generation; /* 0, 1 */
     __u32 address;    /* of the parent, host order; 0: it has none */
-    __u32 n_ranges[2][NAT_TABLE_MAX];
+    struct nat_size sizes[2][NAT_TABLE_MAX];
     __u8 mapping;   /* endpoint-independent, RFC 4787 REQ-1 */
     __u8 filtering; /* enum nat_filtering */
     __u8 hairpin;   /* REQ-9 */
@@ -176,7 +182,7 @@ struct nat_settings {
     __u8 pad[3];
     struct nat_wide address6; /* of the parent, where masquerade is for IPv6 too; 0: there is none */
 };
-_Static_assert(sizeof(struct nat_settings) == 96, "the same on both sides");
+_Static_assert(sizeof(struct nat_settings) == 160, "the same on both sides");
 
 /* Drop reasons. */
 enum nat_reason {

@@ -279,7 +279,7 @@ PCN_INLINE void nat_turn_round(struct nat_new *new, const struct pcn_packet *pac
     __u32 table = packet->ip_version == 4 ? NAT_DESTINATIONS : NAT_DESTINATIONS6;
 
     if (!PCN_READ_ONCE(nat_settings.hairpin) ||
-        (!PCN_READ_ONCE(nat_settings.n_ranges[generation][table]) && !PCN_READ_ONCE(nat_settings.filtering)))
+        (!PCN_READ_ONCE(nat_settings.sizes[generation][table].n_ranges) && !PCN_READ_ONCE(nat_settings.filtering)))
         return;
     if (!nat_destination(packet, new, ports, true))
         return;

@@ -24,17 +24,18 @@ NAT_ARRAY(nat_ranges6, 2 * NAT_RANGES6_MAX, struct nat_range6);
 __noinline __u32 nat_find(__u32 table, __u64 key)
 {
     __u32 generation = PCN_READ_ONCE(nat_settings.generation) & 1;
-    __u64 position = 0, step = 1u << ((table == NAT_DESTINATIONS ? NAT_DESTINATIONS_SHIFT : NAT_OUT_SHIFT) - 1);
+    __u64 position = 0, step;
     __u32 base = generation * NAT_RANGES_MAX + nat_ranges_of(table), index, n;
     const struct nat_range *range;
 
     if (table >= NAT_TABLE_MAX)
         return 0;
-    n = PCN_READ_ONCE(nat_settings.n_ranges[generation][table]);
+    n = PCN_READ_ONCE(nat_settings.sizes[generation][table].n_ranges);
     if (!n)
         return 0;
+    step = PCN_READ_ONCE(nat_settings.sizes[generation][table].step);
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < NAT_DESTINATIONS_SHIFT; i++, step >>= 1) {
+    for (int i = 0; i < NAT_DESTINATIONS_SHIFT && step; i++, step >>= 1) {
         __u64 next = position + step;
 
         PCN_FORGET(next, key);
@@ -75,16 +76,17 @@ __noinline __u32 nat_find6(__u32 table, const struct nat_key6 *key)
 {
     __u32 generation = PCN_READ_ONCE(nat_settings.generation) & 1;
     __u32 base = generation * NAT_RANGES6_MAX + nat_ranges_of(table), index, n;
-    __u64 position = 0, step = 1u << (NAT_DESTINATIONS_SHIFT - 1), unknown = pcn_ct_settings.seed;
+    __u64 position = 0, step, unknown = pcn_ct_settings.seed;
     const struct nat_range6 *range;
 
     if (table >= NAT_TABLE_MAX || !key)
         return 0;
-    n = PCN_READ_ONCE(nat_settings.n_ranges[generation][table]);
+    n = PCN_READ_ONCE(nat_settings.sizes[generation][table].n_ranges);
     if (!n)
         return 0;
+    step = PCN_READ_ONCE(nat_settings.sizes[generation][table].step);
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < NAT_DESTINATIONS_SHIFT; i++, step >>= 1) {
+    for (int i = 0; i < NAT_DESTINATIONS_SHIFT && step; i++, step >>= 1) {
         __u64 next = position + step;
 
         PCN_FORGET(next, unknown);
