@@ -144,7 +144,7 @@ PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 
 
 #pragma clang loop unroll(disable)
         for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {
-            __u64 slot = bucket * PCN_CT_WAYS + pcn_ct_first_byte(found), word, direction;
+            __u64 slot = pcn_ct_slot_in(bucket, found), word, direction;
 
             found &= found - 1;
             PCN_FORGET(found, hash);

@@ -58,21 +58,6 @@ PCN_INLINE bool pcn_ct_quoted6(struct pcn_ctx *ctx, const struct pcn_packet *pac
     return pcn_ct_quoted(ctx, packet, transport & 0xffff, transport >> 16, key);
 }
 
-/* A function of its own: the verifier comes to it once, not once for each kind of header that may be quoted. */
-__noinline __u32 pcn_ct_slot_of(const struct pcn_ct_key *key)
-{
-    struct pcn_ct_wanted wanted;
-    struct pcn_ct ct;
-
-    if (!key)
-        return PCN_CT_NO_SLOT;
-    wanted = pcn_ct_wanted_of(key);
-    PCN_FORGET(wanted.tuple, wanted.pair);
-    ct.hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
-    pcn_ct_find(&wanted, &ct);
-    return ct.slot;
-}
-
 /*
  * Slot of the flow that an ICMP error is about, or PCN_CT_NO_SLOT. It goes to who sent what it quotes; an error that
  * goes elsewhere is about nothing.

@@ -232,42 +232,96 @@ PCN_INLINE __u64 pcn_ct_tagged(__u64 bucket, __u64 hash)
     return (unlike - 0x0101010101010101ull) & ~unlike & ~PCN_CT_LOW_BITS;
 }
 
-PCN_INLINE bool pcn_ct_find_in(__u64 bucket, const struct pcn_ct_wanted *wanted, __u32 now, struct pcn_ct *ct)
+PCN_INLINE __u64 pcn_ct_slot_in(__u64 bucket, __u64 found)
 {
-    __u64 found = pcn_ct_tagged(bucket, ct->hash);
-
-#pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {
-        __u64 slot = bucket * PCN_CT_WAYS + pcn_ct_first_byte(found), word, direction;
-
-        found &= found - 1;
-        PCN_FORGET(found, ct->hash);
-        if (!pcn_ct_compare(slot, wanted, now, ct->hash, &word, &direction))
-            continue;
-        PCN_FORGET(slot, ct->hash);
-        ct->word = word;
-        ct->slot = slot;
-        ct->direction = direction;
-        /* Here as well as behind: where the ways of a bucket meet, the verifier is to find them equal. */
-        PCN_FORGET(ct->word, ct->hash);
-        PCN_FORGET(ct->direction, ct->hash);
-        return true;
-    }
-    return false;
+    return bucket * PCN_CT_WAYS + pcn_ct_first_byte(found);
 }
 
-/* ct->hash is that of what is wanted. Sets the others but .next. */
+/* As pcn_ct_compare(): 0; or 1 + direction. Global, as the next one is, so that the verifier looks at it once. */
+__noinline __u32 pcn_ct_has(__u32 slot, const struct pcn_ct_key *key)
+{
+    __u64 unknown = pcn_ct_settings.seed, word, direction;
+    struct pcn_ct_wanted wanted;
+
+    if (!key)
+        return 0;
+    wanted = pcn_ct_wanted_of(key);
+    return pcn_ct_compare(slot, &wanted, pcn_now(), unknown, &word, &direction) ? 1 + direction : 0;
+}
+
+#define PCN_CT_OTHER_WAY (1u << 31)
+
+/* Slot of a key's flow, | PCN_CT_OTHER_WAY if that has it the other way round; or PCN_CT_NO_SLOT. */
+__noinline __u32 pcn_ct_search(const struct pcn_ct_key *key, __u64 hash)
+{
+    if (!key)
+        return PCN_CT_NO_SLOT;
+#pragma clang loop unroll(disable)
+    for (__u32 choice = 0; choice < 2; choice++) {
+        __u64 bucket = pcn_ct_bucket(hash, choice), found = pcn_ct_tagged(bucket, hash);
+
+#pragma clang loop unroll(disable)
+        for (__u32 i = 0; i < PCN_CT_WAYS && found; i++, found &= found - 1) {
+            __u32 slot = pcn_ct_slot_in(bucket, found), has = pcn_ct_has(slot, key);
+
+            if (has)
+                return slot | (has - 1) * PCN_CT_OTHER_WAY;
+            PCN_FORGET(found, hash);
+        }
+    }
+    return PCN_CT_NO_SLOT;
+}
+
+/* Slot of a key's flow, or PCN_CT_NO_SLOT. */
+PCN_INLINE __u32 pcn_ct_slot_of(const struct pcn_ct_key *key)
+{
+    __u32 found = pcn_ct_search(key, pcn_ct_hash(key, pcn_ct_settings.seed));
+
+    return found == PCN_CT_NO_SLOT ? found : found & ~PCN_CT_OTHER_WAY;
+}
+
+/* What is not where most flows are. */
+PCN_INLINE void pcn_ct_find_else(const struct pcn_ct_wanted *wanted, struct pcn_ct *ct)
+{
+    struct pcn_ct_key key = {{(__u32)wanted->pair, 0, wanted->pair >> 32, 0, wanted->tuple}};
+    __u32 found;
+    __u64 word;
+
+    if (pcn_ct_is_wide(wanted->tuple)) {
+        __builtin_memcpy(&key.words[0], wanted->source, 16);
+        __builtin_memcpy(&key.words[2], wanted->destination, 16);
+    }
+    found = pcn_ct_search(&key, ct->hash);
+    if (found == PCN_CT_NO_SLOT)
+        return;
+    word = PCN_READ_ONCE(pcn_ct_entry_at(found & ~PCN_CT_OTHER_WAY)->word);
+    /* Another one may have taken its place. */
+    if (!pcn_ct_is_same_flow(word, ct->hash))
+        return;
+    ct->word = word;
+    ct->slot = found & ~PCN_CT_OTHER_WAY;
+    ct->direction = found >> 31;
+}
+
+/*
+ * ct->hash is that of what is wanted. Sets the others but .next. Here is what most packets need: the first place of
+ * the first bucket that has the tag, or that no place has it.
+ */
 PCN_INLINE void pcn_ct_find(const struct pcn_ct_wanted *wanted, struct pcn_ct *ct)
 {
-    __u32 now = pcn_now();
+    __u64 bucket = pcn_ct_bucket(ct->hash, 0), found = pcn_ct_tagged(bucket, ct->hash), word, direction;
 
     ct->word = 0;
     ct->slot = PCN_CT_NO_SLOT;
     ct->direction = 0;
-#pragma clang loop unroll(disable)
-    for (__u32 choice = 0; choice < 2; choice++)
-        if (pcn_likely(pcn_ct_find_in(pcn_ct_bucket(ct->hash, choice), wanted, now, ct)))
-            break;
+    if (pcn_likely(found) &&
+        pcn_likely(pcn_ct_compare(pcn_ct_slot_in(bucket, found), wanted, pcn_now(), ct->hash, &word, &direction))) {
+        ct->word = word;
+        ct->slot = pcn_ct_slot_in(bucket, found);
+        ct->direction = direction;
+    } else if (pcn_unlikely(found & (found - 1) || pcn_ct_tagged(pcn_ct_bucket(ct->hash, 1), ct->hash))) {
+        pcn_ct_find_else(wanted, ct);
+    }
     PCN_FORGET(ct->word, ct->hash);
     PCN_FORGET(ct->slot, ct->hash);
     PCN_FORGET(ct->direction, ct->hash);

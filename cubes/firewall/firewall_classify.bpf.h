@@ -286,6 +286,7 @@ __noinline __u32 firewall_find_more(const struct firewall_query *query, __u32 mo
 /* Blocks and groups that one call of firewall_search() looks at; and calls, so that all can be. */
 #define FIREWALL_SEARCH_STEPS 8
 #define FIREWALL_SEARCH_CALLS ((LBVS_BLOCKS_MAX * (1 + LBVS_BLOCK_GROUPS)) / (FIREWALL_SEARCH_STEPS - 1) + 2)
+#define FIREWALL_SEARCH_SOME 16
 #define FIREWALL_MORE 0x80000000u /* | rule: no one before it */
 
 /*
@@ -339,7 +340,22 @@ __noinline __u32 firewall_search(struct firewall_query *query)
     return FIREWALL_MORE | rule;
 }
 
-/* All of it, from rule `from` on. A global function: most searches end with their first call. */
+/* A part of it, from rule `from` on, as firewall_search() says. */
+__noinline __u32 firewall_find_some(struct firewall_query *query, __u32 from)
+{
+    __u32 rule = from | FIREWALL_MORE;
+
+    if (!query)
+        return FIREWALL_NONE;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < FIREWALL_SEARCH_SOME && rule != FIREWALL_NONE && rule & FIREWALL_MORE; i++) {
+        query->from = rule & ~FIREWALL_MORE;
+        rule = firewall_search(query);
+    }
+    return rule;
+}
+
+/* All of it. Global functions: most searches end with their first call, and the verifier goes once through each. */
 __noinline __u32 firewall_find_from(struct firewall_query *query, __u32 from)
 {
     __u32 rule = from | FIREWALL_MORE;
@@ -347,10 +363,9 @@ __noinline __u32 firewall_find_from(struct firewall_query *query, __u32 from)
     if (!query)
         return FIREWALL_NONE;
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < FIREWALL_SEARCH_CALLS && rule != FIREWALL_NONE && rule & FIREWALL_MORE; i++) {
-        query->from = rule & ~FIREWALL_MORE;
-        rule = firewall_search(query);
-    }
+    for (int i = 0; i < FIREWALL_SEARCH_CALLS && rule != FIREWALL_NONE && rule & FIREWALL_MORE;
+         i += FIREWALL_SEARCH_SOME)
+        rule = firewall_find_some(query, rule & ~FIREWALL_MORE);
     return rule;
 }
 
