@@ -244,12 +244,19 @@ PCN_INLINE int pcn_transparent(struct pcn_ctx *ctx, pcn_handler *handler, __u8 d
     char pcn_license[] SEC("license") = "GPL"
 
 #define PCN_TRANSPARENT_CUBE(ingress_, egress_)                                                                        \
-    PCN_SEC int pcn_ingress(struct pcn_ctx *ctx)                                                                       \
+    PCN_TRANSPARENT_PROGRAMS(pcn_ingress, pcn_egress, ingress_, egress_)                                               \
+    char pcn_license[] SEC("license") = "GPL"
+
+/* Besides, what a light program does: see PCN_LIGHT. */
+#define PCN_TRANSPARENT_LIGHT(ingress_, egress_)                                                                       \
+    PCN_TRANSPARENT_PROGRAMS(pcn_ingress_light, pcn_egress_light, ingress_, egress_)
+
+#define PCN_TRANSPARENT_PROGRAMS(ingress_name_, egress_name_, ingress_, egress_)                                       \
+    PCN_SEC int ingress_name_(struct pcn_ctx *ctx)                                                                     \
     {                                                                                                                  \
         return pcn_transparent(ctx, ingress_, PCN_INGRESS);                                                            \
     }                                                                                                                  \
-    PCN_SEC int pcn_egress(struct pcn_ctx *ctx)                                                                        \
+    PCN_SEC int egress_name_(struct pcn_ctx *ctx)                                                                      \
     {                                                                                                                  \
         return pcn_transparent(ctx, egress_, PCN_EGRESS);                                                              \
-    }                                                                                                                  \
-    char pcn_license[] SEC("license") = "GPL"
+    }

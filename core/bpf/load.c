@@ -27,7 +27,12 @@ static const char *map_name(const struct bpf_map *map)
 
 static enum pcn_direction program_direction(const struct bpf_program *program)
 {
-    return pcn_streq(bpf_program__name(program), "pcn_egress") ? PCN_EGRESS : PCN_INGRESS;
+    return strncmp(bpf_program__name(program), "pcn_egress", strlen("pcn_egress")) == 0 ? PCN_EGRESS : PCN_INGRESS;
+}
+
+static bool program_is_light(const struct bpf_program *program)
+{
+    return strstr(bpf_program__name(program), PCN_LIGHT);
 }
 
 /* What it is pinned by, or NULL: it is the daemon's, or goes with the program. */
@@ -178,12 +183,12 @@ static void object_select(struct pcn_instance *instance, struct pcn_object *obje
 
     bpf_object__for_each_program(program, object->bpf)
     {
-        bool egress = pcn_streq(bpf_program__name(program), "pcn_egress");
-        bool wanted = flavour == PCN_FLAVOUR_XDP || instance->type == PCN_TYPE_TC || egress;
+        enum pcn_direction direction = program_direction(program);
+        bool wanted = flavour == PCN_FLAVOUR_XDP || instance->type == PCN_TYPE_TC || direction == PCN_EGRESS;
 
-        bpf_program__set_autoload(program, wanted);
+        bpf_program__set_autoload(program, wanted && !program_is_light(program));
         if (wanted)
-            instance->programs[flavour][egress ? PCN_EGRESS : PCN_INGRESS] = true;
+            instance->programs[flavour][direction] = true;
     }
 }
 
@@ -247,12 +252,14 @@ static void loads_done(struct loads *loads)
         pcn_object_done(&loads->maps[i]);
 }
 
-static void programs_autoload(const struct pcn_object *object, const char *only)
+/* That of the object's direction, or none. */
+static void programs_autoload(const struct pcn_object *object)
 {
     struct bpf_program *program;
 
     bpf_object__for_each_program(program, object->bpf)
-        bpf_program__set_autoload(program, only && pcn_streq(bpf_program__name(program), only));
+        bpf_program__set_autoload(program, program_direction(program) == pcn_object_direction(object) &&
+                                               program_is_light(program) == object->light);
 }
 
 /* An object for one of the flavour's programs, with the maps that are there. */
@@ -260,7 +267,6 @@ static int load_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const s
                      enum pcn_flavour flavour, enum pcn_direction direction, struct loads *loads,
                      struct pcn_error *error)
 {
-    static const char *const programs[PCN_DIRECTION_MAX] = {"pcn_ingress", "pcn_egress"};
     struct load *load = &loads->items[loads->n++];
     int r;
 
@@ -268,7 +274,7 @@ static int load_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const s
     r = object_open(bpf, instance, spec, flavour, &load->object, error);
     if (r < 0)
         return r;
-    programs_autoload(&load->object, programs[direction]);
+    programs_autoload(&load->object);
     return object_reuse(&load->object, &loads->maps[flavour], true);
 }
 
@@ -289,7 +295,7 @@ static int loads_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const 
         return r;
     if (maps->n_insns < SPLIT_INSNS)
         return pcn_object_load(maps, error);
-    programs_autoload(maps, NULL);
+    programs_autoload(maps);
     r = pcn_object_load(maps, error);
     for (int i = 0; i < PCN_DIRECTION_MAX && r >= 0; i++) {
         if (instance->programs[flavour][i] && (instance->n_fresh || spec->directions >> i & 1))

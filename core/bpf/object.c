@@ -300,6 +300,11 @@ enum pcn_direction pcn_object_direction(const struct pcn_object *object)
     return object->only ? (enum pcn_direction)(object->only - 1) : PCN_DIRECTION_MAX;
 }
 
+void pcn_object_lighten(struct pcn_object *object)
+{
+    object->light = true;
+}
+
 int pcn_object_renew(struct pcn_object *object, const char *map_name)
 {
     struct bpf_map *map = bpf_object__find_map_by_name(object->bpf, map_name);

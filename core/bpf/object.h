@@ -12,6 +12,7 @@ struct pcn_object {
     size_t n_insns;                   /* of all programs */
     bool twin;                        /* it is to have no map of its own */
     int only;                         /* enum pcn_direction + 1 of the program that is loaded from it; 0: all are */
+    bool light;                       /* that is the light one */
     const struct bpf_map *renewed[8]; /* see pcn_object_renew() */
     size_t n_renewed;
     struct bpf_map *trimmed[16]; /* see pcn_object_trim() */

@@ -31,7 +31,7 @@ PCN_INLINE void firewall_explain(const struct pcn_packet *packet, const struct f
 
 /* What accept-established, the rules and the default say of it. */
 PCN_INLINE enum pcn_verdict firewall_judge(struct pcn_ctx *ctx, struct pcn_packet *packet,
-                                           enum firewall_direction chain)
+                                           enum firewall_direction chain, bool has_rules)
 {
     struct firewall_match match = {.rule = FIREWALL_NONE};
 
@@ -40,7 +40,7 @@ PCN_INLINE enum pcn_verdict firewall_judge(struct pcn_ctx *ctx, struct pcn_packe
         firewall_explain(packet, &match, true);
         return PCN_PASS;
     }
-    (void)firewall_classify(ctx, packet, chain, 0, &match);
+    (void)firewall_classify(ctx, packet, chain, 0, has_rules, &match);
     firewall_explain(packet, &match, false);
     firewall_count(ctx, &match);
     if (match.verdict.action == FIREWALL_ACCEPT)
@@ -51,7 +51,7 @@ PCN_INLINE enum pcn_verdict firewall_judge(struct pcn_ctx *ctx, struct pcn_packe
 }
 
 PCN_INLINE enum pcn_verdict firewall_handle(struct pcn_ctx *ctx, struct pcn_packet *packet,
-                                            enum firewall_direction chain)
+                                            enum firewall_direction chain, bool has_rules)
 {
     __u16 bad = pcn_packet_parse(ctx, packet);
     enum pcn_verdict verdict;
@@ -65,7 +65,7 @@ PCN_INLINE enum pcn_verdict firewall_handle(struct pcn_ctx *ctx, struct pcn_pack
         packet->zone = 0;
         pcn_ct_lookup(ctx, packet, &ct);
     }
-    verdict = firewall_judge(ctx, packet, chain);
+    verdict = firewall_judge(ctx, packet, chain, has_rules);
     if (firewall_settings.tracking && verdict == PCN_PASS && pcn_unlikely(pcn_ct_commit(ctx, packet, &ct)))
         return pcn_drop(packet, FIREWALL_TABLE_FULL);
     return verdict;
@@ -73,12 +73,25 @@ PCN_INLINE enum pcn_verdict firewall_handle(struct pcn_ctx *ctx, struct pcn_pack
 
 PCN_INLINE enum pcn_verdict firewall_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
-    return firewall_handle(ctx, packet, FIREWALL_INGRESS);
+    return firewall_handle(ctx, packet, FIREWALL_INGRESS, true);
 }
 
 PCN_INLINE enum pcn_verdict firewall_egress(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
-    return firewall_handle(ctx, packet, FIREWALL_EGRESS);
+    return firewall_handle(ctx, packet, FIREWALL_EGRESS, true);
 }
 
+/* Of chains without rules: tracking, and the default. */
+
+PCN_INLINE enum pcn_verdict firewall_ingress_light(struct pcn_ctx *ctx, struct pcn_packet *packet)
+{
+    return firewall_handle(ctx, packet, FIREWALL_INGRESS, false);
+}
+
+PCN_INLINE enum pcn_verdict firewall_egress_light(struct pcn_ctx *ctx, struct pcn_packet *packet)
+{
+    return firewall_handle(ctx, packet, FIREWALL_EGRESS, false);
+}
+
+PCN_TRANSPARENT_LIGHT(firewall_ingress_light, firewall_egress_light);
 PCN_TRANSPARENT_CUBE(firewall_ingress, firewall_egress);

@@ -557,17 +557,17 @@ PCN_INLINE void firewall_search_all(struct pcn_ctx *ctx, const struct firewall_b
  * The first rule of the chain, from number `from` on, that matches the packet, which is IP and parsed; FIREWALL_NONE:
  * none, the default decides. from is 0, or behind the rules that are found by hash. A packet that meets two changes
  * of its chain, within the microsecond it takes, is dropped; so is one that meets, in the program before, rules that
- * need the next one.
+ * need the next one. has_rules: false, the program is for a chain that has none.
  */
 PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet *packet, enum firewall_direction chain,
-                                   __u32 from, struct firewall_match *match)
+                                   __u32 from, bool has_rules, struct firewall_match *match)
 {
     __u32 generation = PCN_READ_ONCE(firewall_data.generation[chain]);
     const struct firewall_bank *bank = &firewall_data.banks[chain][generation & 1];
     struct firewall_query query = {.first = bank->first, .n_blocks = bank->n_blocks, .from = from};
     __u64 rule = FIREWALL_NONE;
 
-    if (firewall_settings.lead && bank->lead.n) {
+    if (has_rules && firewall_settings.lead && bank->lead.n) {
         query.from = 0;
         if (!from)
             rule = firewall_lead(FIREWALL_PAGES, bank, packet);
@@ -575,7 +575,7 @@ PCN_INLINE __u32 firewall_classify(struct pcn_ctx *ctx, const struct pcn_packet 
             query.from = from - bank->lead.n;
         PCN_FORGET(rule, bank->n_rules);
     }
-    if (firewall_settings.rules && rule == FIREWALL_NONE && bank->n_blocks)
+    if (has_rules && firewall_settings.rules && rule == FIREWALL_NONE && bank->n_blocks)
         firewall_search_all(ctx, bank, packet, chain << 1 | (generation & 1), &query, match);
     else
         firewall_decide(bank, rule, match);

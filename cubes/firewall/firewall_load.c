@@ -15,10 +15,13 @@
 
 static int object_size(struct pcn_object *object, uint32_t used, uint32_t n_pages, uint32_t n_counters)
 {
+    bool has_rules = used & (FIREWALL_USES_RULES | FIREWALL_USES_LEAD);
     const struct firewall_sizes sizes = {.pages = n_pages, .counters = n_counters, .cpus = pcn_cpus()};
     struct firewall_settings settings = firewall_settings_for(used, &sizes, pcn_clock_hz());
     int r;
 
+    if (!has_rules && pcn_object_direction(object) < PCN_DIRECTION_MAX)
+        pcn_object_lighten(object);
     r = pcn_object_set(object, "firewall_settings", &settings, sizeof(settings));
     if (r >= 0)
         r = pcn_object_trim(object, FIREWALL_ARENA, (size_t)n_pages * LBVS_PAGE);

@@ -25,7 +25,7 @@ PCN_INLINE enum pcn_verdict probe_handle(struct pcn_ctx *ctx, struct pcn_packet 
         return PCN_PASS;
     /* What the test says that conntrack has found. */
     packet->ct_state = state;
-    packet->words[0] = firewall_classify(ctx, packet, chain, probe_data.from, &match);
+    packet->words[0] = firewall_classify(ctx, packet, chain, probe_data.from, true, &match);
     packet->words[1] = match.verdict.id;
     firewall_count(ctx, &match);
     return match.verdict.action == FIREWALL_ACCEPT ? PCN_PASS : pcn_drop(packet, PCN_DROP_POLICY);
@@ -55,7 +55,7 @@ PCN_SEC int probe_bench(struct pcn_ctx *ctx)
     struct firewall_match match;
 
     if (packet)
-        probe_data.sum += firewall_classify(ctx, packet, FIREWALL_INGRESS, 0, &match);
+        probe_data.sum += firewall_classify(ctx, packet, FIREWALL_INGRESS, 0, true, &match);
     return PCN_ACT_DROP;
 }
 

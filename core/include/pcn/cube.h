@@ -194,6 +194,8 @@ PCN_EXPORT int pcn_object_trim(struct pcn_object *object, const char *section, s
  * from this object. PCN_DIRECTION_MAX: more than one.
  */
 PCN_EXPORT enum pcn_direction pcn_object_direction(const struct pcn_object *object);
+/* Of one whose direction that says: its light program is loaded instead, see PCN_LIGHT. */
+PCN_EXPORT void pcn_object_lighten(struct pcn_object *object);
 /* reconfigure: the map is to be a new one, even if it is as large as before. */
 PCN_EXPORT int pcn_object_renew(struct pcn_object *object, const char *map);
 
