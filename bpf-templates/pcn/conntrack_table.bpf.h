@@ -295,7 +295,7 @@ PCN_INLINE void pcn_ct_find_else(const struct pcn_ct_wanted *wanted, struct pcn_
     if (found == PCN_CT_NO_SLOT)
         return;
     word = PCN_READ_ONCE(pcn_ct_entry_at(found & ~PCN_CT_OTHER_WAY)->word);
-    /* Another one may have taken its place. */
+    /* Read behind the key: another one may have taken the place, whose hash is another one. */
     if (!pcn_ct_is_same_flow(word, ct->hash))
         return;
     ct->word = word;

@@ -104,9 +104,11 @@ PCN_INLINE bool pcn_headers_rewrite(struct pcn_ctx *ctx, const struct pcn_header
         *check = pcn_headers_mend(*check, change + ports);
     }
 #ifndef PCN_XDP
-    /* In all, the addresses were taken off once: the checksum of the IP header has made up for them. */
-    if (!udp || *(const __u16 *)(headers->l4 + 6))
-        pcn_summed_update(ctx, ~pcn_change_fold(sum));
+    /*
+     * In all, the addresses were taken off once: the checksum of the IP header has made up for them. Of UDP without a checksum
+     * the port alone is new.
+     */
+    pcn_summed_update(ctx, !udp || *(const __u16 *)(headers->l4 + 6) ? ~pcn_change_fold(sum) : ports);
 #endif
     return true;
 }

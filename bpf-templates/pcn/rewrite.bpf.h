@@ -101,7 +101,7 @@ PCN_INLINE __u32 pcn_change_fold(__u64 sum)
     return sum + (sum >> 32);
 }
 
-/* No checksum makes up for the addresses of IPv6: what the device has summed up changes by them. */
+/* No checksum makes up for the addresses of IPv6: what the device has summed up changes by them; those of IPv4 the header's does. */
 PCN_INLINE void pcn_mend_none(struct pcn_ctx *ctx, const struct pcn_change *source,
                               const struct pcn_change *destination, __u32 version)
 {
@@ -144,6 +144,7 @@ PCN_INLINE void pcn_mend(struct pcn_ctx *ctx, const struct pcn_packet *packet, _
 
     if (pcn_unlikely(!*check && packet->l4_protocol == IPPROTO_UDP)) {
         pcn_mend_none(ctx, source, destination, version);
+        pcn_summed_update(ctx, pcn_change_fold(pcn_change_port(source) + pcn_change_port(destination)));
         return;
     }
     if (packet->l4_protocol != IPPROTO_ICMP &&

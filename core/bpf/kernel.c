@@ -2,6 +2,7 @@
 #include <base/log.h>
 #include <bpf/btf.h>
 #include <bpf/kernel.h>
+#include <elf.h>
 
 /* 0: not known. */
 static struct {
@@ -33,8 +34,8 @@ static int64_t member_offset(const struct btf *btf, const struct btf_type *type,
 void pcn_kernel_read(struct pcn_shared *shared)
 {
     struct btf *btf = btf__load_vmlinux_btf();
-    int32_t cast = btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC);
-    int32_t skb = btf__find_by_name_kind(btf, "sk_buff", BTF_KIND_STRUCT);
+    int32_t cast = btf ? btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) : 0;
+    int32_t skb = btf ? btf__find_by_name_kind(btf, "sk_buff", BTF_KIND_STRUCT) : 0;
     int64_t at = skb > 0 ? member_offset(btf, btf__type_by_id(btf, (uint32_t)skb), "ip_summed") : -1;
 
     /* Its two bits are in one byte: where they begin is the same for all compilers of a byte order. */
@@ -59,4 +60,20 @@ void pcn_kernel_complete(struct bpf_insn *insns, size_t n)
         else if (insns[i].code == (BPF_LD | BPF_IMM | BPF_DW))
             i++;
     }
+}
+
+size_t pcn_kernel_complete_elf(void *elf)
+{
+    const Elf64_Ehdr *header = elf;
+    const Elf64_Shdr *sections = (const Elf64_Shdr *)((char *)elf + header->e_shoff);
+    size_t n = 0;
+
+    for (uint16_t i = 0; i < header->e_shnum; i++) {
+        if (!(sections[i].sh_flags & SHF_EXECINSTR))
+            continue;
+        pcn_kernel_complete((struct bpf_insn *)((char *)elf + sections[i].sh_offset),
+                            sections[i].sh_size / sizeof(struct bpf_insn));
+        n += sections[i].sh_size / sizeof(struct bpf_insn);
+    }
+    return n;
 }

@@ -9,3 +9,5 @@
 void pcn_kernel_read(struct pcn_shared *shared);
 /* Of a program that was not loaded yet. */
 void pcn_kernel_complete(struct bpf_insn *insns, size_t n);
+/* Of all that are in an ELF of clang's. Returns how many instructions these have. */
+size_t pcn_kernel_complete_elf(void *elf);

@@ -91,23 +91,6 @@ static void elf_colour(char *elf, uint32_t colour)
     }
 }
 
-/* What of the kernel is in the instructions. Returns how many there are. */
-static size_t elf_complete(char *elf)
-{
-    const Elf64_Ehdr *header = (const Elf64_Ehdr *)elf;
-    const Elf64_Shdr *sections = (const Elf64_Shdr *)(elf + header->e_shoff);
-    size_t n = 0;
-
-    for (uint16_t i = 0; i < header->e_shnum; i++) {
-        if (!(sections[i].sh_flags & SHF_EXECINSTR))
-            continue;
-        pcn_kernel_complete((struct bpf_insn *)(elf + sections[i].sh_offset),
-                            sections[i].sh_size / sizeof(struct bpf_insn));
-        n += sections[i].sh_size / sizeof(struct bpf_insn);
-    }
-    return n;
-}
-
 int pcn_object_open(struct pcn_object *object, const char *name, const void *elf, size_t size, uint32_t colour)
 {
     LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
@@ -120,7 +103,7 @@ int pcn_object_open(struct pcn_object *object, const char *name, const void *elf
         return -ENOMEM;
     memcpy(copy, elf, size);
     elf_colour(copy, colour);
-    object->n_insns = elf_complete(copy);
+    object->n_insns = pcn_kernel_complete_elf(copy);
     bpf = bpf_object__open_mem(copy, size, &options);
     if (!bpf) {
         free(copy);

@@ -575,6 +575,85 @@ static void test_room(void)
     PCN_CHECK_EQ(statistics(tracker).early_dropped, 0);
 }
 
+/* Hash of the flow of a source port to port 80. */
+static uint64_t hash_of(const struct tracker *tracker, bool v6, uint16_t port)
+{
+    struct pcn_ct_key key = {};
+
+    (void)inet_pton(v6 ? AF_INET6 : AF_INET, v6 ? A6 : A4, &key.words[0]);
+    (void)inet_pton(v6 ? AF_INET6 : AF_INET, v6 ? B6 : B4, &key.words[2]);
+    key.words[4] = pcn_ct_tuple(htons(port) | (uint32_t)htons(80) << 16, IPPROTO_TCP, v6 ? 6 : 4, 0);
+    return pcn_ct_hash(&key, tracker->table.settings->seed);
+}
+
+/* Ports whose flows have their first place in one bucket; of one tag, if there is one. Returns how many were found. */
+static size_t ports_of(const struct tracker *tracker, bool v6, uint64_t tag, uint16_t *ports, size_t n)
+{
+    uint32_t mask = tracker->table.n_slots / PCN_CT_WAYS - 1;
+    size_t found = 0;
+
+    for (uint16_t port = 1; port < UINT16_MAX && found < n; port++) {
+        uint64_t hash = hash_of(tracker, v6, port);
+
+        if (pcn_ct_bucket_of(hash, 0, mask, 0) == 7 && (!tag || pcn_ct_tag(hash) == tag))
+            ports[found++] = port;
+    }
+    return found;
+}
+
+/* Opens flows, one after the other, and then has a packet of each, from either side. Returns how many are not in bucket 7. */
+static unsigned int open_and_find(struct tracker *tracker, bool v6, const uint16_t *ports, size_t n)
+{
+    static const struct {
+        bool reply;
+        uint8_t flags;
+        int state;
+    } steps[] = {{false, SYN, PCN_CT_NEW}, {true, SYN | ACK, PCN_CT_ESTABLISHED}, {false, ACK, PCN_CT_ESTABLISHED}};
+    const char *a = v6 ? A6 : A4, *b = v6 ? B6 : B4;
+    unsigned int elsewhere = 0;
+
+    for (size_t step = 0; step < PCN_ARRAY_SIZE(steps); step++) {
+        for (size_t i = 0; i < n; i++) {
+            struct pcn_frame frame = steps[step].reply ? pcn_frame_tcp(b, a, 80, ports[i], steps[step].flags)
+                                                       : pcn_frame_tcp(a, b, ports[i], 80, steps[step].flags);
+
+            PCN_CHECK_EQ(give(tracker, &frame), steps[step].state);
+            elsewhere += step == 0 && tracker->run.packet.ct_slot / PCN_CT_WAYS != 7;
+        }
+    }
+    PCN_CHECK_EQ(n_flows(tracker), n);
+    return elsewhere;
+}
+
+static void test_same_tag(void)
+{
+    for (int v6 = 0; v6 < 2; v6++) {
+        FOR_BOTH(64)
+        {
+            uint16_t ports[4];
+            uint64_t tag = 1;
+
+            while (tag < 255 && ports_of(tracker, v6, tag, ports, 4) < 4)
+                tag++;
+            if (PCN_CHECK(tag < 255))
+                PCN_CHECK_EQ(open_and_find(tracker, v6, ports, 4), 0);
+        }
+    }
+}
+
+static void test_second_bucket(void)
+{
+    for (int v6 = 0; v6 < 2; v6++) {
+        FOR_BOTH(64)
+        {
+            uint16_t ports[20];
+
+            if (PCN_CHECK_EQ(ports_of(tracker, v6, 0, ports, 20), 20))
+                PCN_CHECK(open_and_find(tracker, v6, ports, 20) >= 12);
+        }
+    }
+}
+
 static void test_dry_run(void)
 {
     for (int xdp = 0; xdp < 2; xdp++) {
@@ -655,6 +734,8 @@ static const struct pcn_test tests[] = {
     {"established flows are never pushed out: the table is full", test_full},
     {"expired flows make room, then unanswered ones", test_early_drop},
     {"a table has room for as many flows as it was made for", test_room},
+    {"flows of one bucket and tag are told apart", test_same_tag},
+    {"flows that have no place in their first bucket are found in the second", test_second_bucket},
     {"a dry run writes nothing", test_dry_run},
     {"with counting, packets and bytes are counted by direction", test_counting},
     {"user space finds a flow by either direction, and removes it once", test_table},

@@ -299,7 +299,7 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
 
 /* ---- at a glance ---- */
 
-/* See pcn/headers.bpf.h. Of both, PCN_VERDICT_MAX: nothing was done; new: see pcn_ct_lookup(). */
+/* See pcn/headers.bpf.h. Of both, PCN_VERDICT_MAX: nothing was done; hash: see pcn_ct_lookup(). */
 
 PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_packet *packet,
                                              const struct pcn_headers *headers, const struct pcn_ct *ct, bool reply)
@@ -316,7 +316,7 @@ PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_pac
     return lbrp_leave(ctx, packet, lbrp_session_at(ct->slot), backend, reply, false);
 }
 
-PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 *ret_new, __u64 reply)
+PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 *ret_hash, __u64 reply)
 {
     struct pcn_headers headers;
     struct pcn_ct ct = {};
@@ -324,7 +324,7 @@ PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *
     if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers)))
         return PCN_VERDICT_MAX;
     if (pcn_unlikely(!pcn_headers_flow(packet, &headers, LBRP_CLIENT + reply, &ct) || ct.direction != reply)) {
-        *ret_new = ct.word ? 0 : ct.hash;
+        *ret_hash = ct.word ? 0 : ct.hash;
         return PCN_VERDICT_MAX;
     }
     return reply ? lbrp_glance_send(ctx, packet, &headers, &ct, true)

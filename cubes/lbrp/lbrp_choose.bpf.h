@@ -73,10 +73,13 @@ PCN_INLINE __u32 lbrp_by_load(__u32 first, __u32 n, __u32 turn)
 
 /* ---- affinity ---- */
 
+/* Of clients, a half is in either half of the table. */
 PCN_INLINE void lbrp_affinity_key(const struct pcn_ct_key *own, __u32 number, struct pcn_ct_key *ret_key)
 {
-    *ret_key = (struct pcn_ct_key){{own->words[0], own->words[1], number, 0,
-                                    pcn_ct_tuple(0, 0, own->words[4] >> PCN_CT_VERSION_SHIFT & 0xff, LBRP_AFFINITY)}};
+    __u32 version = own->words[4] >> PCN_CT_VERSION_SHIFT & 0xff;
+    __u32 zone = LBRP_AFFINITY + (lbrp_mix(own->words[0], own->words[1], 4) & 1);
+
+    *ret_key = (struct pcn_ct_key){{own->words[0], own->words[1], number, 0, pcn_ct_tuple(0, 0, version, zone)}};
 }
 
 /* The backend that a client has; 0: none that takes sessions. What is kept lives on. */

@@ -43,7 +43,7 @@
 enum lbrp_zone {
     LBRP_CLIENT,
     LBRP_SERVER,
-    LBRP_AFFINITY, /* source: the client; destination: the service's number */
+    LBRP_AFFINITY, /* source: the client; destination: the service's number. Or the next one: both halves of the table */
 };
 
 enum lbrp_algorithm {

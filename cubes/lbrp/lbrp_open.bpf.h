@@ -177,7 +177,7 @@ PCN_INLINE __u32 lbrp_establish(struct lbrp_new *new, const struct lbrp_vip *ser
     __sync_fetch_and_add(&load->sessions, 1);
     slot = lbrp_take_both(new, service);
     if (pcn_unlikely(slot >= LBRP_SLOTS)) {
-        __sync_fetch_and_add(&load->active, -1);
+        lbrp_release(new->state);
         __sync_fetch_and_add(&load->sessions, -1);
     }
     return slot;

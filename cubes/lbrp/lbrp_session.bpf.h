@@ -24,20 +24,26 @@ PCN_INLINE struct lbrp_session *lbrp_session_at(__u64 slot)
     return (struct lbrp_session *)pcn_ct_own_at(slot);
 }
 
-/* A session is over: its backend has one less. Once, whoever finds out first. */
+/* A backend has one session less. state: of struct lbrp_session; another backend that has its number is not meant. */
+PCN_INLINE void lbrp_release(__u32 state)
+{
+    const struct lbrp_target *backend = lbrp_backend_at(state & 0xffff);
+    struct lbrp_load *load = lbrp_load_at(state & 0xffff);
+
+    if (backend && load && backend->epoch == (__u8)(state >> LBRP_EPOCH_SHIFT))
+        __sync_fetch_and_add(&load->active, -1);
+}
+
+/* A session is over. Once, whoever finds out first. */
 PCN_INLINE void lbrp_forget(__u32 slot)
 {
     __u32 *state = &lbrp_session_at(slot)->state, was = PCN_READ_ONCE(*state);
-    const struct lbrp_target *backend;
-    struct lbrp_load *load;
 
     if (!(was & LBRP_LIVE))
         return;
     was = __sync_fetch_and_and(state, ~(__u32)LBRP_LIVE);
-    backend = lbrp_backend_at(was & 0xffff);
-    load = lbrp_load_at(was & 0xffff);
-    if (was & LBRP_LIVE && backend && load && backend->epoch == (__u8)(was >> LBRP_EPOCH_SHIFT))
-        __sync_fetch_and_add(&load->active, -1);
+    if (was & LBRP_LIVE)
+        lbrp_release(was);
 }
 
 /* The session of a place, which goes to another or ends, is over in its other place too. */

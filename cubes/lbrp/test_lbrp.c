@@ -487,11 +487,37 @@ static void test_reject(void)
     }
 }
 
+/* What the fast path goes by for each packet, in both words of a session: its backend's epoch, however the state changes. */
+static void test_epoch(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_group *service = one(rig, VIP, 53, IPPROTO_UDP);
+        struct pcn_frame first = udp(C, 5000, VIP, 53), answer = udp(B1, 8080, C, 5000);
+        const struct pcn_frame *const frames[] = {&first, &answer, &first};
+        struct lbrp_target *backend = &rig->lbrp.tables.backends[service->ends[0].number];
+
+        backend->epoch = 0xa5;
+        for (size_t i = 0; i < PCN_ARRAY_SIZE(frames); i++) {
+            unsigned int n = 0;
+
+            PCN_CHECK_EQ(give(rig, frames[i] == &answer ? BACK : FRONT, frames[i]), 0);
+            for (uint32_t slot = 0; slot < rig->lbrp.flows.n_slots; slot++) {
+                uint64_t word = rig->lbrp.flows.entries[slot].word;
+
+                n += word && (word >> PCN_CT_OWN_SHIFT & PCN_CT_OWN_BITS) == 0xa5 &&
+                     pcn_ct_flow_of(word) == PCN_CT_UDP_NEW + i;
+            }
+            PCN_CHECK_EQ(n, 2);
+        }
+    }
+}
+
 static void test_full(void)
 {
     FOR_BOTH(2)
     {
-        uint32_t full = 0, n = 0;
+        uint32_t full = 0, n = 0, refused = 0;
         struct lbrp_group *service = one(rig, VIP, 80, IPPROTO_TCP);
 
         /* Those that are not answered make room, and are not counted any more. */
@@ -510,6 +536,22 @@ static void test_full(void)
         }
         PCN_CHECK_EQ(n, tally(rig, service, 0).active);
         PCN_CHECK_EQ(2 * n, n_places(rig));
+        /* Once all are established none makes room: what is refused counts nowhere. */
+        for (uint16_t i = 0; i < 40; i++) {
+            const struct pcn_frame ack = tcp(C, (uint16_t)(1000 + i), VIP, 80, ACK);
+
+            (void)give(rig, FRONT, &ack);
+        }
+        for (uint16_t i = 0; i < 40; i++) {
+            const struct pcn_frame syn = tcp(C2, (uint16_t)(1000 + i), VIP, 80, SYN);
+            struct lbrp_tally before = tally(rig, service, 0), after;
+
+            refused += give(rig, FRONT, &syn) == LBRP_DROP_TABLE_FULL;
+            after = tally(rig, service, 0);
+            PCN_CHECK_EQ(after.active - before.active, !rig->run.packet.reason);
+            PCN_CHECK_EQ(after.sessions - before.sessions, !rig->run.packet.reason);
+        }
+        PCN_CHECK(refused > 0);
         age(rig, 200);
         for (uint16_t i = 0; i < 4; i++)
             PCN_CHECK_EQ(goes_to(rig, tcp(C2, (uint16_t)(1000 + i), VIP, 80, SYN)), 1);
@@ -623,6 +665,7 @@ static const struct pcn_test tests[] = {
     {"drain, add, remove: sessions of others stay", test_drain},
     {"without a backend, or a session, the client is told", test_reject},
     {"out of service: the others have its share", test_out_of_service},
+    {"a session keeps its backend's epoch", test_epoch},
     {"a full table", test_full},
     {"a flood of SYNs pushes no established session out", test_flood},
     {"packets of a session are counted where it is shown", test_counting},

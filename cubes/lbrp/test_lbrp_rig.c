@@ -32,6 +32,7 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     r = pcn_fast_open(&spec, &rig->fast);
     if (r < 0)
         return r;
+    rig->fast.summed = !xdp;
     r = pcn_fast_flows(&rig->fast, n_buckets, PCN_CT_KEYS, &rig->lbrp.flows);
     if (r < 0)
         return r;

@@ -6,8 +6,8 @@
 
 #define NAT_CLOSER PCN_VERDICT_MAX
 
-/* NAT_CLOSER: nothing was done; new: the hash of a flow that is not known, see pcn_ct_lookup(). */
-PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 *ret_new, bool out)
+/* NAT_CLOSER: nothing was done; hash: of a flow that is not known, see pcn_ct_lookup(). */
+PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 *ret_hash, bool out)
 {
     struct pcn_headers headers;
     struct pcn_ct ct = {};
@@ -16,7 +16,7 @@ PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *p
     if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers)))
         return NAT_CLOSER;
     if (pcn_unlikely(!pcn_headers_flow(packet, &headers, out ? NAT_INSIDE : NAT_OUTSIDE, &ct))) {
-        *ret_new = ct.word ? 0 : ct.hash;
+        *ret_hash = ct.word ? 0 : ct.hash;
         return NAT_CLOSER;
     }
     side = pcn_ct_side_get(ct.slot);

@@ -13,9 +13,10 @@ static void configure(struct bpf_object *object)
     pcn_run_flows(object, opening_buckets, PCN_CT_KEYS, true);
 }
 
-static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
+static int rig_open(enum rig_way way, uint32_t n_buckets, struct rig *rig)
 {
-    const struct pcn_fast_spec spec = {.kind = "nat", .xdp = xdp, .transparent = true, .configure = configure};
+    const struct pcn_fast_spec spec = {
+        .kind = "nat", .xdp = way == RIG_XDP, .blind = way == RIG_BLIND, .transparent = true, .configure = configure};
     int r;
 
     opening_buckets = n_buckets;
@@ -44,11 +45,11 @@ void rig_freep(struct rig **ptr)
     free(rig);
 }
 
-struct rig *rig_new(bool xdp, uint32_t n_buckets)
+struct rig *rig_new(enum rig_way way, uint32_t n_buckets)
 {
     _cleanup_(rig_freep) struct rig *rig = calloc(1, sizeof(*rig));
 
-    if (!PCN_CHECK(rig != NULL) || !PCN_CHECK_OK(rig_open(xdp, n_buckets, rig)))
+    if (!PCN_CHECK(rig != NULL) || !PCN_CHECK_OK(rig_open(way, n_buckets, rig)))
         return NULL;
     return TAKE_PTR(rig);
 }

@@ -16,6 +16,14 @@
 #define E "203.0.113.1"
 #define F "203.0.113.2"
 
+/* Blind: at TC, as on a kernel that does not say whether a checksum is whole. */
+enum rig_way {
+    RIG_TC,
+    RIG_XDP,
+    RIG_BLIND,
+    RIG_WAYS,
+};
+
 struct rig {
     struct pcn_fast fast;
     struct nat nat;
@@ -29,7 +37,7 @@ struct rig {
 
 void rig_freep(struct rig **ptr);
 /* NULL: the check has failed. */
-struct rig *rig_new(bool xdp, uint32_t n_buckets);
+struct rig *rig_new(enum rig_way way, uint32_t n_buckets);
 uint32_t host(const char *text);
 void add_line(struct rig *rig, struct nat_line line);
 /* n: addresses of the pool; first and last: ports that it may use, 0: any. */
@@ -59,5 +67,5 @@ uint32_t n_places(struct rig *rig);
 uint64_t n_created(struct rig *rig);
 
 #define FOR_BOTH(n_buckets_)                                                                                           \
-    for (int xdp_ = 0; xdp_ < 2; xdp_++)                                                                               \
-        for (_cleanup_(rig_freep) struct rig *rig = rig_new(xdp_, n_buckets_); rig; rig_freep(&rig))
+    for (enum rig_way way_ = 0; way_ < RIG_WAYS; way_++)                                                               \
+        for (_cleanup_(rig_freep) struct rig *rig = rig_new(way_, n_buckets_); rig; rig_freep(&rig))

@@ -85,6 +85,7 @@ struct pcn_fast_spec {
     struct pcn_cube_identity identity; /* .cube defaults to 1 */
     enum pcn_log_level loglevel;
     void (*configure)(struct bpf_object *object);
+    bool blind; /* as if the kernel did not say what pcn/summed.bpf.h asks for */
 };
 
 struct pcn_fast_run {
