@@ -101,7 +101,7 @@ PCN_INLINE __u32 pcn_change_fold(__u64 sum)
     return sum + (sum >> 32);
 }
 
-/* No checksum makes up for the addresses of IPv6: what the device has summed up changes by them; those of IPv4 the header's does. */
+/* What the device has summed up changes by addresses of IPv6, which no checksum makes up for: of IPv4 the header's does. */
 PCN_INLINE void pcn_mend_none(struct pcn_ctx *ctx, const struct pcn_change *source,
                               const struct pcn_change *destination, __u32 version)
 {

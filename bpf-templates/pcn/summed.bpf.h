@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * At TC: what there is to a packet's transport checksum, which is not in the packet (CHECKSUM_* of <linux/skbuff.h>).
- * The context of a program does not show it, the kernel's own structure does: bpf_cast_to_kern_ctx() (Linux 6.2) is no call
- * once it is loaded. The number of that and the place of ip_summed are this kernel's: the daemon writes them into the
- * two instructions, as libbpf would, but without reading the kernel's BTF (10-40 ms) for each program. Where the kernel does not
- * say, packets are taken to be what they look like.
+ * The context of a program does not show it, the kernel's own structure does: bpf_cast_to_kern_ctx() (Linux 6.2) is no
+ * call once it is loaded. The number of that and the place of ip_summed are this kernel's: the daemon writes them into
+ * the two instructions (core/bpf/kernel.c), as libbpf would, but without reading the kernel's BTF (10-40 ms) for each
+ * program. Where the kernel does not say, packets are taken to be what they look like.
  */
 #pragma once
 #include <pcn/context.bpf.h>
@@ -29,7 +29,7 @@ PCN_INLINE __u32 pcn_summed_read(struct pcn_ctx *ctx)
     return byte >> pcn_shared.summed_shift & 3;
 }
 
-/* Whether a checksum may not be whole yet: then it is that of the pseudo header, which may be of another header, further in. */
+/* Whether a checksum may not be whole yet: of this transport header, or of one further in. */
 PCN_INLINE bool pcn_may_be_partial(struct pcn_ctx *ctx)
 {
     return !pcn_shared.sees_summed || pcn_unlikely(pcn_summed_read(ctx) == PCN_SUMMED_PARTIAL);

@@ -13,7 +13,8 @@
 
 /* ---- sizes ---- */
 
-static int object_size(struct pcn_object *object, uint32_t used, uint32_t n_pages, uint32_t n_counters)
+/* To what its program is to do (or all, of both directions), and to tables of that size. */
+static int object_fit(struct pcn_object *object, uint32_t used, uint32_t n_pages, uint32_t n_counters)
 {
     bool has_rules = used & (FIREWALL_USES_RULES | FIREWALL_USES_LEAD);
     const struct firewall_sizes sizes = {.pages = n_pages, .counters = n_counters, .cpus = pcn_cpus()};
@@ -45,7 +46,7 @@ int firewall_configure(struct pcn_object *object, const struct pcn_node *config,
 {
     int r;
 
-    r = object_size(object, 0, FIREWALL_ARENA_EMPTY, COUNTERS_MIN);
+    r = object_fit(object, 0, FIREWALL_ARENA_EMPTY, COUNTERS_MIN);
     return r < 0 ? r : pcn_flows_configure(object, &(struct pcn_flows_size){});
 }
 
@@ -59,7 +60,7 @@ int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struc
                                                   : firewall->used[FIREWALL_INGRESS] | firewall->used[FIREWALL_EGRESS];
     int r;
 
-    r = object_size(object, used, firewall->n_pages, firewall->n_counters);
+    r = object_fit(object, used, firewall->n_pages, firewall->n_counters);
     if (r >= 0)
         r = pcn_flows_configure(object, &(struct pcn_flows_size){.flows = tracks ? options->table_size : 0,
                                                                  .counting = tracks && options->counting,

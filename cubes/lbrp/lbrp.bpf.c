@@ -93,13 +93,6 @@ PCN_INLINE __u32 lbrp_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, __
     return pcn_rewrite(ctx, packet, reply ? &change : NULL, reply ? NULL : &change, 4) ? 0 : PCN_DROP_MALFORMED;
 }
 
-/* Whether a session that was found is not the packet's: its backend is gone, or it is over and the client begins anew. */
-PCN_INLINE bool lbrp_is_stale(const struct lbrp_session *session, const struct lbrp_target *backend,
-                              const struct pcn_ct *ct)
-{
-    return !backend || backend->epoch != (__u8)(session->state >> LBRP_EPOCH_SHIFT) || ct->next == PCN_CT_REOPEN;
-}
-
 /* Of a session, by now: counted, changed, and sent on. state, side: what it says; see struct lbrp_session, pcn_ct_side(). */
 PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot, __u32 state,
                                       __u64 side, const struct lbrp_target *backend, bool reply)
@@ -129,20 +122,21 @@ PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *pa
 /* PCN_VERDICT_MAX: the session is over, and the packet of none. */
 PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *packet, struct pcn_ct *ct, bool reply)
 {
-    const struct lbrp_session *session = lbrp_session_at(ct->slot);
-    const struct lbrp_target *backend = lbrp_backend_at(session->state & 0xffff);
+    __u32 state = PCN_READ_ONCE(lbrp_session_at(ct->slot)->state);
+    const struct lbrp_target *backend = lbrp_backend_of(state);
     __u64 side = pcn_ct_side_get(ct->slot), word;
 
     if (pcn_unlikely(ct->direction != reply || !pcn_ct_is_still(ct)))
         return pcn_drop(packet, LBRP_DROP_INVALID);
-    if (pcn_unlikely(lbrp_is_stale(session, backend, ct)))
+    /* Its backend is gone, or it is over and the client begins anew. */
+    if (pcn_unlikely(!backend || ct->next == PCN_CT_REOPEN))
         return lbrp_over(ct->slot, ct->word) ? PCN_VERDICT_MAX : pcn_drop(packet, LBRP_DROP_INVALID);
     if (pcn_likely(ct->next)) {
         word = pcn_ct_update(packet, ct);
         if (pcn_unlikely(word))
             lbrp_follow(ct->slot, word, reply);
     }
-    return lbrp_send(ctx, packet, ct->slot, session->state, side, backend, reply);
+    return lbrp_send(ctx, packet, ct->slot, state, side, backend, reply);
 }
 
 /* The first packet of a session, from a client: as lbrp_send(). */
@@ -156,34 +150,24 @@ __noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot, __u32 state, __u64 
     return lbrp_send(ctx, packet, slot, state, side, backend, false);
 }
 
-/* Of the session of packet->ct_slot; NULL: it is not that one's any more. */
-PCN_INLINE const struct lbrp_target *lbrp_attached(const struct pcn_packet *packet, __u32 *ret_state)
-{
-    const struct lbrp_target *backend;
-
-    *ret_state = lbrp_session_at(packet->ct_slot)->state;
-    backend = lbrp_backend_at(*ret_state & 0xffff);
-    return backend && backend->epoch == (__u8)(*ret_state >> LBRP_EPOCH_SHIFT) ? backend : NULL;
-}
-
-/* A fragment behind the first one. reply: a bit of a number, since the verifier does not know how large a bool is. */
+/* A fragment behind the first one of the session of packet->ct_slot. reply: a bit of a number, since the verifier does not know how large a bool is. */
 __noinline __u32 lbrp_later(struct pcn_ctx *ctx, __u32 reply)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    __u32 slot = packet->ct_slot, state;
-    const struct lbrp_target *backend = lbrp_attached(packet, &state);
+    __u32 slot = packet->ct_slot, state = lbrp_session_at(slot)->state;
+    const struct lbrp_target *backend = lbrp_backend_of(state);
 
     if (!backend)
         return pcn_drop(packet, LBRP_DROP_NO_SESSION);
     return lbrp_send(ctx, packet, slot, state, pcn_ct_side_get(slot), backend, reply & 1);
 }
 
-/* An ICMP error. */
+/* An ICMP error about it. */
 __noinline __u32 lbrp_related(struct pcn_ctx *ctx, __u32 reply)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    __u32 slot = packet->ct_slot, state, bad;
-    const struct lbrp_target *backend = lbrp_attached(packet, &state);
+    __u32 slot = packet->ct_slot, state = lbrp_session_at(slot)->state, bad;
+    const struct lbrp_target *backend = lbrp_backend_of(state);
 
     if (!backend)
         return pcn_drop(packet, LBRP_DROP_NO_SESSION);

@@ -85,7 +85,6 @@ PCN_INLINE void lbrp_affinity_key(const struct pcn_ct_key *own, __u32 number, st
 /* The backend that a client has; 0: none that takes sessions. What is kept lives on. */
 __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 timeout)
 {
-    const struct lbrp_session *kept;
     const struct lbrp_target *backend;
     struct pcn_ct_key key;
     __u64 *place, word;
@@ -99,11 +98,9 @@ __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 tim
         return 0;
     place = &pcn_ct_entry_at(slot)->word;
     word = PCN_READ_ONCE(*place);
-    kept = lbrp_session_at(slot);
-    state = PCN_READ_ONCE(kept->state);
-    backend = lbrp_backend_at(state & 0xffff);
-    if (!backend || backend->epoch != (__u8)(state >> LBRP_EPOCH_SHIFT) || backend->service != number ||
-        !(backend->flags & LBRP_TAKES)) {
+    state = PCN_READ_ONCE(lbrp_session_at(slot)->state);
+    backend = lbrp_backend_of(state);
+    if (!backend || backend->service != number || !(backend->flags & LBRP_TAKES)) {
         pcn_ct_end(slot, word);
         return 0;
     }

@@ -129,7 +129,6 @@ struct lbrp_count {
 enum lbrp_flag {
     LBRP_LIVE = 1 << 24,  /* it is among .active of its backend */
     LBRP_WHOLE = 1 << 25, /* both sides change: the tuple is that of the other place */
-    LBRP_MACS = 1 << 26,  /* answers that are sent to our MAC go to .mac */
 };
 #define LBRP_EPOCH_SHIFT 16
 

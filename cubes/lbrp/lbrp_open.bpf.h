@@ -216,7 +216,7 @@ __noinline __u32 lbrp_open(const struct pcn_packet *packet, struct lbrp_new *new
     backend = lbrp_backend_at(end);
     if (pcn_unlikely(!backend))
         return LBRP_REFUSE(LBRP_DROP_NO_BACKEND);
-    new->state = end | (__u32)backend->epoch << LBRP_EPOCH_SHIFT | LBRP_LIVE | LBRP_MACS;
+    new->state = end | (__u32)backend->epoch << LBRP_EPOCH_SHIFT | LBRP_LIVE;
     new->other = new->own;
     new->other.words[2] = *(const __u64 *)&backend->address.v6[0];
     new->other.words[3] = *(const __u64 *)&backend->address.v6[2];

@@ -24,13 +24,20 @@ PCN_INLINE struct lbrp_session *lbrp_session_at(__u64 slot)
     return (struct lbrp_session *)pcn_ct_own_at(slot);
 }
 
-/* A backend has one session less. state: of struct lbrp_session; another backend that has its number is not meant. */
-PCN_INLINE void lbrp_release(__u32 state)
+/* Backend of a session, by its state: see struct lbrp_session. NULL: it is gone, and its number another one's. */
+PCN_INLINE const struct lbrp_target *lbrp_backend_of(__u32 state)
 {
     const struct lbrp_target *backend = lbrp_backend_at(state & 0xffff);
+
+    return backend && backend->epoch == (__u8)(state >> LBRP_EPOCH_SHIFT) ? backend : NULL;
+}
+
+/* Its backend has one session less. */
+PCN_INLINE void lbrp_release(__u32 state)
+{
     struct lbrp_load *load = lbrp_load_at(state & 0xffff);
 
-    if (backend && load && backend->epoch == (__u8)(state >> LBRP_EPOCH_SHIFT))
+    if (load && lbrp_backend_of(state))
         __sync_fetch_and_add(&load->active, -1);
 }
 
@@ -91,12 +98,13 @@ __noinline __u32 lbrp_over(__u32 slot, __u64 word)
     return 0;
 }
 
-/* Packets that are found in one place get what the key of the other has: the client's a destination, the backend's a source. */
+/* Packets that are found in one place get what the other's key has: the client's a destination, the backend's a source. */
 PCN_INLINE __u64 lbrp_side(const struct lbrp_new *new, bool client)
 {
     return pcn_ct_side(client ? &new->other : &new->own, true, new->state &LBRP_WHOLE ? 0 : new->state);
 }
 
+/* Either place of a session; client: that of the client's packets. */
 PCN_INLINE void lbrp_publish(__u32 slot, __u32 partner, const struct lbrp_new *new, bool client, __u64 hash)
 {
     struct lbrp_session *session = lbrp_session_at(slot);

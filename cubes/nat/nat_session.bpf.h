@@ -26,7 +26,7 @@ struct nat_new {
 
 struct nat_new nat_news[2 * PCN_CPUS_MAX] SEC(".data.natnew") = {};
 
-/* And behind it, its mapping. */
+/* This CPU's; the next one is its mapping. */
 PCN_INLINE struct nat_new *nat_new_get(void)
 {
     return &nat_news[2 * (bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1))];
@@ -60,6 +60,7 @@ PCN_INLINE __u64 nat_side(const struct nat_new *new, bool own)
     return pcn_ct_side(own ? &new->other : &new->own, !new->out, new->wide);
 }
 
+/* Either place of a session; own: that of the first packet's own tuple. */
 PCN_INLINE void nat_fill(__u32 slot, __u32 partner, const struct nat_new *new, bool own)
 {
     struct nat_session *session = nat_session_at(slot);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <bpf/kernel.h>
 #include <harness/testrun.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 extern const unsigned char pcn_sink_tc[], pcn_sink_tc_end[], pcn_sink_xdp[], pcn_sink_xdp_end[];
 
@@ -15,49 +13,6 @@ extern const unsigned char pcn_sink_tc[], pcn_sink_tc_end[], pcn_sink_xdp[], pcn
 /* The specification, for the configure hook of libbpf's object, which takes no argument. */
 static const struct pcn_fast_spec *opening;
 
-/* Read once: it takes a while. */
-static const struct pcn_shared *fast_kernel(void)
-{
-    static struct pcn_shared shared;
-    static bool known;
-
-    if (!known)
-        pcn_kernel_read(&shared);
-    known = true;
-    return &shared;
-}
-
-/* NULL: it cannot be read. */
-static char *fast_read(const char *path, size_t *ret_size)
-{
-    FILE *file = fopen(path, "re");
-    char *bytes = NULL;
-    struct stat info;
-
-    if (file && fstat(fileno(file), &info) == 0)
-        bytes = malloc((size_t)info.st_size);
-    if (bytes && fread(bytes, 1, (size_t)info.st_size, file) != (size_t)info.st_size)
-        pcn_freep(&bytes);
-    if (file)
-        (void)fclose(file);
-    *ret_size = bytes ? (size_t)info.st_size : 0;
-    return bytes;
-}
-
-/* As the daemon does: what names parts of the kernel is completed before. */
-static int fast_open_object(const char *path, void (*configure)(struct bpf_object *object),
-                            struct bpf_object **ret_object)
-{
-    size_t size;
-    _cleanup_free_ char *elf = fast_read(path, &size);
-
-    if (!elf)
-        return -ENOENT;
-    (void)fast_kernel();
-    (void)pcn_kernel_complete_elf(elf);
-    return pcn_run_open_memory("fast", elf, size, configure, ret_object);
-}
-
 /* What the daemon gives all programs; and counters as large as they must be. */
 static void fast_share(struct bpf_object *object)
 {
@@ -65,7 +20,7 @@ static void fast_share(struct bpf_object *object)
     struct bpf_map *map = bpf_object__find_map_by_name(object, PCN_SHARED_DATA);
     struct pcn_shared *shared = (struct pcn_shared *)bpf_map__initial_value(map, &(size_t){0});
 
-    *shared = opening->blind ? (struct pcn_shared){} : *fast_kernel();
+    *shared = opening->blind ? (struct pcn_shared){} : *pcn_run_kernel();
     shared->cookie = PCN_FAST_COOKIE;
     shared->n_counters = cpus * PCN_PORTS_MAX;
     pcn_run_trim(object, PCN_COUNTERS_DATA, PCN_COUNTERS_SIZE(cpus));
@@ -161,7 +116,7 @@ static int fast_load(const struct pcn_fast_spec *spec, struct pcn_fast *fast)
         snprintf(path, sizeof(path), "%s/cubes/%s/%s_%s.o", PCN_BUILD_DIR, spec->kind, spec->kind,
                  spec->xdp ? "xdp" : "tc");
     opening = spec;
-    r = fast_open_object(path, fast_configure, &fast->object);
+    r = pcn_run_open(path, fast_configure, &fast->object);
     if (r < 0) {
         fprintf(stderr, "cannot load %s: %s\n", path, strerror(-r));
         return r;

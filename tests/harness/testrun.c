@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <bpf/btf.h>
+#include <bpf/kernel.h>
 #include <harness/testrun.h>
 #include <pcn/conntrack.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 static _Noreturn void run_die(const char *what, const char *name)
 {
@@ -74,11 +76,44 @@ static int run_load(struct bpf_object *object, void (*configure)(struct bpf_obje
     return 0;
 }
 
+/* NULL: it cannot be read. */
+static char *run_read(const char *path, size_t *ret_size)
+{
+    FILE *file = fopen(path, "re");
+    char *bytes = NULL;
+    struct stat info;
+
+    if (file && fstat(fileno(file), &info) == 0)
+        bytes = malloc((size_t)info.st_size);
+    if (bytes && fread(bytes, 1, (size_t)info.st_size, file) != (size_t)info.st_size)
+        pcn_freep(&bytes);
+    if (file)
+        (void)fclose(file);
+    *ret_size = bytes ? (size_t)info.st_size : 0;
+    return bytes;
+}
+
+const struct pcn_shared *pcn_run_kernel(void)
+{
+    static struct pcn_shared shared;
+    static bool known;
+
+    if (!known)
+        pcn_kernel_read(&shared);
+    known = true;
+    return &shared;
+}
+
 int pcn_run_open(const char *path, void (*configure)(struct bpf_object *object), struct bpf_object **ret_object)
 {
-    struct bpf_object *object = bpf_object__open_file(path, NULL);
+    size_t size;
+    _cleanup_free_ char *elf = run_read(path, &size);
 
-    return object ? run_load(object, configure, ret_object) : -errno;
+    if (!elf)
+        return -ENOENT;
+    (void)pcn_run_kernel();
+    (void)pcn_kernel_complete_elf(elf);
+    return pcn_run_open_memory("test", elf, size, configure, ret_object);
 }
 
 int pcn_run_open_memory(const char *name, const void *elf, size_t size, void (*configure)(struct bpf_object *object),

@@ -28,7 +28,9 @@ int pcn_run(int program, const struct pcn_frame *frame, const struct __sk_buff *
 /* The same at TC as if the device had summed up the packet (CHECKSUM_COMPLETE). -EBADMSG: its sum is another one now. */
 int pcn_run_summed(int program, const struct pcn_frame *frame, const struct __sk_buff *skb, struct pcn_run *ret_run);
 
-/* path, or bytes. configure may be NULL: called between open and load. */
+/* What programs are told of the kernel, see pcn/summed.bpf.h: read once, it takes a while. */
+const struct pcn_shared *pcn_run_kernel(void);
+/* path, whose programs are completed as the daemon does it, or bytes. configure may be NULL: called between open and load. */
 int pcn_run_open(const char *path, void (*configure)(struct bpf_object *object), struct bpf_object **ret_object);
 int pcn_run_open_memory(const char *name, const void *elf, size_t size, void (*configure)(struct bpf_object *object),
                         struct bpf_object **ret_object);

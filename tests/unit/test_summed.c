@@ -14,12 +14,7 @@ enum { CHECKSUM_NONE = 0, CHECKSUM_COMPLETE = 2 };
 
 static void configure(struct bpf_object *object)
 {
-    const struct bpf_program *program = bpf_object__next_program(object, NULL);
-    struct pcn_shared shared = {};
-
-    pcn_kernel_read(&shared);
-    pcn_run_set(object, "pcn_shared", &shared, sizeof(shared));
-    pcn_kernel_complete((struct bpf_insn *)bpf_program__insns(program), bpf_program__insn_cnt(program));
+    pcn_run_set(object, "pcn_shared", pcn_run_kernel(), sizeof(struct pcn_shared));
 }
 
 static uint32_t run(void (*with)(struct bpf_object *object), uint32_t flags)
@@ -36,10 +31,7 @@ static uint32_t run(void (*with)(struct bpf_object *object), uint32_t flags)
 
 static void test_read(void)
 {
-    struct pcn_shared shared = {};
-
-    pcn_kernel_read(&shared);
-    if (!shared.sees_summed) {
+    if (!pcn_run_kernel()->sees_summed) {
         printf("    not here: Linux before 6.2\n");
         return;
     }
@@ -81,10 +73,9 @@ static void test_others_stay(void)
         {.code = BPF_LDX | BPF_MEM | BPF_H, .off = PCN_SUMMED_OFFSET},
     };
     struct bpf_insn after[PCN_ARRAY_SIZE(insns)];
-    struct pcn_shared shared = {};
 
     memcpy(after, insns, sizeof(insns));
-    pcn_kernel_read(&shared);
+    (void)pcn_run_kernel();
     pcn_kernel_complete(after, PCN_ARRAY_SIZE(after));
     PCN_CHECK(memcmp(after, insns, sizeof(insns)) == 0);
 }
