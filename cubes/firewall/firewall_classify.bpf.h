@@ -286,7 +286,7 @@ __noinline __u32 firewall_find_more(const struct firewall_query *query, __u32 mo
 /* Blocks and groups that one call of firewall_search() looks at; and calls, so that all can be. */
 #define FIREWALL_SEARCH_STEPS 8
 #define FIREWALL_SEARCH_CALLS ((LBVS_BLOCKS_MAX * (1 + LBVS_BLOCK_GROUPS)) / (FIREWALL_SEARCH_STEPS - 1) + 2)
-#define FIREWALL_SEARCH_SOME 16 /* of these calls, in one of firewall_find_some() */
+#define FIREWALL_SEARCH_SOME 16   /* of these calls, in one of firewall_find_some() */
 #define FIREWALL_MORE 0x80000000u /* | rule: no one before it */
 
 /*
