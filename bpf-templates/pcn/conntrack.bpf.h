@@ -12,7 +12,8 @@
  *     if (pcn_ct_commit(ctx, packet, &ct))     only if the packet is let through
  *         there was no room for a new flow, and the settings say drop
  *
- * The table is that of pcn/conntrack.h, and belongs to the cube that includes this.
+ * The table is that of pcn/conntrack.h, and belongs to the cube that includes this. One whose flows have two keys
+ * (PCN_CT_KEYS 2) enters them by pcn/conntrack_pair.bpf.h instead of pcn_ct_commit().
  * packet->zone is part of the key: the same addresses in two zones are two flows.
  *
  * Fragments: the first one has ports, and is judged by them; if it is let through, it
@@ -21,6 +22,7 @@
  */
 #pragma once
 #include <pcn/conntrack_related.bpf.h>
+#include <pcn/conntrack_single.bpf.h>
 #include <pcn/conntrack_window.bpf.h>
 #include <pcn/cube.bpf.h>
 
@@ -143,10 +145,10 @@ PCN_INLINE __u64 pcn_ct_update(const struct pcn_packet *packet, struct pcn_ct *c
 
     if (pcn_likely(ct->next == pcn_ct_flow_of(ct->word) && pcn_ct_is_fresh(ct->word, ct->next)))
         return 0;
-    place = &pcn_ct_entry_at(ct->slot)->word;
+    place = pcn_ct_word_at(ct->slot);
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 2; attempt++) {
-        word = pcn_ct_word_of(ct->hash, ct->next, now) | (ct->word & PCN_CT_OWN_BITS << PCN_CT_OWN_SHIFT);
+        word = pcn_ct_word_next(ct->word, ct->next, pcn_ct_expires(ct->next, now));
         seen = __sync_val_compare_and_swap(place, ct->word, word);
         if (pcn_likely(seen == ct->word))
             return word;
@@ -179,6 +181,7 @@ __noinline int pcn_ct_tell(struct pcn_ctx *ctx, __u32 slot)
     return pcn_copy_to_user(ctx);
 }
 
+#if PCN_CT_KEYS == 1
 /*
  * The packet is let through: enters its flow, or moves it on. Not 0: there was no room for a new one, and
  * the settings say that the packet is dropped then.
@@ -210,3 +213,4 @@ PCN_INLINE int pcn_ct_commit(struct pcn_ctx *ctx, struct pcn_packet *packet, str
         pcn_ct_fragment_keep(ctx, packet);
     return 0;
 }
+#endif

@@ -1,85 +1,314 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Connection tracking, part: sessions that are found by two keys, each in a place of its own (PCN_CT_KEYS 2). The first
- * 32 bits of what is the cube's own in both places are the slot of the other one; both words have the same state and expiry.
+ * Connection tracking, part: sessions, which are found by two keys (PCN_CT_KEYS 2), see pcn/conntrack.h. To enter one:
+ *
+ *     number = pcn_ct_session_take(hash, &turned_out)     a session to be written
+ *     place = pcn_ct_place_take(hash)                     for each key; pcn_ct_is_taken() says whether another one has it
+ *     pcn_ct_fill(slot, ...)                              for each key; and what is the cube's own
+ *     pcn_ct_session_publish(number, ...)                 from now on it is found
+ *
+ * The slot of its first key is its number.
  */
 #pragma once
 #include <pcn/conntrack.bpf.h>
 #include <pcn/rewrite.bpf.h>
 
-PCN_INLINE __u32 *pcn_ct_partner_at(__u64 slot)
+/* ---- numbers ---- */
+
+/* Of a session: what its cube says of it. By either slot. */
+PCN_INLINE struct pcn_ct_own *pcn_ct_own_at(__u64 slot)
 {
-    return (__u32 *)pcn_ct_own_at(slot);
+    slot &= pcn_ct_masks.session;
+    PCN_OPAQUE(slot);
+    return &pcn_ct_owns[slot];
 }
 
-/* Whether the other place of a session is still its. */
-PCN_INLINE bool pcn_ct_pair_is(__u32 slot)
+/* The slot of a session's first key; of its second; and of either, that of the other one. */
+PCN_INLINE __u32 pcn_ct_first_of(__u32 slot)
 {
-    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
+    return slot & pcn_ct_masks.session;
+}
 
-    return PCN_READ_ONCE(*pcn_ct_partner_at(partner)) == slot;
+PCN_INLINE __u32 pcn_ct_second_of(__u32 slot)
+{
+    return slot | (pcn_ct_masks.session + 1);
+}
+
+PCN_INLINE __u32 pcn_ct_other_of(__u32 slot)
+{
+    return slot ^ (pcn_ct_masks.session + 1);
+}
+
+PCN_INLINE struct pcn_ct_stock *pcn_ct_stock_get(void)
+{
+    return &pcn_ct_stocks[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)];
 }
 
 /*
- * Ends what is left of a session in its other place. The slot of that; PCN_CT_NO_SLOT: it was lost before. The word is read
- * first: whoever else may have the place by then has another one.
+ * Free numbers for this CPU: a sixteenth of them at most, so that few CPUs do not have all. How many it has now. They are
+ * copied: what is taken from the ring may be written over.
  */
-PCN_INLINE __u32 pcn_ct_pair_end_partner(__u32 slot)
+__noinline __u32 pcn_ct_restock(void)
 {
-    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
+    struct pcn_ct_stock *stock = pcn_ct_stock_get();
 
-    /* Again, where a packet has just moved its expiry. */
 #pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 2; attempt++) {
-        __u64 word = PCN_READ_ONCE(pcn_ct_entry_at(partner)->word);
+    for (int attempt = 0; attempt < 4; attempt++) {
+        __u64 head = PCN_READ_ONCE(pcn_ct_ring.head), n = PCN_READ_ONCE(pcn_ct_ring.tail) - head;
 
-        asm volatile("" ::: "memory");
-        if (PCN_READ_ONCE(*pcn_ct_partner_at(partner)) != slot)
-            break;
-        if (pcn_ct_end(partner, word))
-            return partner;
+        if (!n)
+            return 0;
+        n = n / 16 < PCN_CT_STOCK ? n / 16 + 1 : PCN_CT_STOCK;
+        if (__sync_val_compare_and_swap(&pcn_ct_ring.head, head, head + n) != head)
+            continue;
+#pragma clang loop unroll(disable)
+        for (__u32 i = 0; i < PCN_CT_STOCK && i < n; i++) {
+            __u64 at = (head + n - 1 - i) & pcn_ct_masks.session;
+
+            PCN_OPAQUE(at);
+            stock->numbers[i] = PCN_READ_ONCE(pcn_ct_numbers[at]);
+        }
+        stock->n = n;
+        return n;
     }
+    return 0;
+}
+
+/* A session's number, or PCN_CT_NO_SLOT: there is none free. */
+PCN_INLINE __u32 pcn_ct_number_take(void)
+{
+    struct pcn_ct_stock *stock = pcn_ct_stock_get();
+    __u64 n = stock->n;
+
+    if (pcn_unlikely(!n))
+        n = pcn_ct_restock();
+    n--;
+    PCN_OPAQUE(n);
+    if (pcn_unlikely(n >= PCN_CT_STOCK))
+        return PCN_CT_NO_SLOT;
+    stock->n = n;
+    return stock->numbers[n];
+}
+
+/* One that was taken on this CPU, and not used. */
+PCN_INLINE void pcn_ct_number_give(__u32 number)
+{
+    struct pcn_ct_stock *stock = pcn_ct_stock_get();
+    __u64 n = stock->n;
+
+    PCN_OPAQUE(n);
+    if (n >= PCN_CT_STOCK)
+        return;
+    stock->numbers[n] = number;
+    stock->n = n + 1;
+}
+
+PCN_INLINE void pcn_ct_place_leave(__u32 place)
+{
+    if (place == PCN_CT_NO_SLOT)
+        return;
+    pcn_ct_lead(place, 0);
+    pcn_ct_unclaim(place);
+}
+
+/* One of eight sessions here and eight there has to make room: its number, or PCN_CT_AGAIN. */
+PCN_INLINE __u32 pcn_ct_session_turn_out(__u64 picked)
+{
+    __u32 now = pcn_now(), mask = pcn_ct_masks.session & ~(PCN_CT_WAYS - 1), number;
+    const struct pcn_ct_own *own;
+    enum pcn_ct_how how;
+    __u64 rank;
+
+    rank = pcn_ct_best(picked & mask, now, pcn_ct_best(picked >> 32 & mask, now, PCN_CT_RANK_NONE));
+    how = PCN_CT_RANK_HOW(rank);
+    number = pcn_ct_first_of(rank & PCN_CT_RANK_SLOT);
+    if (how == PCN_CT_HOW_FULL || !pcn_ct_turn_out(number, how, now))
+        return PCN_CT_AGAIN;
+    (void)__sync_lock_test_and_set(pcn_ct_word_at(pcn_ct_second_of(number)), 0);
+    own = pcn_ct_own_at(number);
+    pcn_ct_place_leave(own->places[0]);
+    pcn_ct_place_leave(own->places[1]);
+    pcn_ct_count_turned_out(how);
+    return number;
+}
+
+#define PCN_CT_EVICTIONS 8
+
+/* Sessions that stay stand side by side, as they came: where none makes room, others are looked at. Global: verified once. */
+__noinline __u32 pcn_ct_session_evict(__u64 hash)
+{
+    __u32 number = PCN_CT_AGAIN;
+
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < PCN_CT_EVICTIONS && number == PCN_CT_AGAIN; attempt++) {
+        number = pcn_ct_session_turn_out(hash);
+        hash = pcn_ct_hash_mix(hash);
+    }
+    if (number != PCN_CT_AGAIN)
+        return number;
+    PCN_CT_COUNT(full);
     return PCN_CT_NO_SLOT;
 }
 
 /*
- * A place for a key, whose entry is to be written. Its slot, or PCN_CT_NO_SLOT. Where ret_how is not PCN_CT_HOW_FREE, it is
- * that of a session that has expired or is turned out, which may not stay in its other place.
+ * A session to be written: its number, or PCN_CT_NO_SLOT. ret_turned_out: it was another one's, that has made room. hash:
+ * that of a key, by which those to choose from are picked.
  */
-PCN_INLINE __u32 pcn_ct_pair_claim(__u64 hash, enum pcn_ct_how *ret_how)
+PCN_INLINE __u32 pcn_ct_session_take(__u64 hash, bool *ret_turned_out)
 {
-    __u32 now = pcn_now(), slot = PCN_CT_AGAIN;
+    __u32 number = pcn_ct_number_take();
 
-    *ret_how = PCN_CT_HOW_FULL;
+    *ret_turned_out = false;
+    if (pcn_likely(number != PCN_CT_NO_SLOT))
+        return number;
+    number = pcn_ct_session_evict(hash);
+    *ret_turned_out = number != PCN_CT_NO_SLOT;
+    return number;
+}
+
+/* ---- places ---- */
+
+/* A place for a key, which leads nowhere yet. PCN_CT_NO_SLOT: there is none. Global: it is verified once. */
+__noinline __u32 pcn_ct_place_take(__u64 hash)
+{
 #pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 4 && slot == PCN_CT_AGAIN; attempt++)
-        slot = pcn_ct_claim(hash, now, ret_how);
-    if (slot == PCN_CT_AGAIN || slot == PCN_CT_NO_SLOT) {
-        PCN_CT_COUNT(full);
-        return PCN_CT_NO_SLOT;
+    for (int attempt = 0; attempt < 4; attempt++) {
+        __u32 place = pcn_ct_free_place(hash);
+
+        if (pcn_unlikely(place == PCN_CT_NO_SLOT))
+            break;
+        if (pcn_likely(pcn_ct_take_free(place, pcn_ct_tag(hash))))
+            return place;
     }
-    if (pcn_likely(*ret_how == PCN_CT_HOW_FREE))
-        return slot;
-    if (*ret_how == PCN_CT_HOW_EXPIRED)
-        PCN_CT_COUNT(reused);
-    else
-        PCN_CT_COUNT(early_dropped);
-    /* A store of its own has set the tag: others see it before pcn_ct_is_taken() looks at theirs. */
-    (void)__sync_fetch_and_add(pcn_ct_tags_at(slot / PCN_CT_WAYS), 0);
-    return slot;
+    PCN_CT_COUNT(full);
+    return PCN_CT_NO_SLOT;
+}
+
+/* Whether a place does lead to this slot: while that is being written, a part of it may lead elsewhere. */
+PCN_INLINE bool pcn_ct_is_place_of(__u32 slot, __u32 place)
+{
+    const struct pcn_ct_own *own = pcn_ct_own_at(slot);
+
+    return place == (slot == pcn_ct_first_of(slot) ? PCN_READ_ONCE(own->places[0]) : PCN_READ_ONCE(own->places[1]));
+}
+
+/* Not 0: they are not the same, nor the other way round. */
+PCN_INLINE __u64 pcn_ct_keys_differ(const struct pcn_ct_key *a, const struct pcn_ct_key *b)
+{
+    const __u64 *x = a->words, *y = b->words;
+    __u64 same = (x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]);
+    __u64 other = (x[0] ^ y[2]) | (x[1] ^ y[3]) | (x[2] ^ y[0]) | (x[3] ^ y[1]) | (x[4] ^ pcn_ct_reverse(y[4]));
+
+    return same ? other : 0;
+}
+
+/* Whether a place that is somebody's is that of a key's flow; written: or is being written. */
+PCN_INLINE bool pcn_ct_is_in(__u64 place, const struct pcn_ct_key *key, bool written)
+{
+    __u64 slot = pcn_ct_slot_at(place / PCN_CT_WAYS, place % PCN_CT_WAYS), word;
+    struct pcn_ct_key there;
+
+    if ((__u32)slot == PCN_CT_NO_SLOT)
+        return written;
+    word = PCN_READ_ONCE(*pcn_ct_word_at(slot));
+    asm volatile("" ::: "memory");
+    if (!word || !pcn_ct_is_place_of(slot, place))
+        return written;
+    pcn_ct_key_at(slot, &there);
+    return !pcn_ct_keys_differ(&there, key) && pcn_ct_left(word, pcn_now()) > 0;
 }
 
 /*
- * Whether a place is still that of the flow which was found in it. What was read of its entry before is that flow's: another
- * one may have the place at any time.
+ * Whether a place other than these two, of which the first was taken for it, has the key, in either direction; written:
+ * or is being written and may have it. So of two CPUs that take places for one key at the same time at least one is told.
  */
-PCN_INLINE bool pcn_ct_is_still(const struct pcn_ct *ct)
+PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 taken, __u32 other, bool written)
 {
-    asm volatile("" ::: "memory");
-    return pcn_ct_is_same_flow(PCN_READ_ONCE(pcn_ct_entry_at(ct->slot)->word), ct->word);
+#pragma clang loop unroll(disable)
+    for (__u32 choice = 0; choice < 2; choice++) {
+        __u64 bucket = pcn_ct_bucket(hash, choice), found = pcn_ct_tagged(bucket, hash);
+
+#pragma clang loop unroll(disable)
+        for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {
+            __u64 place = bucket * PCN_CT_WAYS + pcn_ct_first_byte(found);
+
+            found &= found - 1;
+            PCN_FORGET(found, hash);
+            PCN_FORGET(place, hash);
+            if (place != taken && place != other && PCN_READ_ONCE(*pcn_ct_tag_at(place)) == pcn_ct_tag(hash) &&
+                pcn_ct_is_in(place, key, written))
+                return true;
+        }
+    }
+    return false;
 }
 
-/* An address of a place's key: its source, or its destination. */
+/* ---- sessions ---- */
+
+/*
+ * What is written is found from now on: by its first key, and by the other one unless its place is PCN_CT_NO_SLOT. Each entry
+ * has a word, which differ in their hashes.
+ */
+PCN_INLINE void pcn_ct_session_publish(__u32 number, __u32 place, __u64 word, __u32 place_other, __u64 word_other)
+{
+    struct pcn_ct_own *own = pcn_ct_own_at(number);
+
+    own->places[0] = place;
+    own->places[1] = place_other;
+    pcn_ct_lead(place, number + 1);
+    if (pcn_likely(place_other != PCN_CT_NO_SLOT)) {
+        pcn_ct_lead(place_other, pcn_ct_second_of(number) + 1);
+        PCN_STORE_RELEASE(pcn_ct_word_at(pcn_ct_second_of(number)), word_other);
+    }
+    PCN_STORE_RELEASE(pcn_ct_word_at(number), word);
+}
+
+PCN_INLINE bool pcn_ct_word_end(__u32 slot, __u64 word)
+{
+    return word && __sync_val_compare_and_swap(pcn_ct_word_at(slot), word, pcn_ct_word_ended(word, pcn_now())) == word;
+}
+
+/* Ends a session that still has this word at a slot. User space takes it away. */
+PCN_INLINE bool pcn_ct_session_end(__u32 slot, __u64 word)
+{
+    __u32 other = pcn_ct_other_of(slot);
+
+    if (!pcn_ct_word_end(slot, word))
+        return false;
+    /* Again, where a packet has just moved its expiry. */
+    if (!pcn_ct_word_end(other, PCN_READ_ONCE(*pcn_ct_word_at(other))))
+        (void)pcn_ct_word_end(other, PCN_READ_ONCE(*pcn_ct_word_at(other)));
+    return true;
+}
+
+/* The other entry gets the state and the expiry that a slot's word has, which was just written. */
+PCN_INLINE void pcn_ct_session_follow(__u32 slot, __u64 word)
+{
+    __u64 *place = pcn_ct_word_at(pcn_ct_other_of(slot)), seen = PCN_READ_ONCE(*place);
+
+    asm volatile("" ::: "memory");
+    /* Not there yet; or the session has ended, and another one may have its number. */
+    if (!seen || !pcn_ct_is_same_flow(PCN_READ_ONCE(*pcn_ct_word_at(slot)), word))
+        return;
+    (void)__sync_val_compare_and_swap(place, seen, pcn_ct_word_next(seen, pcn_ct_flow_of(word), word));
+}
+
+PCN_INLINE void pcn_ct_word_extend(__u32 slot, __u32 expires)
+{
+    __u64 *place = pcn_ct_word_at(slot), word = PCN_READ_ONCE(*place);
+
+    if (word && (__s32)(expires - (__u32)word) > 0)
+        (void)__sync_val_compare_and_swap(place, word, (word >> 32 << 32) | expires);
+}
+
+/* It expires no earlier than that. */
+PCN_INLINE void pcn_ct_session_extend(__u32 slot, __u32 expires)
+{
+    pcn_ct_word_extend(slot, expires);
+    pcn_ct_word_extend(pcn_ct_other_of(slot), expires);
+}
+
+/* An address of a slot's key: its source, or its destination. */
 PCN_INLINE void pcn_ct_address_at(__u64 slot, bool destination, union pcn_address *ret_address)
 {
     const struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);
@@ -106,7 +335,17 @@ PCN_INLINE __u64 pcn_ct_side_get(__u64 slot)
     return PCN_READ_ONCE(pcn_ct_entry_at(slot)->middle);
 }
 
-/* Of the key of the other place: its destination, or its source. */
+/* That of a flow which was found. False: it is not there any more, another one may have the slot at any time. */
+PCN_INLINE bool pcn_ct_side_of(const struct pcn_ct *ct, __u64 *ret_side)
+{
+    const struct pcn_ct_entry *entry = pcn_ct_entry_at(ct->slot);
+
+    *ret_side = PCN_READ_ONCE(entry->middle);
+    asm volatile("" ::: "memory");
+    return pcn_ct_is_same_flow(PCN_READ_ONCE(entry->word), ct->word);
+}
+
+/* Of the other key: its destination, or its source. */
 PCN_INLINE __u64 pcn_ct_side(const struct pcn_ct_key *to, bool destination, __u16 more)
 {
     __u64 ports = to->words[4], address = destination ? to->words[2] : to->words[0];
@@ -115,7 +354,7 @@ PCN_INLINE __u64 pcn_ct_side(const struct pcn_ct_key *to, bool destination, __u1
     return (__u32)address | (__u64)port << PCN_CT_SIDE_PORT_SHIFT | (__u64)more << PCN_CT_SIDE_MORE_SHIFT;
 }
 
-/* What a side of a packet is to be: a side of a place's key, which is best the other place. */
+/* What a side of a packet is to be: a side of a slot's key, which is best the other one's. */
 PCN_INLINE void pcn_ct_side_at(__u64 slot, bool destination, struct pcn_change *ret_change)
 {
     __u64 tuple = pcn_ct_entry_at(slot)->tuple;
@@ -127,51 +366,4 @@ PCN_INLINE void pcn_ct_side_at(__u64 slot, bool destination, struct pcn_change *
 PCN_INLINE bool pcn_ct_same_address(const union pcn_address *a, const union pcn_address *b)
 {
     return !((a->v6[0] ^ b->v6[0]) | (a->v6[1] ^ b->v6[1]) | (a->v6[2] ^ b->v6[2]) | (a->v6[3] ^ b->v6[3]));
-}
-
-/*
- * Whether a place other than these two, of which the first was claimed for it, has the key, in either direction; written:
- * or is being written and may have it. So of two CPUs that claim places for one key at the same time at least one is told.
- */
-PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 claimed, __u32 other, bool written)
-{
-    struct pcn_ct_wanted wanted = pcn_ct_wanted_of(key);
-    __u32 now = pcn_now();
-
-#pragma clang loop unroll(disable)
-    for (__u32 choice = 0; choice < 2; choice++) {
-        __u64 bucket = pcn_ct_bucket(hash, choice), found = pcn_ct_tagged(bucket, hash);
-
-#pragma clang loop unroll(disable)
-        for (__u32 i = 0; i < PCN_CT_WAYS && found; i++) {
-            __u64 slot = pcn_ct_slot_in(bucket, found), word, direction;
-
-            found &= found - 1;
-            PCN_FORGET(found, hash);
-            PCN_FORGET(slot, hash);
-            if (slot == claimed || slot == other || PCN_READ_ONCE(*pcn_ct_tag_at(slot)) != pcn_ct_tag(hash))
-                continue;
-            if (pcn_ct_compare(slot, &wanted, now, hash, &word, &direction) || (written && !word))
-                return true;
-        }
-    }
-    return false;
-}
-
-/* A session's place gets the state and expiry of its other one, whose word was written. False: it is lost. */
-PCN_INLINE bool pcn_ct_pair_follow(__u32 slot, __u64 word)
-{
-    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
-    __u64 *place = &pcn_ct_entry_at(partner)->word, seen = PCN_READ_ONCE(*place), next;
-
-    /* The first packet's CPU may not be done yet. */
-    if (!seen && PCN_READ_ONCE(*pcn_ct_tag_at(partner)))
-        return true;
-    if (!seen || !pcn_ct_pair_is(slot)) {
-        pcn_ct_end(slot, word);
-        return false;
-    }
-    next = (seen >> PCN_CT_HASH_SHIFT << PCN_CT_HASH_SHIFT) | (word << 16 >> 16);
-    (void)__sync_val_compare_and_swap(place, seen, next);
-    return true;
 }

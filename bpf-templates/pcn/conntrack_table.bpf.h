@@ -7,18 +7,28 @@
 #include <pcn/conntrack_state.bpf.h>
 #include <pcn/context.bpf.h>
 
-/* Keys under which a flow is entered: who includes this may say two. Each has a half of the table, by its zone. */
+/* Keys under which a flow is entered: who includes this may say two, then flows are sessions. */
 #ifndef PCN_CT_KEYS
 #define PCN_CT_KEYS 1
 #endif
-#define PCN_CT_SLOTS_MAX (PCN_CT_KEYS * PCN_CT_BUCKETS_MAX * PCN_CT_WAYS)
+#define PCN_CT_PLACES_MAX (PCN_CT_KEYS * PCN_CT_BUCKETS_MAX * PCN_CT_WAYS)
+#define PCN_CT_SLOTS_MAX (PCN_CT_PLACES_MAX / PCN_CT_KEYS)
 
-__u64 pcn_ct_tags[PCN_TRIMMED(PCN_CT_SLOTS_MAX / PCN_CT_WAYS, __u64)] SEC(PCN_CT_TAGS);
 struct pcn_ct_entry pcn_ct_entries[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_entry)] SEC(PCN_CT_ENTRIES);
 struct pcn_ct_wide pcn_ct_wides[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_wide)] SEC(PCN_CT_WIDES);
-struct pcn_ct_own pcn_ct_owns[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_own)] SEC(PCN_CT_OWNS);
 struct pcn_ct_window pcn_ct_windows[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_window)] SEC(PCN_CT_WINDOWS);
 struct pcn_ct_traffic pcn_ct_traffic[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_traffic)] SEC(PCN_CT_TRAFFIC);
+
+#if PCN_CT_KEYS == 1
+__u64 pcn_ct_tags[PCN_TRIMMED(PCN_CT_PLACES_MAX / PCN_CT_WAYS, __u64)] SEC(PCN_CT_TAGS);
+#else
+struct pcn_ct_bucket
+    pcn_ct_buckets[PCN_TRIMMED(PCN_CT_PLACES_MAX / PCN_CT_WAYS, struct pcn_ct_bucket)] SEC(PCN_CT_BUCKETS);
+struct pcn_ct_own pcn_ct_owns[PCN_TRIMMED(PCN_CT_SIZE_MAX, struct pcn_ct_own)] SEC(PCN_CT_OWNS);
+__u32 pcn_ct_numbers[PCN_TRIMMED(PCN_CT_SIZE_MAX, __u32)] SEC(PCN_CT_NUMBERS);
+struct pcn_ct_ring pcn_ct_ring SEC(PCN_CT_RING) = {};
+struct pcn_ct_stock pcn_ct_stocks[PCN_CPUS_MAX] SEC(PCN_CT_STOCKS) = {};
+#endif
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -111,6 +121,7 @@ PCN_INLINE void pcn_ct_key_of(const struct pcn_packet *packet, __u32 ports, stru
 
 /* ---- the table ---- */
 
+#if PCN_CT_KEYS == 1
 PCN_INLINE __u64 *pcn_ct_tags_at(__u64 bucket)
 {
     bucket &= pcn_ct_masks.bucket;
@@ -118,11 +129,63 @@ PCN_INLINE __u64 *pcn_ct_tags_at(__u64 bucket)
     return &pcn_ct_tags[bucket];
 }
 
-PCN_INLINE __u8 *pcn_ct_tag_at(__u64 slot)
+PCN_INLINE __u64 pcn_ct_slot_at(__u64 bucket, __u64 way)
 {
-    slot &= pcn_ct_masks.slot;
-    PCN_OPAQUE(slot);
-    return (__u8 *)pcn_ct_tags + slot;
+    return bucket * PCN_CT_WAYS + way;
+}
+#else
+PCN_INLINE struct pcn_ct_bucket *pcn_ct_bucket_at(__u64 bucket)
+{
+    bucket &= pcn_ct_masks.bucket;
+    PCN_OPAQUE(bucket);
+    return &pcn_ct_buckets[bucket];
+}
+
+PCN_INLINE __u64 *pcn_ct_tags_at(__u64 bucket)
+{
+    return &pcn_ct_bucket_at(bucket)->tags;
+}
+
+/* Slot + 1; 0: it is just being written. */
+PCN_INLINE __u32 pcn_ct_led_to(__u64 bucket, __u64 way)
+{
+    const __u8 *bytes;
+    __u64 four;
+
+    way &= PCN_CT_WAYS - 1;
+    PCN_OPAQUE(way);
+    bytes = pcn_ct_bucket_at(bucket)->slots[way];
+    /* With a byte more, which is a tag at the end. The compiler would read them one by one. */
+    asm volatile("%0 = *(u32 *)(%1 + 0)" : "=r"(four) : "r"(bytes));
+    return four & 0xffffff;
+}
+
+PCN_INLINE void pcn_ct_lead(__u64 place, __u32 slot)
+{
+    __u64 way = place & (PCN_CT_WAYS - 1);
+    __u8 *bytes;
+
+    PCN_OPAQUE(way);
+    bytes = pcn_ct_bucket_at(place / PCN_CT_WAYS)->slots[way];
+    /* Who reads a part of it is led to another entry, whose key it will not find. */
+    PCN_WRITE_ONCE(bytes[0], slot);
+    PCN_WRITE_ONCE(bytes[1], slot >> 8);
+    PCN_WRITE_ONCE(bytes[2], slot >> 16);
+}
+
+/* The entry that a place leads to; of none, any. */
+PCN_INLINE __u64 pcn_ct_slot_at(__u64 bucket, __u64 way)
+{
+    return pcn_ct_led_to(bucket, way) - 1u;
+}
+#endif
+
+PCN_INLINE __u8 *pcn_ct_tag_at(__u64 place)
+{
+    __u64 way = place & (PCN_CT_WAYS - 1);
+
+    PCN_OPAQUE(way);
+    return (__u8 *)pcn_ct_tags_at(place / PCN_CT_WAYS) + way;
 }
 
 PCN_INLINE struct pcn_ct_entry *pcn_ct_entry_at(__u64 slot)
@@ -132,18 +195,17 @@ PCN_INLINE struct pcn_ct_entry *pcn_ct_entry_at(__u64 slot)
     return &pcn_ct_entries[slot];
 }
 
+/* What of a flow changes. */
+PCN_INLINE __u64 *pcn_ct_word_at(__u64 slot)
+{
+    return &pcn_ct_entry_at(slot)->word;
+}
+
 PCN_INLINE struct pcn_ct_wide *pcn_ct_wide_at(__u64 slot)
 {
     slot &= pcn_ct_masks.slot;
     PCN_OPAQUE(slot);
     return &pcn_ct_wides[slot];
-}
-
-PCN_INLINE struct pcn_ct_own *pcn_ct_own_at(__u64 slot)
-{
-    slot &= pcn_ct_masks.own;
-    PCN_OPAQUE(slot);
-    return &pcn_ct_owns[slot];
 }
 
 PCN_INLINE struct pcn_ct_window *pcn_ct_window_at(__u64 slot)
@@ -234,7 +296,7 @@ PCN_INLINE __u64 pcn_ct_tagged(__u64 bucket, __u64 hash)
 
 PCN_INLINE __u64 pcn_ct_slot_in(__u64 bucket, __u64 found)
 {
-    return bucket * PCN_CT_WAYS + pcn_ct_first_byte(found);
+    return pcn_ct_slot_at(bucket, pcn_ct_first_byte(found));
 }
 
 /* As pcn_ct_compare(): 0; or 1 + direction. Global, as the next one is, so that the verifier looks at it once. */
@@ -284,7 +346,7 @@ PCN_INLINE __u32 pcn_ct_slot_of(const struct pcn_ct_key *key)
 PCN_INLINE void pcn_ct_find_else(const struct pcn_ct_wanted *wanted, struct pcn_ct *ct)
 {
     struct pcn_ct_key key = {{(__u32)wanted->pair, 0, wanted->pair >> 32, 0, wanted->tuple}};
-    __u32 found;
+    __u32 found, slot;
     __u64 word;
 
     if (pcn_ct_is_wide(wanted->tuple)) {
@@ -294,13 +356,20 @@ PCN_INLINE void pcn_ct_find_else(const struct pcn_ct_wanted *wanted, struct pcn_
     found = pcn_ct_search(&key, ct->hash);
     if (found == PCN_CT_NO_SLOT)
         return;
-    word = PCN_READ_ONCE(pcn_ct_entry_at(found & ~PCN_CT_OTHER_WAY)->word);
-    /* Read behind the key: another one may have taken the place, whose hash is another one. */
+    slot = found & ~PCN_CT_OTHER_WAY;
+    word = PCN_READ_ONCE(*pcn_ct_word_at(slot));
+    /* Read behind the key: another one may have taken the slot, whose hash is another one. */
     if (!pcn_ct_is_same_flow(word, ct->hash))
         return;
     ct->word = word;
-    ct->slot = found & ~PCN_CT_OTHER_WAY;
+    ct->slot = slot;
     ct->direction = found >> 31;
+}
+
+/* Whether the second bucket has the tag. Global: a call costs less than the registers that it takes where it is looked for. */
+__noinline bool pcn_ct_tagged_second(__u64 hash)
+{
+    return pcn_ct_tagged(pcn_ct_bucket(hash, 1), hash);
 }
 
 /*
@@ -309,17 +378,17 @@ PCN_INLINE void pcn_ct_find_else(const struct pcn_ct_wanted *wanted, struct pcn_
  */
 PCN_INLINE void pcn_ct_find(const struct pcn_ct_wanted *wanted, struct pcn_ct *ct)
 {
-    __u64 bucket = pcn_ct_bucket(ct->hash, 0), found = pcn_ct_tagged(bucket, ct->hash), word, direction;
+    __u64 bucket = pcn_ct_bucket(ct->hash, 0), found = pcn_ct_tagged(bucket, ct->hash), word, direction, slot;
 
     ct->word = 0;
     ct->slot = PCN_CT_NO_SLOT;
     ct->direction = 0;
-    if (pcn_likely(found) &&
-        pcn_likely(pcn_ct_compare(pcn_ct_slot_in(bucket, found), wanted, pcn_now(), ct->hash, &word, &direction))) {
+    slot = pcn_likely(found) ? pcn_ct_slot_in(bucket, found) : 0;
+    if (pcn_likely(found) && pcn_likely(pcn_ct_compare(slot, wanted, pcn_now(), ct->hash, &word, &direction))) {
         ct->word = word;
-        ct->slot = pcn_ct_slot_in(bucket, found);
+        ct->slot = slot;
         ct->direction = direction;
-    } else if (pcn_unlikely(found & (found - 1) || pcn_ct_tagged(pcn_ct_bucket(ct->hash, 1), ct->hash))) {
+    } else if (pcn_unlikely(found & (found - 1) || pcn_ct_tagged_second(ct->hash))) {
         pcn_ct_find_else(wanted, ct);
     }
     PCN_FORGET(ct->word, ct->hash);
@@ -341,6 +410,7 @@ enum pcn_ct_how {
 #define PCN_CT_RANK_LEFT_SHIFT 30
 #define PCN_CT_RANK_LEFT 0x7fffffffull
 #define PCN_CT_RANK_SLOT 0x3fffffffu
+#define PCN_CT_RANK_NONE ((__u64)PCN_CT_HOW_FULL << PCN_CT_RANK_HOW_SHIFT)
 #define PCN_CT_RANK_HOW(rank_) ((enum pcn_ct_how)((rank_) >> PCN_CT_RANK_HOW_SHIFT))
 
 /* What a place is by, two bits each: whether there is a flow << 2 | it may be dropped << 1 | it has expired. */
@@ -359,13 +429,13 @@ PCN_INLINE __u64 pcn_ct_rank(__u64 word, __u32 slot, __u32 now)
     return how << PCN_CT_RANK_HOW_SHIFT | ((__u64)left & PCN_CT_RANK_LEFT) << PCN_CT_RANK_LEFT_SHIFT | slot;
 }
 
-/* The best place of a bucket. */
-PCN_INLINE __u64 pcn_ct_best(__u32 bucket, __u32 now, __u64 best)
+/* The best of eight slots. */
+PCN_INLINE __u64 pcn_ct_best(__u32 first, __u32 now, __u64 best)
 {
 #pragma clang loop unroll(disable)
-    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
-        __u32 slot = bucket * PCN_CT_WAYS + way;
-        __u64 better = pcn_ct_rank(PCN_READ_ONCE(pcn_ct_entry_at(slot)->word), slot, now) - best;
+    for (__u32 i = 0; i < PCN_CT_WAYS; i++) {
+        __u32 slot = first + i;
+        __u64 better = pcn_ct_rank(PCN_READ_ONCE(*pcn_ct_word_at(slot)), slot, now) - best;
 
         best += better * PCN_NEGATIVE(better);
     }
@@ -374,10 +444,9 @@ PCN_INLINE __u64 pcn_ct_best(__u32 bucket, __u32 now, __u64 best)
 
 /*
  * A free place in the first bucket while that is not three quarters full, then in the emptier one: nearly all are found at
- * first sight, and the processor guesses so.
- * The first free one: flows stand close together. Where none is free, the best one.
+ * first sight, and the processor guesses so. The first free one: flows stand close together. PCN_CT_NO_SLOT: there is none.
  */
-PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
+PCN_INLINE __u32 pcn_ct_free_place(__u64 hash)
 {
     __u32 first = pcn_ct_bucket(hash, 0), second = pcn_ct_bucket(hash, 1);
     __u64 taken = pcn_ct_bytes_set(PCN_READ_ONCE(*pcn_ct_tags_at(first))), taken_second;
@@ -385,7 +454,7 @@ PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
     if (pcn_ct_count_bytes(taken) >= 3 * PCN_CT_WAYS / 4) {
         taken_second = pcn_ct_bytes_set(PCN_READ_ONCE(*pcn_ct_tags_at(second)));
         if (pcn_unlikely((taken & taken_second) == ~PCN_CT_LOW_BITS))
-            return pcn_ct_best(second, now, pcn_ct_best(first, now, (__u64)PCN_CT_HOW_FULL << PCN_CT_RANK_HOW_SHIFT));
+            return PCN_CT_NO_SLOT;
         if (pcn_ct_count_bytes(taken_second) < pcn_ct_count_bytes(taken)) {
             first = second;
             taken = taken_second;
@@ -397,64 +466,37 @@ PCN_INLINE __u64 pcn_ct_room(__u64 hash, __u32 now)
 #define PCN_CT_AGAIN 0xfffffffeu /* as a slot: another CPU was faster */
 
 /* Takes a place that is nobody's. */
-PCN_INLINE bool pcn_ct_take_free(__u32 slot, __u64 tag)
+PCN_INLINE bool pcn_ct_take_free(__u32 place, __u64 tag)
 {
-    __u64 *place = pcn_ct_tags_at(slot / PCN_CT_WAYS), tags = PCN_READ_ONCE(*place);
-    __u32 shift = slot % PCN_CT_WAYS * 8;
+    __u64 *bucket = pcn_ct_tags_at(place / PCN_CT_WAYS), tags = PCN_READ_ONCE(*bucket);
+    __u32 shift = place % PCN_CT_WAYS * 8;
 
-    return !(tags >> shift & 0xff) && __sync_val_compare_and_swap(place, tags, tags | tag << shift) == tags;
+    return !(tags >> shift & 0xff) && __sync_val_compare_and_swap(bucket, tags, tags | tag << shift) == tags;
 }
 
-/* Takes the place of a flow, which may have changed since it was chosen. */
-PCN_INLINE bool pcn_ct_turn_out(__u32 slot, __u64 tag, enum pcn_ct_how how, __u32 now)
+/* Gives a place back that was claimed. */
+PCN_INLINE void pcn_ct_unclaim(__u32 place)
 {
-    __u64 *place = &pcn_ct_entry_at(slot)->word, word = PCN_READ_ONCE(*place);
+    PCN_WRITE_ONCE(*pcn_ct_tag_at(place), 0);
+}
+
+/* Takes the word of a flow from it that has to make room, and may have changed since it was chosen. */
+PCN_INLINE bool pcn_ct_turn_out(__u32 slot, enum pcn_ct_how how, __u32 now)
+{
+    __u64 *place = pcn_ct_word_at(slot), word = PCN_READ_ONCE(*place);
 
     if (!word ||
         !(how == PCN_CT_HOW_EXPIRED ? pcn_ct_left(word, now) <= 0 : PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1))
         return false;
-    if (__sync_val_compare_and_swap(place, word, 0) != word)
-        return false;
-    PCN_WRITE_ONCE(*pcn_ct_tag_at(slot), tag);
-    return true;
+    return __sync_val_compare_and_swap(place, word, 0) == word;
 }
 
-/* Takes a place, for an entry to be written. Its slot; PCN_CT_NO_SLOT: there is none; PCN_CT_AGAIN. */
-PCN_INLINE __u32 pcn_ct_claim(__u64 hash, __u32 now, enum pcn_ct_how *ret_how)
+PCN_INLINE void pcn_ct_count_turned_out(enum pcn_ct_how how)
 {
-    __u64 rank = pcn_ct_room(hash, now), tag = pcn_ct_tag(hash);
-    __u32 slot = rank & PCN_CT_RANK_SLOT;
-    bool taken;
-
-    *ret_how = PCN_CT_RANK_HOW(rank);
-    if (*ret_how == PCN_CT_HOW_FULL)
-        return PCN_CT_NO_SLOT;
-    if (pcn_likely(*ret_how == PCN_CT_HOW_FREE))
-        taken = pcn_ct_take_free(slot, tag);
-    else
-        taken = pcn_ct_turn_out(slot, tag, *ret_how, now);
-    return taken ? slot : PCN_CT_AGAIN;
-}
-
-/* Gives a place back that was claimed. */
-PCN_INLINE void pcn_ct_unclaim(__u32 slot)
-{
-    PCN_WRITE_ONCE(*pcn_ct_tag_at(slot), 0);
-}
-
-/* Takes the place of a flow from it, which still has this word: it is ended, and its entry stays as it is. */
-PCN_INLINE bool pcn_ct_close(__u32 slot, __u64 word)
-{
-    return word && __sync_val_compare_and_swap(&pcn_ct_entry_at(slot)->word, word, 0) == word;
-}
-
-/* Ends a flow, which still has this word. */
-PCN_INLINE bool pcn_ct_end(__u32 slot, __u64 word)
-{
-    if (!pcn_ct_close(slot, word))
-        return false;
-    pcn_ct_unclaim(slot);
-    return true;
+    if (how == PCN_CT_HOW_EXPIRED)
+        PCN_CT_COUNT(reused);
+    else if (how == PCN_CT_HOW_EARLY)
+        PCN_CT_COUNT(early_dropped);
 }
 
 /* The key of a place that was claimed, which has no traffic yet. own: what IPv4 has at .middle. */
@@ -476,73 +518,8 @@ PCN_INLINE void pcn_ct_fill(__u32 slot, const struct pcn_ct_wanted *key, __u64 o
         *pcn_ct_traffic_at(slot) = (struct pcn_ct_traffic){};
 }
 
-PCN_INLINE __u64 pcn_ct_word_of(__u64 hash, __u32 flow, __u32 now)
+/* When a flow of a state expires that is seen now. */
+PCN_INLINE __u32 pcn_ct_expires(__u32 flow, __u32 now)
 {
-    return pcn_ct_word(hash, flow, now + PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)]));
-}
-
-/* Writes the entry of a place that is claimed, and makes it found. */
-PCN_INLINE void pcn_ct_publish(const struct pcn_packet *packet, __u64 hash, __u32 slot, __u32 flow, __u32 now)
-{
-    struct pcn_ct_wanted key;
-    __u32 ports = 0;
-
-    pcn_ct_event_of(packet, &ports);
-    key = pcn_ct_wanted_by(packet, ports);
-    pcn_ct_fill(slot, &key, 0);
-    if (pcn_ct_masks.windows && PCN_READ_ONCE(pcn_ct_settings.window_check))
-        *pcn_ct_window_at(slot) = (struct pcn_ct_window){};
-    PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word_of(hash, flow, now));
-}
-
-/* Its slot, PCN_CT_NO_SLOT, or PCN_CT_AGAIN. Global, so that the verifier looks at it once. */
-__noinline __u32 pcn_ct_try_create(const struct pcn_packet *packet, __u64 hash, __u32 flow)
-{
-    __u32 now = pcn_now(), slot;
-    enum pcn_ct_how how;
-
-    if (!packet)
-        return PCN_CT_NO_SLOT;
-    slot = pcn_ct_claim(hash, now, &how);
-    if (slot == PCN_CT_AGAIN)
-        return slot;
-    if (slot == PCN_CT_NO_SLOT) {
-        PCN_CT_COUNT(full);
-        return slot;
-    }
-    pcn_ct_publish(packet, hash, slot, flow, now);
-    PCN_CT_COUNT(created);
-    if (how == PCN_CT_HOW_EXPIRED)
-        PCN_CT_COUNT(reused);
-    else if (how == PCN_CT_HOW_EARLY)
-        PCN_CT_COUNT(early_dropped);
-    return slot;
-}
-
-/* Its slot, or PCN_CT_NO_SLOT. */
-PCN_INLINE __u32 pcn_ct_create(const struct pcn_packet *packet, __u64 hash, __u32 flow)
-{
-    __u32 slot = PCN_CT_AGAIN;
-
-#pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 4 && slot == PCN_CT_AGAIN; attempt++)
-        slot = pcn_ct_try_create(packet, hash, flow);
-    if (pcn_unlikely(slot == PCN_CT_AGAIN)) {
-        PCN_CT_COUNT(full);
-        return PCN_CT_NO_SLOT;
-    }
-    return slot;
-}
-
-/* A SYN in the place of the flow that its ports had before. */
-__noinline __u32 pcn_ct_reopen(const struct pcn_packet *packet, __u64 hash, __u64 word, __u32 slot)
-{
-    if (!packet)
-        return 0;
-    /* Another CPU was faster: it saw a SYN too. */
-    if (__sync_val_compare_and_swap(&pcn_ct_entry_at(slot)->word, word, 0) != word)
-        return 0;
-    pcn_ct_publish(packet, hash, slot, PCN_CT_TCP_SYN_SENT, pcn_now());
-    PCN_CT_COUNT(created);
-    return 0;
+    return now + PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)]);
 }

@@ -28,8 +28,10 @@ PCN_INLINE bool pcn_headers_find(struct pcn_ctx *ctx, struct pcn_headers *ret)
 
     ret->ip = (struct iphdr *)(ethernet + 1);
     ret->l4 = (__u8 *)(ret->ip + 1);
-    if ((void *)(ret->l4 + 20) > pcn_data_end(ctx) || ethernet->h_proto != bpf_htons(ETH_P_IP) ||
-        *(const __u8 *)ret->ip != 0x45 || ret->ip->frag_off & bpf_htons(0x3fff))
+    /* Of a packed header the compiler would read the bytes one by one. */
+    if ((void *)(ret->l4 + 20) > pcn_data_end(ctx) ||
+        *(const __u16 *)((const __u8 *)ethernet + 12) != bpf_htons(ETH_P_IP) || *(const __u8 *)ret->ip != 0x45 ||
+        ret->ip->frag_off & bpf_htons(0x3fff))
         return false;
     ret->length = bpf_ntohs(ret->ip->tot_len);
     return sizeof(*ethernet) + ret->length <= pcn_length(ctx);

@@ -1,6 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of flows in user space. */
 #include "private.h"
+#include <pthread.h>
+
+void pcn_flows_number(struct pcn_flows *flows)
+{
+    for (uint32_t i = 0; i < flows->n_numbers; i++)
+        flows->numbers[i] = i;
+    flows->ring->head = 0;
+    __atomic_store_n(&flows->ring->tail, flows->n_numbers, __ATOMIC_RELEASE);
+}
+
+uint8_t *pcn_flows_tag(const struct pcn_flows *flows, uint32_t place)
+{
+    if (!flows->buckets)
+        return &flows->tags[place];
+    return (uint8_t *)&flows->buckets[place / PCN_CT_WAYS].tags + place % PCN_CT_WAYS;
+}
+
+uint32_t pcn_flows_slot(const struct pcn_flows *flows, uint32_t place)
+{
+    const uint8_t *bytes;
+
+    if (!flows->buckets)
+        return place;
+    bytes = flows->buckets[place / PCN_CT_WAYS].slots[place % PCN_CT_WAYS];
+    return (bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16) - 1;
+}
+
+struct pcn_ct_own *pcn_flows_own(const struct pcn_flows *flows, uint32_t slot)
+{
+    return &flows->owns[slot & (flows->n_numbers - 1)];
+}
+
+uint32_t pcn_flows_other(const struct pcn_flows *flows, uint32_t slot)
+{
+    return slot ^ flows->n_numbers;
+}
 
 void pcn_flows_key(const struct pcn_flows *flows, uint32_t slot, struct pcn_ct_key *ret_key)
 {
@@ -38,14 +74,16 @@ static bool key_is(const struct pcn_ct_key *a, const struct pcn_ct_key *b)
 int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, uint64_t now, struct pcn_flow *ret_flow)
 {
     uint64_t hash = pcn_ct_hash(key, flows->settings->seed);
-    uint32_t n_buckets = flows->n_slots / PCN_CT_WAYS, half = flows->owns ? n_buckets / 2 : 0;
+    uint32_t n_buckets = flows->n_places / PCN_CT_WAYS;
     struct pcn_flow flow;
 
     for (uint32_t i = 0; i < 2 * PCN_CT_WAYS; i++) {
-        uint32_t bucket = pcn_ct_bucket_of(hash, i / PCN_CT_WAYS, n_buckets - 1, half);
-        uint32_t slot = bucket * PCN_CT_WAYS + i % PCN_CT_WAYS;
+        uint32_t bucket = pcn_ct_bucket_of(hash, i / PCN_CT_WAYS, n_buckets - 1, flows->owns ? n_buckets / 2 : 0);
+        uint32_t place = bucket * PCN_CT_WAYS + i % PCN_CT_WAYS;
+        uint32_t slot = pcn_flows_slot(flows, place);
 
-        if (flows->tags[slot] != pcn_ct_tag(hash) || !pcn_flows_get(flows, slot, now, &flow) || !key_is(&flow.key, key))
+        if (*pcn_flows_tag(flows, place) != pcn_ct_tag(hash) || slot >= flows->n_slots ||
+            !pcn_flows_get(flows, slot, now, &flow) || !key_is(&flow.key, key))
             continue;
         *ret_flow = flow;
         return 0;
@@ -53,27 +91,99 @@ int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, 
     return -ENOENT;
 }
 
-/* word: as it was seen; where that has changed (false), as it is now. Who makes it 0 has the place until its tag is 0. */
+/* A place is nobody's, from now on. */
+static void place_leave(struct pcn_flows *flows, uint32_t place)
+{
+    if (place >= flows->n_places)
+        return;
+    if (flows->buckets)
+        memset(flows->buckets[place / PCN_CT_WAYS].slots[place % PCN_CT_WAYS], 0, 3);
+    __atomic_store_n(pcn_flows_tag(flows, place), 0, __ATOMIC_RELEASE);
+}
+
+/* A session's number is free, from now on. Readers end flows too, so there may be more than one who does this. */
+static void number_give(struct pcn_flows *flows, uint32_t number)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    uint64_t tail;
+
+    (void)pthread_mutex_lock(&lock);
+    tail = flows->ring->tail;
+    flows->numbers[tail & (flows->n_numbers - 1)] = number;
+    __atomic_store_n(&flows->ring->tail, tail + 1, __ATOMIC_RELEASE);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* What a flow has besides the word by which it was taken. */
+static void flow_leave(struct pcn_flows *flows, uint32_t slot)
+{
+    const struct pcn_ct_own *own;
+
+    if (!flows->owns) {
+        place_leave(flows, slot);
+        return;
+    }
+    own = pcn_flows_own(flows, slot);
+    __atomic_store_n(&flows->entries[pcn_flows_other(flows, slot)].word, 0, __ATOMIC_RELEASE);
+    place_leave(flows, own->places[0]);
+    place_leave(flows, own->places[1]);
+    number_give(flows, slot);
+}
+
+static bool is_of_zone(const struct pcn_flows *flows, const struct pcn_ct_key *key)
+{
+    return key->words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone;
+}
+
+/* Of a flow that is taken: as it is shown. False: it is not. */
+static bool flow_shown(const struct pcn_flows *flows, const struct pcn_flow *flow, struct pcn_flow *ret_shown)
+{
+    *ret_shown = *flow;
+    if (!flows->owns || is_of_zone(flows, &flow->key))
+        return true;
+    if (pcn_flows_own(flows, flow->slot)->places[1] == PCN_CT_NO_SLOT)
+        return false;
+    pcn_flows_key(flows, pcn_flows_other(flows, flow->slot), &ret_shown->key);
+    return is_of_zone(flows, &ret_shown->key);
+}
+
+/*
+ * A flow, or a session by its first entry. word: as it was seen; where that has changed (false), as it is now. Who makes it 0
+ * has all of it.
+ */
 static bool flow_end(struct pcn_flows *flows, const struct pcn_flow *flow, __u64 *word)
 {
+    struct pcn_flow shown;
+    bool is_shown;
+
     if (!__atomic_compare_exchange_n(&flows->entries[flow->slot].word, word, 0, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED))
         return false;
     if (flows->removed)
         flows->removed(flows, flow);
-    __atomic_store_n(&flows->tags[flow->slot], 0, __ATOMIC_RELEASE);
-    /* Under whichever key it is found: it is told of under that which is shown. */
-    if (!flows->owns || flow->key.words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone)
-        flow_note(flows, flow, true);
+    is_shown = flow_shown(flows, flow, &shown);
+    flow_leave(flows, flow->slot);
+    if (is_shown)
+        flow_note(flows, &shown, true);
     return true;
 }
 
 bool pcn_flows_remove(struct pcn_flows *flows, const struct pcn_flow *flow)
 {
-    __u64 word = flow->word;
+    struct pcn_flow first = *flow;
+    __u64 word;
 
-    while (pcn_ct_is_same_flow(word, flow->word))
-        if (flow_end(flows, flow, &word))
+    /* A session ends by its first entry; if it is still that which was found by the other one. */
+    if (flows->owns && flow->slot & flows->n_numbers) {
+        first.slot = pcn_flows_other(flows, flow->slot);
+        first.word = __atomic_load_n(&flows->entries[first.slot].word, __ATOMIC_ACQUIRE);
+        pcn_flows_key(flows, first.slot, &first.key);
+        if (!pcn_ct_is_same_flow(__atomic_load_n(&flows->entries[flow->slot].word, __ATOMIC_ACQUIRE), flow->word))
+            return false;
+    }
+    word = first.word;
+    while (pcn_ct_is_same_flow(word, first.word))
+        if (flow_end(flows, &first, &word))
             return true;
     return false;
 }
@@ -94,7 +204,8 @@ uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, ui
     for (uint32_t i = 0; i < n; i++) {
         struct pcn_flow flow = {.slot = (first + i) & (flows->n_slots - 1)};
 
-        if (!__atomic_load_n(&flows->tags[flow.slot], __ATOMIC_RELAXED))
+        /* A session ends by its first entry. */
+        if (flows->owns ? flow.slot & flows->n_numbers : !__atomic_load_n(&flows->tags[flow.slot], __ATOMIC_RELAXED))
             continue;
         flow.word = __atomic_load_n(&flows->entries[flow.slot].word, __ATOMIC_ACQUIRE);
         if (!flow.word)

@@ -55,17 +55,14 @@ PCN_INLINE enum pcn_verdict lbrp_leave(struct pcn_ctx *ctx, struct pcn_packet *p
 
 /* ---- packets of a session ---- */
 
-/* Both sides of a packet get what the other place has. 0, or the reason to drop it. */
+/* Both sides of a packet get what the other key has. 0, or the reason to drop it. */
 __noinline __u32 lbrp_rewrite_whole(struct pcn_ctx *ctx, __u32 slot, __u32 ports, bool reply)
 {
     struct pcn_packet *packet = pcn_packet_get();
     struct pcn_change source = {.from_port = ports}, destination = {.from_port = ports >> 16};
-    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
 
-    if (!pcn_ct_pair_is(slot))
-        return LBRP_DROP_INVALID;
-    pcn_ct_side_at(partner, reply, &source);
-    pcn_ct_side_at(partner, !reply, &destination);
+    pcn_ct_side_at(pcn_ct_other_of(slot), reply, &source);
+    pcn_ct_side_at(pcn_ct_other_of(slot), !reply, &destination);
     source.from = packet->source;
     destination.from = packet->destination;
     if (packet->fragment == PCN_FRAGMENT_LATER)
@@ -104,8 +101,8 @@ PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *pa
         pcn_ct_event_of(packet, &ports);
     lbrp_count(ctx, cpu, state & 0xffff, reply);
     if (pcn_unlikely(PCN_READ_ONCE(pcn_ct_settings.counting))) {
-        /* In the client's place, where it is shown. */
-        const struct pcn_ct ct = {.slot = reply ? session->partner : slot, .direction = reply};
+        /* By the client's key, by which it is shown. */
+        const struct pcn_ct ct = {.slot = pcn_ct_first_of(slot), .direction = reply};
 
         pcn_ct_count_traffic(ctx, &ct);
     }
@@ -124,9 +121,9 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
 {
     __u32 state = PCN_READ_ONCE(lbrp_session_at(ct->slot)->state);
     const struct lbrp_target *backend = lbrp_backend_of(state);
-    __u64 side = pcn_ct_side_get(ct->slot), word;
+    __u64 side, word;
 
-    if (pcn_unlikely(ct->direction != reply || !pcn_ct_is_still(ct)))
+    if (pcn_unlikely(!pcn_ct_side_of(ct, &side) || ct->direction != reply))
         return pcn_drop(packet, LBRP_DROP_INVALID);
     /* Its backend is gone, or it is over and the client begins anew. */
     if (pcn_unlikely(!backend || ct->next == PCN_CT_REOPEN))
@@ -134,7 +131,7 @@ PCN_INLINE enum pcn_verdict lbrp_known(struct pcn_ctx *ctx, struct pcn_packet *p
     if (pcn_likely(ct->next)) {
         word = pcn_ct_update(packet, ct);
         if (pcn_unlikely(word))
-            lbrp_follow(ct->slot, word, reply);
+            lbrp_follow(ct->slot, word);
     }
     return lbrp_send(ctx, packet, ct->slot, state, side, backend, reply);
 }
@@ -288,11 +285,14 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
 PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_packet *packet,
                                              const struct pcn_headers *headers, const struct pcn_ct *ct, bool reply)
 {
-    __u64 side = pcn_ct_side_get(ct->slot), number = side >> PCN_CT_SIDE_MORE_SHIFT;
-    const struct lbrp_target *backend = lbrp_backend_at(number);
+    const struct lbrp_target *backend;
+    __u64 side, number;
 
-    if (pcn_unlikely(!backend || backend->epoch != (__u8)(ct->word >> PCN_CT_OWN_SHIFT) ||
-                     PCN_READ_ONCE(pcn_ct_settings.counting) || !pcn_ct_is_still(ct)))
+    if (pcn_unlikely(!pcn_ct_side_of(ct, &side) || PCN_READ_ONCE(pcn_ct_settings.counting)))
+        return PCN_VERDICT_MAX;
+    number = side >> PCN_CT_SIDE_MORE_SHIFT;
+    backend = lbrp_backend_at(number);
+    if (pcn_unlikely(!backend || backend->epoch != (__u8)(ct->word >> PCN_CT_OWN_SHIFT)))
         return PCN_VERDICT_MAX;
     if (!pcn_headers_rewrite(ctx, headers, side, side >> PCN_CT_SIDE_PORT_SHIFT, reply))
         return PCN_VERDICT_MAX;

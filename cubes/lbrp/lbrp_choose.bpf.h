@@ -45,7 +45,7 @@ __noinline __u32 lbrp_compare(struct lbrp_least *least, __u32 n)
         if (number >= lbrp_sizes.n_backends)
             break;
         PCN_OPAQUE(number);
-        active = PCN_READ_ONCE(lbrp_loads[number].active);
+        active = PCN_READ_ONCE(lbrp_loads[number].sessions) & LBRP_ACTIVE;
         weight = PCN_READ_ONCE(lbrp_backends[number].weight);
         better = PCN_NEGATIVE(active * best_weight - best_active * weight);
         best += better * (number - best);
@@ -73,7 +73,7 @@ PCN_INLINE __u32 lbrp_by_load(__u32 first, __u32 n, __u32 turn)
 
 /* ---- affinity ---- */
 
-/* Of clients, a half is in either half of the table. */
+/* Of clients, a half is in either half of the places. */
 PCN_INLINE void lbrp_affinity_key(const struct pcn_ct_key *own, __u32 number, struct pcn_ct_key *ret_key)
 {
     __u32 version = own->words[4] >> PCN_CT_VERSION_SHIFT & 0xff;
@@ -87,8 +87,8 @@ __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 tim
 {
     const struct lbrp_target *backend;
     struct pcn_ct_key key;
-    __u64 *place, word;
     __u32 slot, state;
+    __u64 word;
 
     if (!new)
         return 0;
@@ -96,16 +96,14 @@ __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 tim
     slot = pcn_ct_slot_of(&key);
     if (slot == PCN_CT_NO_SLOT)
         return 0;
-    place = &pcn_ct_entry_at(slot)->word;
-    word = PCN_READ_ONCE(*place);
+    word = PCN_READ_ONCE(*pcn_ct_word_at(slot));
     state = PCN_READ_ONCE(lbrp_session_at(slot)->state);
     backend = lbrp_backend_of(state);
     if (!backend || backend->service != number || !(backend->flags & LBRP_TAKES)) {
-        pcn_ct_end(slot, word);
+        pcn_ct_session_end(slot, word);
         return 0;
     }
-    if (word)
-        (void)__sync_val_compare_and_swap(place, word, (word >> 32 << 32) | (__u32)((__u32)pcn_now() + timeout));
+    pcn_ct_session_extend(slot, (__u32)pcn_now() + timeout);
     return state & 0xffff;
 }
 
@@ -113,26 +111,27 @@ __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 tim
 __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __u32 timeout)
 {
     struct pcn_ct_wanted wanted;
-    struct lbrp_session *kept;
     struct pcn_ct_key key;
+    __u32 kept, place;
     __u64 hash;
-    __u32 slot;
 
     if (!new)
         return 0;
     lbrp_affinity_key(&new->own, number, &key);
     hash = pcn_ct_hash(&key, pcn_ct_settings.seed);
-    slot = lbrp_claim(hash);
-    if (slot == PCN_CT_NO_SLOT)
+    kept = lbrp_take_session(hash);
+    if (kept == PCN_CT_NO_SLOT)
         return 0;
-    kept = lbrp_session_at(slot);
+    place = pcn_ct_place_take(hash);
+    if (place == PCN_CT_NO_SLOT) {
+        pcn_ct_number_give(kept);
+        return 0;
+    }
     wanted = pcn_ct_wanted_of(&key);
-    pcn_ct_fill(slot, &wanted, 0);
-    kept->state = new->state & ~(__u32)LBRP_LIVE;
-    /* It has no other place. */
-    kept->partner = slot;
-    (void)__sync_lock_test_and_set(&pcn_ct_entry_at(slot)->word,
-                                   pcn_ct_word(hash, PCN_CT_UDP_REPLIED, (__u32)pcn_now() + timeout));
+    pcn_ct_fill(kept, &wanted, 0);
+    lbrp_session_at(kept)->state = new->state & ~(__u32)LBRP_LIVE;
+    pcn_ct_session_publish(kept, place, pcn_ct_word(hash, PCN_CT_UDP_REPLIED, (__u32)pcn_now() + timeout),
+                           PCN_CT_NO_SLOT, 0);
     return 0;
 }
 

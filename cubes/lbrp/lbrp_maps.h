@@ -5,9 +5,8 @@
  *     first packet ─ address, port, protocol ─► lbrp_keys ─► service ─ algorithm ─► its places ─► backend
  *     later ones   ─ tuple ─► session: what is to be changed, and to what
  *
- * A session has two places in the table of flows: one by its tuple as the client has it, one by its tuple as the backend
- * has it, told apart by the zone. Both say where the other one is. A third zone has which backend a client has, where a
- * service has affinity.
+ * A session has two keys in the table of flows: its tuple as the client has it, and its tuple as the backend has it, told
+ * apart by the zone. A third zone has which backend a client has, where a service has affinity: sessions of one key.
  *
  * Numbers of services and backends begin at 1. A service's places have two halves: one is written while packets read the
  * other, then service.places is stored.
@@ -43,7 +42,7 @@
 enum lbrp_zone {
     LBRP_CLIENT,
     LBRP_SERVER,
-    LBRP_AFFINITY, /* source: the client; destination: the service's number. Or the next one: both halves of the table */
+    LBRP_AFFINITY, /* source: the client; destination: the service's number. Or the next one: both halves of the places */
 };
 
 enum lbrp_algorithm {
@@ -113,11 +112,14 @@ struct lbrp_target {
 };
 _Static_assert(sizeof(struct lbrp_target) == 32, "two to a cache line");
 
+/* In one word, so that a session is one addition. */
 struct lbrp_load {
-    __u64 sessions; /* that were opened */
-    __u32 active;
-    __u32 pad;
+    __u64 sessions; /* that are active | that were opened << LBRP_OPENED_SHIFT */
 };
+#define LBRP_OPENED_SHIFT 24
+#define LBRP_ACTIVE ((1ull << LBRP_OPENED_SHIFT) - 1)
+#define LBRP_ONE_MORE ((1ull << LBRP_OPENED_SHIFT) + 1)
+_Static_assert(PCN_CT_SIZE_MAX <= LBRP_ACTIVE, "they fit");
 
 struct lbrp_count {
     __u64 packets[2]; /* to it; from it */
@@ -127,20 +129,21 @@ struct lbrp_count {
 /* ---- sessions ---- */
 
 enum lbrp_flag {
-    LBRP_LIVE = 1 << 24,  /* it is among .active of its backend */
-    LBRP_WHOLE = 1 << 25, /* both sides change: the tuple is that of the other place */
+    LBRP_LIVE = 1 << 24,  /* it is among the active ones of its backend */
+    LBRP_WHOLE = 1 << 25, /* both sides change: the tuple is the other key */
 };
 #define LBRP_EPOCH_SHIFT 16
 
 /*
- * What a place has besides the table of flows. IPv4 has at .middle too what one side becomes (see pcn/conntrack_pair.bpf.h),
+ * What a session has besides the table of flows. IPv4 has at .middle too what one side becomes (see pcn/conntrack_pair.bpf.h),
  * with the number of the backend, or 0 where both sides change; and the backend's epoch in the word.
  */
 struct lbrp_session {
-    __u32 partner;  /* the other place */
-    __u32 state;    /* number of the backend | its epoch << 16 | enum lbrp_flag */
-    __u16 frontend; /* MULTI: port the client is behind */
-    __u8 mac[6];    /* of who sent the first packet */
+    __u32 places[2]; /* see struct pcn_ct_own */
+    __u32 state;     /* number of the backend | its epoch << 16 | enum lbrp_flag */
+    __u16 frontend;  /* MULTI: port the client is behind */
+    __u8 mac[6];     /* of who sent the first packet */
+    __u8 pad[12];
 };
 _Static_assert(sizeof(struct lbrp_session) == sizeof(struct pcn_ct_own), "it fits");
 

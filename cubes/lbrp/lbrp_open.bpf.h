@@ -3,11 +3,11 @@
 #pragma once
 #include "lbrp_choose.bpf.h"
 
-/* In place of a slot: it is for no service; or the reason why it is dropped. */
+/* In place of a slot, or a place: it is for no service; or the reason why it is dropped. */
 #define LBRP_PASS 0xffff0000u
 #define LBRP_REFUSE(reason_) (0xfffe0000u | (reason_))
 #define LBRP_TAKEN 0xfffffffdu /* somebody has this tuple */
-#define LBRP_SLOTS 0x80000000u /* what is below is a slot */
+#define LBRP_SLOTS 0x80000000u /* what is below is one */
 
 /* Sources that are tried, after the first one. */
 #define LBRP_ATTEMPTS 256u
@@ -20,29 +20,26 @@ PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
 }
 
 /*
- * Whether another has new->other, for which a place was claimed. Of a tuple with the client's own source, who is just
+ * Whether another has new->other, for which a place was taken. Of a tuple with the client's own source, who is just
  * about to have it is most likely the same flow on another CPU: it keeps its source. Global: it is verified once.
  */
-__noinline __u32 lbrp_is_taken(const struct lbrp_new *new, __u32 claimed)
+__noinline __u32 lbrp_is_taken(const struct lbrp_new *new, __u32 place)
 {
-    return !new || pcn_ct_is_taken(&new->other, new->other_hash, claimed, new->slot, new->state &LBRP_WHOLE);
+    return !new || pcn_ct_is_taken(&new->other, new->other_hash, place, new->place, new->state &LBRP_WHOLE);
 }
 
-/* Makes new->other, which is ready, the session's: its slot, LBRP_TAKEN, or PCN_CT_NO_SLOT. */
+/* A place for new->other, which is ready; LBRP_TAKEN, or PCN_CT_NO_SLOT. */
 PCN_INLINE __u32 lbrp_take(const struct lbrp_new *new)
 {
-    __u64 hash = new->other_hash;
-    __u32 slot;
+    __u32 place = pcn_ct_place_take(new->other_hash);
 
-    slot = lbrp_claim(hash);
-    if (slot == PCN_CT_NO_SLOT)
-        return slot;
-    if (lbrp_is_taken(new, slot)) {
-        pcn_ct_unclaim(slot);
+    if (place == PCN_CT_NO_SLOT)
+        return place;
+    if (lbrp_is_taken(new, place)) {
+        pcn_ct_unclaim(place);
         return LBRP_TAKEN;
     }
-    lbrp_publish(slot, new->slot, new, false, hash);
-    return slot;
+    return place;
 }
 
 /* A source other than the client's own: of the pool, or its address with another port. */
@@ -79,38 +76,38 @@ PCN_INLINE bool lbrp_source(struct lbrp_new *new, bool pooled, __u32 attempt)
 /* As lbrp_take(); or a refusal. A global function: the verifier does not look at it once an attempt. */
 __noinline __u32 lbrp_try_source(struct lbrp_new *new, bool pooled, __u32 attempt)
 {
-    __u32 slot;
+    __u32 place;
 
     if (!new || !lbrp_source(new, pooled, attempt))
         return LBRP_REFUSE(LBRP_DROP_NO_SOURCE);
     lbrp_other_ready(new);
-    slot = lbrp_take(new);
-    return slot == PCN_CT_NO_SLOT ? LBRP_REFUSE(LBRP_DROP_TABLE_FULL) : slot;
+    place = lbrp_take(new);
+    return place == PCN_CT_NO_SLOT ? LBRP_REFUSE(LBRP_DROP_TABLE_FULL) : place;
 }
 
 /* One after the other, some of them. */
 __noinline __u32 lbrp_try_sources(struct lbrp_new *new, bool pooled, __u32 attempt)
 {
-    __u32 slot = LBRP_TAKEN;
+    __u32 place = LBRP_TAKEN;
 
 #pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < LBRP_ATTEMPTS_AT_ONCE && slot == LBRP_TAKEN; i++)
-        slot = lbrp_try_source(new, pooled, attempt + i);
-    return slot;
+    for (__u32 i = 0; i < LBRP_ATTEMPTS_AT_ONCE && place == LBRP_TAKEN; i++)
+        place = lbrp_try_source(new, pooled, attempt + i);
+    return place;
 }
 
 __noinline __u32 lbrp_take_source(struct lbrp_new *new, bool pooled)
 {
-    __u32 slot;
+    __u32 place;
 
     if (!new)
         return LBRP_REFUSE(LBRP_DROP_INVALID);
     new->state |= LBRP_WHOLE;
-    slot = lbrp_try_source(new, pooled, 0);
+    place = lbrp_try_source(new, pooled, 0);
 #pragma clang loop unroll(disable)
-    for (__u32 i = 1; i <= LBRP_ATTEMPTS && slot == LBRP_TAKEN; i += LBRP_ATTEMPTS_AT_ONCE)
-        slot = lbrp_try_sources(new, pooled, i);
-    return slot == LBRP_TAKEN ? LBRP_REFUSE(LBRP_DROP_NO_SOURCE) : slot;
+    for (__u32 i = 1; i <= LBRP_ATTEMPTS && place == LBRP_TAKEN; i += LBRP_ATTEMPTS_AT_ONCE)
+        place = lbrp_try_sources(new, pooled, i);
+    return place == LBRP_TAKEN ? LBRP_REFUSE(LBRP_DROP_NO_SOURCE) : place;
 }
 
 /* By src-ip-rewrite. */
@@ -125,46 +122,62 @@ PCN_INLINE void lbrp_source_range(struct lbrp_new *new)
     new->state |= LBRP_WHOLE;
 }
 
-/* The tuple as the backend is to have it: its slot, or LBRP_REFUSE(). */
+/* A place for the tuple as the backend is to have it, or LBRP_REFUSE(). */
 PCN_INLINE __u32 lbrp_server_place(struct lbrp_new *new, const struct lbrp_vip *service)
 {
-    __u32 slot;
+    __u32 place;
 
     if (pcn_unlikely(service->snat))
         return lbrp_take_source(new, true);
-    slot = lbrp_take(new);
-    if (pcn_likely(slot < LBRP_SLOTS))
-        return slot;
-    if (slot == PCN_CT_NO_SLOT)
+    place = lbrp_take(new);
+    if (pcn_likely(place < LBRP_SLOTS))
+        return place;
+    if (place == PCN_CT_NO_SLOT)
         return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
     /* It has this port in another session with the same backend, by another VIP. */
     return lbrp_take_source(new, false);
 }
 
+/* Places for both tuples, and the session in them: 0, or LBRP_REFUSE(). */
+PCN_INLINE __u32 lbrp_enter(struct lbrp_new *new, const struct lbrp_vip *service)
+{
+    __u32 other;
+
+    new->place = pcn_ct_place_take(new->hash);
+    if (new->place == PCN_CT_NO_SLOT)
+        return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
+    other = lbrp_server_place(new, service);
+    if (pcn_unlikely(other >= LBRP_SLOTS)) {
+        pcn_ct_unclaim(new->place);
+        return other;
+    }
+    lbrp_write(new, other);
+    return 0;
+}
+
 /* new: own, other and state are as they are to be, but for the source. The slot of own, or LBRP_REFUSE(). */
 PCN_INLINE __u32 lbrp_take_both(struct lbrp_new *new, const struct lbrp_vip *service)
 {
-    __u32 partner;
+    __u32 bad;
 
     if (pcn_unlikely(PCN_READ_ONCE(lbrp_data.ranged)))
         lbrp_source_range(new);
     lbrp_other_ready(new);
-    new->slot = lbrp_claim(new->hash);
-    if (new->slot == PCN_CT_NO_SLOT)
+    new->number = lbrp_take_session(new->hash);
+    if (new->number == PCN_CT_NO_SLOT)
         return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
-    partner = lbrp_server_place(new, service);
-    if (pcn_unlikely(partner >= LBRP_SLOTS)) {
-        pcn_ct_unclaim(new->slot);
-        return partner;
+    bad = lbrp_enter(new, service);
+    if (pcn_unlikely(bad)) {
+        pcn_ct_number_give(new->number);
+        return bad;
     }
-    lbrp_publish(new->slot, partner, new, true, new->hash);
     PCN_CT_COUNT(created);
-    return new->slot;
+    return new->number;
 }
 
 /*
  * As lbrp_take_both(), and counted. Before: what is counted for all CPUs waits until all that was written before has left
- * this one, and the session's places are new lines.
+ * this one, and the session is a new line.
  */
 PCN_INLINE __u32 lbrp_establish(struct lbrp_new *new, const struct lbrp_vip *service)
 {
@@ -173,13 +186,10 @@ PCN_INLINE __u32 lbrp_establish(struct lbrp_new *new, const struct lbrp_vip *ser
 
     if (!load)
         return LBRP_REFUSE(LBRP_DROP_INVALID);
-    __sync_fetch_and_add(&load->active, 1);
-    __sync_fetch_and_add(&load->sessions, 1);
+    __sync_fetch_and_add(&load->sessions, LBRP_ONE_MORE);
     slot = lbrp_take_both(new, service);
-    if (pcn_unlikely(slot >= LBRP_SLOTS)) {
-        lbrp_release(new->state);
-        __sync_fetch_and_add(&load->sessions, -1);
-    }
+    if (pcn_unlikely(slot >= LBRP_SLOTS))
+        lbrp_release(new->state, LBRP_ONE_MORE);
     return slot;
 }
 

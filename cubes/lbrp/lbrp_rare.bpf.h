@@ -114,19 +114,16 @@ __noinline __u32 lbrp_other(struct pcn_ctx *ctx, bool from_back)
 /* ---- ICMP errors ---- */
 
 /*
- * An error about the session of a place: 0, or the reason to drop it. It quotes what went the other way: from the VIP to
+ * An error about the session of a slot: 0, or the reason to drop it. It quotes what went the other way: from the VIP to
  * the client, or from the client to the backend; and comes from whom it is about, as far as the other side is to know.
  */
 __noinline __u32 lbrp_error(struct pcn_ctx *ctx, __u32 slot, bool reply)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
     struct pcn_error_change change = {};
 
-    if (!pcn_ct_pair_is(slot))
-        return LBRP_DROP_INVALID;
-    pcn_ct_side_at(partner, !reply, &change.source);
-    pcn_ct_side_at(partner, reply, &change.destination);
+    pcn_ct_side_at(pcn_ct_other_of(slot), !reply, &change.source);
+    pcn_ct_side_at(pcn_ct_other_of(slot), reply, &change.destination);
     change.outer_destination = change.source;
     /* Who is on the clients' side may be known to backends, unless clients are not. */
     pcn_ct_address_at(slot, false, &change.outer_source.to);

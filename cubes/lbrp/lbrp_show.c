@@ -56,21 +56,14 @@ int lbrp_service_backend_state(struct pcn_cube *cube, const char *const *keys, s
 
 static struct lbrp_session *session_of(const struct pcn_flows *flows, uint32_t slot)
 {
-    return (struct lbrp_session *)(void *)&flows->owns[slot];
+    return (struct lbrp_session *)(void *)pcn_flows_own(flows, slot);
 }
 
 void lbrp_flow_removed(struct pcn_flows *flows, const struct pcn_flow *flow)
 {
     struct lbrp *lbrp = PCN_CONTAINER_OF(flows, struct lbrp, flows);
-    uint32_t partner = session_of(flows, flow->slot)->partner;
-    struct pcn_flow other;
 
     lbrp_tables_forget(&lbrp->tables, &session_of(flows, flow->slot)->state);
-    if (partner >= flows->n_slots || partner == flow->slot || session_of(flows, partner)->partner != flow->slot)
-        return;
-    lbrp_tables_forget(&lbrp->tables, &session_of(flows, partner)->state);
-    if (pcn_flows_get(flows, partner, pcn_clock_jiffies(), &other))
-        (void)pcn_flows_remove(flows, &other);
 }
 
 static void emit_address(struct pcn_emitter *emitter, const char *leaf, unsigned int version, const __u64 *words)
@@ -81,15 +74,13 @@ static void emit_address(struct pcn_emitter *emitter, const char *leaf, unsigned
     pcn_emit_string(emitter, leaf, text);
 }
 
-/* What the other place has. */
+/* What the other key is. */
 void lbrp_flow_emit(struct pcn_flows *flows, const struct pcn_flow *flow, struct pcn_emitter *emitter)
 {
-    uint32_t partner = session_of(flows, flow->slot)->partner;
     struct pcn_flow other;
     unsigned int version;
 
-    if (partner >= flows->n_slots || session_of(flows, partner)->partner != flow->slot ||
-        !pcn_flows_get(flows, partner, pcn_clock_jiffies(), &other))
+    if (!pcn_flows_get(flows, pcn_flows_other(flows, flow->slot), pcn_clock_jiffies(), &other))
         return;
     version = other.key.words[4] >> PCN_CT_VERSION_SHIFT & 0xff;
     emit_address(emitter, "backend", version, &other.key.words[2]);

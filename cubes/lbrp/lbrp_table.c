@@ -349,6 +349,7 @@ void lbrp_tables_withdraw(struct lbrp_tables *tables, struct lbrp_group *service
 struct lbrp_tally lbrp_tables_tally(const struct lbrp_tables *tables, const struct lbrp_end *end)
 {
     struct lbrp_tally sum = {};
+    uint64_t load;
 
     if (!end->number)
         return sum;
@@ -357,8 +358,9 @@ struct lbrp_tally lbrp_tables_tally(const struct lbrp_tables *tables, const stru
 
         tally_add(&sum, &part);
     }
-    sum.sessions = tables->loads[end->number].sessions;
-    sum.active = __atomic_load_n(&tables->loads[end->number].active, __ATOMIC_RELAXED);
+    load = __atomic_load_n(&tables->loads[end->number].sessions, __ATOMIC_RELAXED);
+    sum.sessions = load >> LBRP_OPENED_SHIFT;
+    sum.active = load & LBRP_ACTIVE;
     return sum;
 }
 
@@ -380,5 +382,5 @@ void lbrp_tables_forget(struct lbrp_tables *tables, uint32_t *state)
 
     if (was & LBRP_LIVE && number < tables->sizes.n_backends &&
         tables->backends[number].epoch == (uint8_t)(was >> LBRP_EPOCH_SHIFT))
-        __atomic_fetch_sub(&tables->loads[number].active, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_sub(&tables->loads[number].sessions, 1, __ATOMIC_RELAXED);
 }

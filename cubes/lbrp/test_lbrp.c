@@ -315,6 +315,7 @@ static void test_affinity(void)
             PCN_CHECK_EQ(goes_to(rig, tcp(C2, (uint16_t)(2000 + i), VIP, 80, SYN)), other);
         }
         PCN_CHECK_EQ(n_places(rig), 2 * 22 + 2);
+        check_numbers(rig, 22 + 2);
         /* Drained, it gets no new sessions, and keeps those that it has. */
         ends[first - 1].weight = 0;
         service_set(rig, like, ends, 4);
@@ -435,6 +436,7 @@ static void test_flood(void)
                     tcp(VIP, 80, C, (uint16_t)(1000 + i), ACK));
         }
         PCN_CHECK_EQ(2 * tally(rig, service, 0).active, n_places(rig));
+        check_numbers(rig, (uint32_t)tally(rig, service, 0).active);
     }
 }
 
@@ -536,6 +538,7 @@ static void test_full(void)
         }
         PCN_CHECK_EQ(n, tally(rig, service, 0).active);
         PCN_CHECK_EQ(2 * n, n_places(rig));
+        check_numbers(rig, n);
         /* Once all are established none makes room: what is refused counts nowhere. */
         for (uint16_t i = 0; i < 40; i++) {
             const struct pcn_frame ack = tcp(C, (uint16_t)(1000 + i), VIP, 80, ACK);

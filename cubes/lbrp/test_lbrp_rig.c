@@ -169,7 +169,13 @@ struct lbrp_tally tally(const struct rig *rig, const struct lbrp_group *service,
 
 uint32_t n_places(struct rig *rig)
 {
-    return pcn_flows_sweep(&rig->lbrp.flows, 0, rig->lbrp.flows.n_slots, pcn_clock_jiffies());
+    return pcn_flows_places(&rig->lbrp.flows);
+}
+
+void check_numbers(struct rig *rig, uint32_t n_sessions)
+{
+    PCN_CHECK_EQ(pcn_flows_sweep(&rig->lbrp.flows, 0, rig->lbrp.flows.n_slots, pcn_clock_jiffies()), n_sessions);
+    PCN_CHECK_EQ(pcn_flows_free(&rig->fast, &rig->lbrp.flows), rig->lbrp.flows.n_numbers - n_sessions);
 }
 
 void age(struct rig *rig, uint32_t seconds)

@@ -53,6 +53,8 @@ void becomes(struct rig *rig, uint16_t port, struct pcn_frame frame, uint16_t ou
 uint32_t goes_to(struct rig *rig, struct pcn_frame frame);
 struct lbrp_tally tally(const struct rig *rig, const struct lbrp_group *service, size_t end);
 uint32_t n_places(struct rig *rig);
+/* So many sessions there are, affinities included, and all other numbers are free. */
+void check_numbers(struct rig *rig, uint32_t n_sessions);
 /* Time passes: what is in the table gets so much older. */
 void age(struct rig *rig, uint32_t seconds);
 

@@ -32,7 +32,7 @@ PCN_INLINE enum pcn_verdict nat_verdict(struct pcn_packet *packet, __u32 bad)
     return bad ? pcn_drop(packet, bad) : PCN_PASS;
 }
 
-/* Counted in the place inside, where it is shown. */
+/* Counted by the key inside, where it is shown; in hairpin, both are, by the first packet's own. */
 PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct pcn_ct *ct, bool out)
 {
     const struct nat_session *session = nat_session_at(ct->slot);
@@ -40,8 +40,7 @@ PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct pcn_ct *ct, bool out
 
     if (pcn_likely(!PCN_READ_ONCE(pcn_ct_settings.counting)))
         return;
-    if (!out || session->wide & NAT_SECOND)
-        inside.slot = session->partner;
+    inside.slot = session->out ? pcn_ct_first_of(ct->slot) : pcn_ct_second_of(ct->slot);
     pcn_ct_count_traffic(ctx, &inside);
 }
 
@@ -50,8 +49,7 @@ PCN_INLINE enum pcn_verdict nat_known(struct pcn_packet *packet, struct pcn_ct *
 {
     __u64 word;
 
-    *ret_side = pcn_ct_side_get(ct->slot);
-    if (pcn_unlikely(!pcn_ct_is_still(ct)))
+    if (pcn_unlikely(!pcn_ct_side_of(ct, ret_side)))
         return pcn_drop(packet, NAT_DROP_INVALID);
     /* Only who was first opens a session again. */
     if (pcn_unlikely(ct->next == PCN_CT_REOPEN))
@@ -59,7 +57,7 @@ PCN_INLINE enum pcn_verdict nat_known(struct pcn_packet *packet, struct pcn_ct *
     if (pcn_likely(ct->next)) {
         word = pcn_ct_update(packet, ct);
         if (pcn_unlikely(word))
-            nat_follow(ct->slot, word, out);
+            nat_follow(ct->slot, word);
     }
     return PCN_VERDICT_MAX;
 }

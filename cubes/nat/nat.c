@@ -193,7 +193,6 @@ static int nat_create(struct pcn_cube *cube, const struct pcn_node *config, stru
     nat = calloc(1, sizeof(*nat));
     if (!nat)
         return -ENOMEM;
-    nat->flows.removed = nat_flow_removed;
     r = pcn_flows_open(cube, &nat->flows);
     if (r >= 0)
         r = pcn_map_memory(cube, NAT_SETTINGS, (void **)&nat->settings, &size);

@@ -55,12 +55,10 @@ int nat_rules_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void nat_rules_applied(struct pcn_cube *cube);
 void nat_rules_done(struct nat *nat);
 
-/* What has become of a session's other place, when one was taken away: see struct pcn_flows. */
-void nat_flow_removed(struct pcn_flows *flows, const struct pcn_flow *flow);
-/* Of a place. */
+/* Of a slot. */
 static inline const struct nat_session *nat_session_of(const struct pcn_flows *flows, uint32_t slot)
 {
-    return (const struct nat_session *)(const void *)&flows->owns[slot];
+    return (const struct nat_session *)(const void *)pcn_flows_own(flows, slot);
 }
 
 /* Breaks the sessions of masquerade, of a family, that have another address than the parent has now. */

@@ -19,9 +19,8 @@ PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *p
         *ret_hash = ct.word ? 0 : ct.hash;
         return NAT_CLOSER;
     }
-    side = pcn_ct_side_get(ct.slot);
-    if (pcn_unlikely(side >> PCN_CT_SIDE_MORE_SHIFT || PCN_READ_ONCE(pcn_ct_settings.counting) ||
-                     !pcn_ct_is_still(&ct)))
+    if (pcn_unlikely(!pcn_ct_side_of(&ct, &side) || side >> PCN_CT_SIDE_MORE_SHIFT ||
+                     PCN_READ_ONCE(pcn_ct_settings.counting)))
         return NAT_CLOSER;
     return pcn_headers_rewrite(ctx, &headers, side, side >> PCN_CT_SIDE_PORT_SHIFT, out) ? PCN_PASS : NAT_CLOSER;
 }

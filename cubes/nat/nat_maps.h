@@ -2,16 +2,15 @@
 /*
  * What fast path and user space share, besides the table of flows (pcn/conntrack.h).
  *
- * A session has two places in that table: one by its tuple inside, one by its tuple outside, told apart by
- * the zone. Both say who sent the first packet, have the same state and the same expiry, and
- * what becomes of a packet that is found there, and where the other place is.
+ * A session has two keys there: its tuple inside, and its tuple outside, told apart by the zone. The first is that of the
+ * first packet.
  *
  * Where mapping is endpoint-independent, each port inside that is in use also has a mapping: a session whose remote
  * address and port are 0, which no packet has, so that its tuple outside is the port for all remotes. It lives as long as
  * what was made by it. Where filtering is address-dependent, there is one more for each remote address, with port 0.
  *
- * A session in hairpin, between two hosts inside, has both places in the zone inside: what is found in one of them gets
- * both its sides from the other.
+ * A session in hairpin, between two hosts inside, has both keys in the zone inside: what is found by one of them gets both
+ * its sides from the other.
  */
 #pragma once
 #include <pcn/conntrack.h>
@@ -41,21 +40,20 @@ enum nat_kind {
 };
 
 #define NAT_WIDE 1u    /* addresses of 16 bytes */
-#define NAT_HAIRPIN 2u /* both sides change: to what is in the key of the other place */
-#define NAT_SECOND 4u  /* of the places of a hairpin: not the first packet's own */
+#define NAT_HAIRPIN 2u /* both sides change: to what is in the other key */
 
 /*
- * What a place has besides the table of flows. A packet found by its tuple inside gets a new source, one found by its tuple
- * outside a new destination: that of the other place's key, which IPv4 has at .middle too (see pcn/conntrack_pair.bpf.h),
- * with .wide beside it.
+ * What a session has besides the table of flows. A packet found by its tuple inside gets a new source, one found by its tuple
+ * outside a new destination: that of the other key, which IPv4 has at .middle too (see pcn/conntrack_pair.bpf.h), with .wide
+ * beside it.
  */
 struct nat_session {
-    __u32 partner; /* the other place: see pcn/conntrack_pair.bpf.h */
-    __u32 rule;    /* id */
-    __u8 kind;     /* enum nat_kind */
-    __u8 out;      /* the first packet went out */
-    __u8 wide;     /* NAT_WIDE, NAT_HAIRPIN, NAT_SECOND */
-    __u8 pad[5];
+    __u32 places[2]; /* see struct pcn_ct_own */
+    __u32 rule;      /* id */
+    __u8 kind;       /* enum nat_kind */
+    __u8 out;        /* the first packet went out */
+    __u8 wide;       /* NAT_WIDE, NAT_HAIRPIN */
+    __u8 pad[17];
 };
 _Static_assert(sizeof(struct nat_session) == sizeof(struct pcn_ct_own), "it fits");
 

@@ -3,10 +3,10 @@
 #pragma once
 #include "nat_rules.bpf.h"
 
-/* In place of a slot: no rule names it, it passes; or the reason why it is dropped. */
+/* In place of a slot, or a place: no rule names it, it passes; or the reason why it is dropped. */
 #define NAT_PASS 0xffff0000u
 #define NAT_REFUSE(reason_) (0xfffe0000u | (reason_))
-#define NAT_SLOTS 0x80000000u /* what is below is a slot */
+#define NAT_SLOTS 0x80000000u /* what is below is one */
 
 /* Whether ports can be chosen: SCTP's are under a checksum (CRC32c) that cannot be mended. */
 PCN_INLINE bool nat_has_ports(const struct nat_new *new)
@@ -34,77 +34,94 @@ PCN_INLINE __u32 nat_source(struct nat_new *new, __u32 number, __u32 attempt)
     return 0;
 }
 
-/* Its slot, NAT_TAKEN or NAT_REFUSE(). Global, so that the verifier does not walk it once an attempt. */
+/* Its place, NAT_TAKEN or NAT_REFUSE(). Global, so that the verifier does not walk it once an attempt. */
 __noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 attempt)
 {
-    __u32 slot;
+    __u32 place;
 
     if (!new)
         return NAT_REFUSE(NAT_DROP_INVALID);
-    slot = nat_source(new, number, attempt);
-    if (!slot)
-        slot = nat_take(new);
-    return slot == PCN_CT_NO_SLOT ? NAT_REFUSE(NAT_DROP_TABLE_FULL) : slot;
+    place = nat_source(new, number, attempt);
+    if (!place)
+        place = nat_take(new);
+    return place == PCN_CT_NO_SLOT ? NAT_REFUSE(NAT_DROP_TABLE_FULL) : place;
 }
 
 /* Some of them, one after the other. */
 __noinline __u32 nat_try_some(struct nat_new *new, __u32 number, __u32 attempt)
 {
-    __u32 slot = NAT_TAKEN;
+    __u32 place = NAT_TAKEN;
 
 #pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < NAT_ATTEMPTS_AT_ONCE && slot == NAT_TAKEN; i++)
-        slot = nat_try(new, number, attempt + i);
-    return slot;
+    for (__u32 i = 0; i < NAT_ATTEMPTS_AT_ONCE && place == NAT_TAKEN; i++)
+        place = nat_try(new, number, attempt + i);
+    return place;
 }
 
 /* All but the first one. */
 __noinline __u32 nat_try_others(struct nat_new *new, __u32 number)
 {
-    __u32 slot = NAT_TAKEN;
+    __u32 place = NAT_TAKEN;
 
 #pragma clang loop unroll(disable)
-    for (__u32 i = 1; i <= 2 * NAT_ATTEMPTS && slot == NAT_TAKEN; i += NAT_ATTEMPTS_AT_ONCE)
-        slot = nat_try_some(new, number, i);
-    return slot;
+    for (__u32 i = 1; i <= 2 * NAT_ATTEMPTS && place == NAT_TAKEN; i += NAT_ATTEMPTS_AT_ONCE)
+        place = nat_try_some(new, number, i);
+    return place;
 }
 
-/* The other tuple, one that is free: its slot, or NAT_REFUSE(). Of the host inside there is no choice. */
+/* The other tuple, one that is free: its place, or NAT_REFUSE(). Of the host inside there is no choice. */
 PCN_INLINE __u32 nat_choose(struct nat_new *new, __u32 number)
 {
-    __u32 slot = 0;
+    __u32 place = 0;
 
     if (new->out)
-        slot = nat_source(new, number, 0);
+        place = nat_source(new, number, 0);
     else
         nat_set_destination(new, bpf_htons(new->port));
-    if (!slot)
-        slot = nat_take(new);
-    if (pcn_unlikely(slot == NAT_TAKEN && new->out))
-        slot = nat_try_others(new, number);
-    if (slot == PCN_CT_NO_SLOT)
+    if (!place)
+        place = nat_take(new);
+    if (pcn_unlikely(place == NAT_TAKEN && new->out))
+        place = nat_try_others(new, number);
+    if (place == PCN_CT_NO_SLOT)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
-    return slot == NAT_TAKEN ? NAT_REFUSE(NAT_DROP_NO_PORT) : slot;
+    return place == NAT_TAKEN ? NAT_REFUSE(NAT_DROP_NO_PORT) : place;
 }
 
-/* Both places of a session: the slot of the packet's own, or NAT_REFUSE(). number: of the rule that has the ports for it. */
+/* Places for both keys, and the session in them: 0, or NAT_REFUSE(). number: as nat_establish(). */
+PCN_INLINE __u32 nat_enter(struct nat_new *new, __u32 number)
+{
+    __u32 other;
+
+    new->place = pcn_ct_place_take(new->hash);
+    if (new->place == PCN_CT_NO_SLOT)
+        return NAT_REFUSE(NAT_DROP_TABLE_FULL);
+    other = nat_choose(new, number);
+    if (other >= NAT_SLOTS) {
+        pcn_ct_unclaim(new->place);
+        return other;
+    }
+    nat_write(new, other);
+    return 0;
+}
+
+/* A session: the slot of the packet's own key, or NAT_REFUSE(). number: of the rule that has the ports for it. */
 __noinline __u32 nat_establish(struct nat_new *new, __u32 number)
 {
-    __u32 partner;
+    bool turned_out;
+    __u32 bad;
 
     if (!new)
         return NAT_REFUSE(NAT_DROP_INVALID);
-    new->slot = nat_claim(new->hash);
-    if (new->slot == PCN_CT_NO_SLOT)
+    new->number = pcn_ct_session_take(new->hash, &turned_out);
+    if (new->number == PCN_CT_NO_SLOT)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
-    partner = nat_choose(new, number);
-    if (partner >= NAT_SLOTS) {
-        pcn_ct_unclaim(new->slot);
-        return partner;
+    bad = nat_enter(new, number);
+    if (pcn_unlikely(bad)) {
+        pcn_ct_number_give(new->number);
+        return bad;
     }
-    nat_publish(new->slot, new, new->hash);
     PCN_CT_COUNT(created);
-    return new->slot;
+    return new->number;
 }
 
 /* To a group, or of a link alone: nothing of it is anybody else's business. */
@@ -143,7 +160,7 @@ PCN_INLINE void nat_keys(struct nat_new *new, const struct pcn_packet *packet, _
 
 /* ---- mappings ---- */
 
-/* The place inside of new's mapping, or PCN_CT_NO_SLOT: then what it takes to establish it is in mapping. */
+/* The slot inside of new's mapping, or PCN_CT_NO_SLOT: then what it takes to establish it is in mapping. */
 __noinline __u32 nat_mapping_find(const struct nat_new *new, struct nat_new *mapping, bool address)
 {
     if (!new || !mapping)
@@ -166,11 +183,11 @@ __noinline __u32 nat_mapping_use(struct nat_new *new, __u32 slot)
 
     if (!new)
         return 0;
-    pcn_ct_side_at(nat_session_at(slot)->partner, false, &outside);
+    pcn_ct_side_at(pcn_ct_other_of(slot), false, &outside);
     /* A rule that was changed has another address: then the mapping is of no use. */
     if (pcn_ct_same_address(&outside.to, &new->to))
         new->port = bpf_ntohs(outside.to_port);
-    nat_extend(slot, (__u32)pcn_now() + PCN_READ_ONCE(pcn_ct_settings.timeouts[new->flow &(PCN_CT_FLOWS - 1)]));
+    pcn_ct_session_extend(slot, pcn_ct_expires(new->flow, pcn_now()));
     return 0;
 }
 
@@ -196,7 +213,7 @@ __noinline __u32 nat_map(struct nat_new *new, struct nat_new *mapping, __u32 num
 }
 
 /*
- * The place outside of the mapping that a packet's destination is: to be sent to by whomever, or by this source.
+ * The slot outside of the mapping that a packet's destination is: to be sent to by whomever, or by this source.
  * PCN_CT_NO_SLOT: there is none.
  */
 __noinline __u32 nat_mapped(const struct pcn_packet *packet, __u32 ports, bool hairpin)
@@ -223,7 +240,7 @@ PCN_INLINE void nat_mapped_use(struct nat_new *new, __u32 slot)
     const struct nat_session *session = nat_session_at(slot);
     struct pcn_change inside;
 
-    pcn_ct_side_at(session->partner, false, &inside);
+    pcn_ct_side_at(pcn_ct_other_of(slot), false, &inside);
     new->rule = session->rule;
     new->kind = session->kind;
     new->to = inside.to;
@@ -272,7 +289,7 @@ __noinline __u32 nat_open_in(const struct pcn_packet *packet, struct nat_new *ne
     return nat_establish(new, 0);
 }
 
-/* A host inside by its address outside (RFC 4787, REQ-9): the other place is inside too, and has it as its destination. */
+/* A host inside by its address outside (RFC 4787, REQ-9): the other key is inside too, and has it as its destination. */
 PCN_INLINE void nat_turn_round(struct nat_new *new, const struct pcn_packet *packet, __u32 ports)
 {
     __u32 generation = PCN_READ_ONCE(nat_settings.generation) & 1;

@@ -6,7 +6,7 @@
 #include <endian.h>
 #include <stdio.h>
 
-/* A session, from its place inside. */
+/* A session, by its key inside. */
 struct session {
     struct pcn_flow flow;
     struct nat_session session;
@@ -33,7 +33,7 @@ static uint16_t key_port(const struct pcn_ct_key *key, size_t side)
     return (uint16_t)(key->words[4] >> (side ? PCN_CT_DESTINATION_PORT_SHIFT : 0));
 }
 
-/* The session of a place inside. One in hairpin has two there: the first packet's own is meant. */
+/* The session of a slot inside. One in hairpin has two there: the first packet's own is meant. */
 static bool session_get(const struct nat *nat, uint32_t slot, uint64_t now, struct session *ret)
 {
     const struct pcn_ct_key *key = &ret->flow.key;
@@ -43,9 +43,9 @@ static bool session_get(const struct nat *nat, uint32_t slot, uint64_t now, stru
     if (!pcn_flows_get(&nat->flows, slot, now, &ret->flow) || key->words[4] >> PCN_CT_ZONE_SHIFT != NAT_INSIDE)
         return false;
     ret->session = *nat_session_of(&nat->flows, slot);
-    if (ret->session.wide & NAT_SECOND || ret->session.partner >= nat->flows.n_slots)
+    if (ret->session.wide & NAT_HAIRPIN && slot & nat->flows.n_numbers)
         return false;
-    pcn_flows_key(&nat->flows, ret->session.partner, &other);
+    pcn_flows_key(&nat->flows, pcn_flows_other(&nat->flows, slot), &other);
     side = !ret->session.out;
     ret->inside = key_address(key, side);
     ret->outside = key_address(key, !side);
@@ -56,17 +56,6 @@ static bool session_get(const struct nat *nat, uint32_t slot, uint64_t now, stru
     ret->protocol = (uint8_t)(key->words[4] >> PCN_CT_PROTOCOL_SHIFT);
     ret->version = (uint8_t)(key->words[4] >> PCN_CT_VERSION_SHIFT);
     return true;
-}
-
-void nat_flow_removed(struct pcn_flows *flows, const struct pcn_flow *flow)
-{
-    uint32_t partner = nat_session_of(flows, flow->slot)->partner;
-    struct pcn_flow other;
-
-    if (partner >= flows->n_slots || nat_session_of(flows, partner)->partner != flow->slot)
-        return;
-    if (pcn_flows_get(flows, partner, pcn_clock_jiffies(), &other))
-        (void)pcn_flows_remove(flows, &other);
 }
 
 /* ---- natting-table ---- */

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* Sessions of IPv6, and in hairpin: there, what a packet is to be stands in the key of the other place, for both its sides. */
+/* Sessions of IPv6, and in hairpin: there, what a packet is to be stands in the other key, for both its sides. */
 #pragma once
 #include "nat_session.bpf.h"
 #include <pcn/rewrite.bpf.h>
 
 /*
- * What a packet from that address is to be, by the other place than the one that it was found in. False: that is not
- * this session's any more.
+ * What a packet from that address is to be, by the other key than the one that it was found by. False: the session has ended.
  */
 PCN_INLINE bool nat_sides_of(__u32 slot, const union pcn_address *from, struct pcn_change *source,
                              struct pcn_change *destination)
 {
-    __u32 partner = PCN_READ_ONCE(*pcn_ct_partner_at(slot));
+    const __u64 *place = pcn_ct_word_at(slot);
+    __u64 word = PCN_READ_ONCE(*place);
+    __u32 other = pcn_ct_other_of(slot);
     bool reply;
 
     pcn_ct_address_at(slot, false, &source->to);
     reply = !pcn_ct_same_address(&source->to, from);
-    pcn_ct_side_at(partner, reply, source);
-    pcn_ct_side_at(partner, !reply, destination);
-    return pcn_ct_pair_is(slot);
+    pcn_ct_side_at(other, reply, source);
+    pcn_ct_side_at(other, !reply, destination);
+    return pcn_ct_is_same_flow(PCN_READ_ONCE(*place), word);
 }
 
 /* Back to where it came from: the router that sent it gets it. */
@@ -46,15 +47,13 @@ PCN_INLINE __u32 nat_translate6(struct pcn_ctx *ctx, struct pcn_packet *packet, 
         .from_port = out ? ports : ports >> 16,
     };
 
-    pcn_ct_side_at(PCN_READ_ONCE(*pcn_ct_partner_at(slot)), !nat_session_at(slot)->out, &change);
-    if (!pcn_ct_pair_is(slot))
-        return NAT_DROP_INVALID;
+    pcn_ct_side_at(pcn_ct_other_of(slot), !nat_session_at(slot)->out, &change);
     if (packet->fragment == PCN_FRAGMENT_LATER)
         change.to_port = 0;
     return pcn_rewrite(ctx, packet, out ? &change : NULL, out ? NULL : &change, 6) ? 0 : PCN_DROP_MALFORMED;
 }
 
-/* A packet of a session, found in a place: 0, NAT_TURNED, or the reason to drop it. A later fragment has no ports. */
+/* A packet of a session, found by a key: 0, NAT_TURNED, or the reason to drop it. A later fragment has no ports. */
 #define NAT_TURNED 0x10000u
 __noinline __u32 nat_translate_wide(struct pcn_ctx *ctx, __u32 slot)
 {

@@ -160,7 +160,7 @@ void turns(struct rig *rig, struct pcn_frame frame, struct pcn_frame expected)
 
 uint32_t n_places(struct rig *rig)
 {
-    return pcn_flows_sweep(&rig->nat.flows, 0, rig->nat.flows.n_slots, pcn_clock_jiffies());
+    return pcn_flows_places(&rig->nat.flows);
 }
 
 uint64_t n_created(struct rig *rig)
@@ -175,13 +175,20 @@ uint64_t *word_of(struct rig *rig, uint32_t slot)
 
 void check_pairs(struct rig *rig)
 {
-    for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++) {
-        uint32_t partner = nat_session_of(&rig->nat.flows, slot)->partner;
+    const struct pcn_flows *flows = &rig->nat.flows;
+    uint32_t n_led = 0;
 
-        if (!*word_of(rig, slot))
+    for (uint32_t place = 0; place < flows->n_places; place++) {
+        uint32_t slot = pcn_flows_slot(flows, place);
+
+        if (!*pcn_flows_tag(flows, place))
             continue;
-        PCN_REQUIRE(partner < rig->nat.flows.n_slots);
-        PCN_CHECK(*word_of(rig, partner) != 0);
-        PCN_CHECK_EQ(nat_session_of(&rig->nat.flows, partner)->partner, slot);
+        PCN_REQUIRE(slot < flows->n_slots);
+        PCN_CHECK(*word_of(rig, slot) != 0);
+        PCN_CHECK_EQ(pcn_flows_own(flows, slot)->places[slot >= flows->n_numbers], place);
+        n_led++;
     }
+    for (uint32_t slot = 0; slot < flows->n_slots; slot++)
+        n_led -= *word_of(rig, slot) != 0;
+    PCN_CHECK_EQ(n_led, 0);
 }

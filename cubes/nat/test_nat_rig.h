@@ -60,7 +60,7 @@ void becomes(struct rig *rig, enum pcn_direction direction, struct pcn_frame fra
 void turns(struct rig *rig, struct pcn_frame frame, struct pcn_frame expected);
 /* The word of a place. */
 uint64_t *word_of(struct rig *rig, uint32_t slot);
-/* Every place has its partner, which has it. */
+/* Each place leads to a session that has it, and each session has two. */
 void check_pairs(struct rig *rig);
 /* Places in use: two a session. */
 uint32_t n_places(struct rig *rig);

@@ -44,7 +44,7 @@ static __always_inline int bench_write(void *data, void *end)
 
     if (data + BENCH_FRAME_SHORT > end)
         return 0;
-    next = bench_state.next++;
+    next = bench_state.next++ * (flows->scatter | 1);
     packet = &bench_packets[next & bench_state.mask & (BENCH_PACKETS_MAX - 1)];
     flow = (next >> (flows->shift & 31)) & flows->mask;
     /*

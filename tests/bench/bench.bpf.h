@@ -24,6 +24,7 @@ struct bench_packet {
 struct bench_flows {
     __u64 factor_a;
     __u64 factor_b;
+    __u64 scatter; /* times this, an odd number, packets are sent in another order; 0: as they stand */
     __u32 mask;
     __u32 shift;
 };

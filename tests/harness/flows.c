@@ -1,21 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <harness/suite.h>
 #include <harness/testrun.h>
 #include <pcn/flows.h>
 
 int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t keys, struct pcn_flows *ret_flows)
 {
-    struct pcn_flows flows = {.n_slots = n_buckets * PCN_CT_WAYS};
+    uint32_t n_places = n_buckets * PCN_CT_WAYS;
+    struct pcn_flows flows = {.n_places = n_places, .n_slots = keys > 1 ? n_places / 2 : n_places};
 
     flows.entries = pcn_fast_memory(fast, PCN_CT_ENTRIES, NULL);
-    flows.tags = pcn_fast_memory(fast, PCN_CT_TAGS, NULL);
     flows.wides = pcn_fast_memory(fast, PCN_CT_WIDES, NULL);
-    if (keys > 1)
+    if (keys == 1) {
+        flows.tags = pcn_fast_memory(fast, PCN_CT_TAGS, NULL);
+        if (!flows.tags)
+            return -ENOMEM;
+    } else {
+        flows.buckets = pcn_fast_memory(fast, PCN_CT_BUCKETS, NULL);
         flows.owns = pcn_fast_memory(fast, PCN_CT_OWNS, NULL);
+        flows.numbers = pcn_fast_memory(fast, PCN_CT_NUMBERS, NULL);
+        flows.ring = pcn_fast_memory(fast, PCN_CT_RING, NULL);
+        if (!flows.buckets || !flows.owns || !flows.numbers || !flows.ring)
+            return -ENOMEM;
+        flows.n_numbers = flows.n_slots / 2;
+        pcn_flows_number(&flows);
+    }
     flows.windows = pcn_fast_memory(fast, PCN_CT_WINDOWS, NULL);
     flows.traffic = pcn_fast_memory(fast, PCN_CT_TRAFFIC, NULL);
     flows.settings = pcn_fast_memory(fast, PCN_CT_SETTINGS, NULL);
     flows.statistics = pcn_fast_memory(fast, PCN_CT_STATISTICS, NULL);
-    if (!flows.entries || !flows.tags || !flows.windows || !flows.traffic || !flows.settings || !flows.statistics)
+    if (!flows.entries || !flows.windows || !flows.traffic || !flows.settings || !flows.statistics)
         return -ENOMEM;
     flows.settings->seed = 0x123456789abcdef;
     flows.settings->refresh = pcn_clock_hz();
@@ -29,12 +42,45 @@ int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t key
 
 void pcn_flows_clear(struct pcn_flows *flows)
 {
-    memset(flows->entries, 0, flows->n_slots * sizeof(*flows->entries));
-    memset(flows->tags, 0, flows->n_slots);
+    for (uint32_t slot = 0; slot < flows->n_slots; slot++) {
+        struct pcn_flow flow;
+
+        if (pcn_flows_get(flows, slot, pcn_clock_jiffies(), &flow))
+            (void)pcn_flows_remove(flows, &flow);
+    }
 }
 
-void pcn_flows_lose(struct pcn_flows *flows, uint32_t slot)
+uint32_t pcn_flows_places(struct pcn_flows *flows)
 {
-    flows->entries[slot].word = 0;
-    flows->tags[slot] = 0;
+    uint32_t n = 0;
+
+    (void)pcn_flows_sweep(flows, 0, flows->n_slots, pcn_clock_jiffies());
+    for (uint32_t place = 0; place < flows->n_places; place++)
+        n += *pcn_flows_tag(flows, place) != 0;
+    return n;
+}
+
+uint32_t pcn_flows_free(const struct pcn_fast *fast, const struct pcn_flows *flows)
+{
+    const struct pcn_ct_stock *stocks = pcn_fast_memory(fast, PCN_CT_STOCKS, NULL);
+    _cleanup_free_ bool *seen = calloc(flows->n_numbers, sizeof(*seen));
+    uint32_t n = 0;
+
+    if (!PCN_CHECK(stocks && seen))
+        return 0;
+    for (uint64_t at = flows->ring->head; at < flows->ring->tail; at++, n++) {
+        uint32_t number = flows->numbers[at & (flows->n_numbers - 1)];
+
+        PCN_CHECK(number < flows->n_numbers && !seen[number]);
+        seen[number & (flows->n_numbers - 1)] = true;
+    }
+    for (uint32_t cpu = 0; cpu < PCN_CPUS_MAX; cpu++) {
+        for (uint32_t i = 0; i < stocks[cpu].n; i++, n++) {
+            uint32_t number = stocks[cpu].numbers[i];
+
+            PCN_CHECK(number < flows->n_numbers && !seen[number]);
+            seen[number & (flows->n_numbers - 1)] = true;
+        }
+    }
+    return n;
 }

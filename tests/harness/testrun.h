@@ -119,10 +119,12 @@ void *pcn_fast_memory(const struct pcn_fast *fast, const char *name, uint32_t *r
 /* The table of flows, for so many buckets as pcn_run_flows() was told: timeouts of 100 s, full it drops. -ENOMEM. */
 struct pcn_flows;
 int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t keys, struct pcn_flows *ret_flows);
-/* There are none, and none were ever seen. */
+/* All of them end. */
 void pcn_flows_clear(struct pcn_flows *flows);
-/* As if the flow of a place had ended. */
-void pcn_flows_lose(struct pcn_flows *flows, uint32_t slot);
+/* How many places are somebody's, of flows that have not expired. */
+uint32_t pcn_flows_places(struct pcn_flows *flows);
+/* Numbers of sessions that are free, in the ring and in the stocks of CPUs. Fails the check if one is there twice. */
+uint32_t pcn_flows_free(const struct pcn_fast *fast, const struct pcn_flows *flows);
 /* Records that the last run sent up; log records are printed. */
 size_t pcn_fast_records(const struct pcn_fast *fast);
 

@@ -16,9 +16,21 @@
  * first packet at the same time may both enter it: one is found by all, the other expires.
  *
  * An entry is the key as far as IPv4 needs it: two of them are a line of cache. What IPv6 has more stands apart
- * (PCN_CT_WIDES), and so does what a cube that enters flows by itself says of them (PCN_CT_OWNS), but for what it needs for
- * each packet. Where flows have more than one key, told apart by the zone, those of a zone stand close together: packets one
- * way do not drag along what those the other way need.
+ * (PCN_CT_WIDES). A slot is the number of an entry.
+ *
+ * Where a flow has one key, its place is its slot. Where it has two, which a translator changes into each other, it is a
+ * session: an entry for each key, which have the same number in either half of the entries, the first packet's own key in
+ * the first. Buckets have their places' slots beside the tags (PCN_CT_BUCKETS); those of even zones and those of odd ones
+ * have a half each, too, so that packets one way do not drag along what those the other way need. Numbers are given out in
+ * the order in which they became free: new sessions are written one behind the other, not where their hashes happen to be,
+ * which is what most of their time would go into. What the cube says of a session is in PCN_CT_OWNS.
+ *
+ *     place ─► buckets ─ slot ─► entries   [first keys, by number | other keys]
+ *                         └─ number ─► owns
+ *
+ * Free numbers are in a ring: user space puts in those of sessions that have ended, each CPU takes some at a time. Who takes
+ * the word of a session's first entry from it to 0 has the session: its other entry, its places, then its number. The fast
+ * path does so where a session has to make room; one that it ends otherwise gets words that have expired and are no flow's.
  *
  * Expiry is the lower half of the jiffies: timeouts are below PCN_CT_TIMEOUT_MAX,
  * and user space takes away what is expired long before half the range has passed.
@@ -28,12 +40,16 @@
 #include <pcn/abi.h>
 
 /* Names of the maps. */
-#define PCN_CT_TAGS ".bss.cttags"      /* __u64, a bucket's; trimmed, a power of two */
-#define PCN_CT_ENTRIES ".bss.ctentry"  /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket */
-#define PCN_CT_WIDES ".bss.ctwide"     /* struct pcn_ct_wide; as many */
-#define PCN_CT_OWNS ".bss.ctown"       /* struct pcn_ct_own; one, or as many: of a cube that enters flows by itself */
-#define PCN_CT_WINDOWS ".bss.ctwindow" /* struct pcn_ct_window; one, or as many: they are checked */
-#define PCN_CT_TRAFFIC ".bss.cttraf"   /* struct pcn_ct_traffic; one, or as many: counting */
+#define PCN_CT_TAGS ".bss.cttags"           /* __u64, a bucket's; trimmed, a power of two. Of flows of one key */
+#define PCN_CT_BUCKETS ".bss.ctbucket"      /* struct pcn_ct_bucket; trimmed, a power of two. Of sessions */
+#define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket */
+#define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; as many */
+#define PCN_CT_WINDOWS ".bss.ctwindow"      /* struct pcn_ct_window; one, or as many: they are checked */
+#define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; one, or as many: counting */
+#define PCN_CT_OWNS ".bss.ctown"            /* struct pcn_ct_own, a session's; trimmed, a power of two */
+#define PCN_CT_NUMBERS ".bss.ctnumber"      /* __u32, the ring of free ones; as many */
+#define PCN_CT_RING ".data.ctring"          /* struct pcn_ct_ring */
+#define PCN_CT_STOCKS ".data.ctstock"       /* struct pcn_ct_stock; PCN_CPUS_MAX */
 #define PCN_CT_FRAGMENTS "pcn_ct_fragments" /* struct pcn_ct_fragment; PCN_CT_FRAGMENTS_MAX */
 #define PCN_CT_SETTINGS ".data.ct"          /* struct pcn_ct_settings */
 #define PCN_CT_STATISTICS ".data.ctstat"    /* struct pcn_ct_statistics; PCN_CPUS_MAX */
@@ -93,7 +109,7 @@ enum pcn_ct_flow {
 #define PCN_CT_HASH_SHIFT 48
 #define PCN_CT_HASH_ODD_SHIFT 47 /* of a hash: whether its zone is odd; no choice of a bucket reaches so high */
 #define PCN_CT_FLOW_SHIFT 32
-#define PCN_CT_OWN_SHIFT 37 /* of a cube that enters flows by itself, of both words of a session: they stay */
+#define PCN_CT_OWN_SHIFT 37 /* of a cube that enters sessions, in both words: they stay */
 #define PCN_CT_OWN_BITS 0x7ffull
 
 #define PCN_CT_KEY_WORDS 5
@@ -120,10 +136,36 @@ struct pcn_ct_entry {
 };
 _Static_assert(sizeof(struct pcn_ct_entry) == 32, "two to a cache line");
 
-struct pcn_ct_own {
-    __u64 words[2];
+/* Of sessions: where its places lead. slots: slot + 1, in host order, 24 bits of it; 0: it is not written yet. */
+struct pcn_ct_bucket {
+    __u8 slots[PCN_CT_WAYS][3];
+    __u64 tags;
 };
-_Static_assert(sizeof(struct pcn_ct_own) == 16, "four to a cache line");
+_Static_assert(sizeof(struct pcn_ct_bucket) == 32, "two to a cache line");
+_Static_assert(2 * PCN_CT_SIZE_MAX < 1 << 24, "slots fit");
+
+/* A session. */
+struct pcn_ct_own {
+    __u32 places[2]; /* of the first packet's own key; of the other one: PCN_CT_NO_SLOT, it has none */
+    __u64 words[3];  /* the cube's */
+};
+_Static_assert(sizeof(struct pcn_ct_own) == 32, "two to a cache line");
+
+/* Free numbers of sessions are at head to tail - 1, modulo how many there are. */
+struct pcn_ct_ring {
+    __u64 head; /* of the fast path */
+    __u64 pad[7];
+    __u64 tail; /* of user space */
+    __u64 pad1[7];
+};
+
+#define PCN_CT_STOCK 15
+/* A CPU's, to be given out from the last one on. */
+struct pcn_ct_stock {
+    __u32 n;
+    __u32 numbers[PCN_CT_STOCK];
+};
+_Static_assert(sizeof(struct pcn_ct_stock) == 64, "a cache line each");
 
 /* TCP, where windows are checked: what one side has sent and may send. */
 struct pcn_ct_side {
@@ -163,9 +205,10 @@ _Static_assert(sizeof(struct pcn_ct_fragment) == 16, "the same on both sides");
 /* Variable of .rodata, set before load: of the arrays' indices. */
 struct pcn_ct_masks {
     __u32 bucket;
+    __u32 half; /* buckets of each half of the places, one for even zones, one for odd ones; 0: they have none */
+    __u32 place;
     __u32 slot;
-    __u32 half;    /* buckets of each half of the table, one for even zones, one for odd ones; 0: it has none */
-    __u32 own;     /* 0: one entry */
+    __u32 session; /* of numbers: slots of other keys have one bit more. 0: there are no sessions */
     __u32 traffic; /* 0: one entry, nothing is counted */
     __u32 windows; /* 0: one entry, they are not checked, whatever the settings say */
 };
@@ -201,14 +244,22 @@ _Static_assert(sizeof(struct pcn_ct_statistics) == 64, "a cache line each");
 
 #define PCN_CT_SHARED static inline __attribute__((always_inline))
 
-/* Buckets for so many flows, at most half full: then none is without a place. */
-PCN_CT_SHARED __u32 pcn_ct_buckets_for(__u32 flows)
+/* The power of two that is not below n. */
+PCN_CT_SHARED __u32 pcn_ct_power_of(__u32 n)
 {
-    __u32 n = 1;
+    __u32 power = 1;
 
-    while (n * PCN_CT_WAYS < 2 * flows)
-        n *= 2;
-    return n;
+    while (power < n)
+        power *= 2;
+    return power;
+}
+
+/* Buckets for so many keys, at most half full: then none is without a place. */
+PCN_CT_SHARED __u32 pcn_ct_buckets_for(__u32 n_keys)
+{
+    __u32 n_places = pcn_ct_power_of(2 * n_keys);
+
+    return n_places > PCN_CT_WAYS ? n_places / PCN_CT_WAYS : 1;
 }
 
 PCN_CT_SHARED __u64 pcn_ct_tuple(__u32 ports, __u32 protocol, __u32 version, __u32 zone)
@@ -326,6 +377,18 @@ PCN_CT_SHARED __u64 pcn_ct_tag(__u64 hash)
 PCN_CT_SHARED __u64 pcn_ct_word(__u64 hash, __u32 flow, __u32 expires)
 {
     return hash >> PCN_CT_HASH_SHIFT << PCN_CT_HASH_SHIFT | (__u64)flow << PCN_CT_FLOW_SHIFT | expires;
+}
+
+/* A flow's next word: in another state, or with another expiry. */
+PCN_CT_SHARED __u64 pcn_ct_word_next(__u64 word, __u32 flow, __u32 expires)
+{
+    return word >> PCN_CT_OWN_SHIFT << PCN_CT_OWN_SHIFT | (__u64)flow << PCN_CT_FLOW_SHIFT | expires;
+}
+
+/* That of a session which has ended: it has expired, and is no word of the same flow. */
+PCN_CT_SHARED __u64 pcn_ct_word_ended(__u64 word, __u32 now)
+{
+    return pcn_ct_word(~word, PCN_CT_TCP_CLOSED, now - 1);
 }
 
 /* Two words of a place: hash and place stay the same as long as a flow lives. */

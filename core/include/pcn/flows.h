@@ -16,19 +16,25 @@ struct pcn_flow;
 
 /* The fast path's memory: flows are taken away by compare-and-swap of their words. */
 struct pcn_flows {
-    uint8_t *tags;
+    uint8_t *tags; /* of flows of one key; else NULL */
     struct pcn_ct_entry *entries;
     const struct pcn_ct_wide *wides;
-    struct pcn_ct_own *owns;              /* NULL: none enters flows by itself */
+    /* Of sessions, of two keys; else NULL. */
+    struct pcn_ct_bucket *buckets;
+    struct pcn_ct_own *owns;
+    __u32 *numbers;
+    struct pcn_ct_ring *ring;
     struct pcn_ct_window *windows;        /* NULL: they are not checked */
     const struct pcn_ct_traffic *traffic; /* NULL: nothing is counted */
     struct pcn_ct_settings *settings;
     const struct pcn_ct_statistics *statistics; /* PCN_CPUS_MAX */
-    uint32_t n_slots;
+    uint32_t n_places;
+    uint32_t n_slots;              /* of sessions, two a number */
+    uint32_t n_numbers;            /* 0: there are no sessions */
     uint32_t cursor;               /* of the sweep */
     struct pcn_flow_event *events; /* PCN_FLOW_EVENTS; NULL: none was noted yet */
     uint64_t n_events;
-    /* A flow was taken away here: who entered it under other keys too takes those away. NULL: nobody did. */
+    /* A flow was taken away here; its memory is not another one's yet. NULL: nobody is told. */
     void (*removed)(struct pcn_flows *flows, const struct pcn_flow *flow);
     /* Appends what a kind's model adds to an entry of session-table; NULL: nothing. */
     void (*emit)(struct pcn_flows *flows, const struct pcn_flow *flow, struct pcn_emitter *emitter);
@@ -63,9 +69,18 @@ PCN_EXPORT void pcn_flows_close(struct pcn_flows *flows);
 PCN_EXPORT bool pcn_flows_packet_in(struct pcn_flows *flows, const struct pcn_packet_in *packet);
 /* The next part of the table: what has expired is taken away. */
 PCN_EXPORT void pcn_flows_tick(struct pcn_flows *flows);
-/* The key of a place, whether there is a flow or not. */
+/* A new table: all numbers of sessions are free. */
+PCN_EXPORT void pcn_flows_number(struct pcn_flows *flows);
+/* The key of a slot, whether there is a flow or not. */
 PCN_EXPORT void pcn_flows_key(const struct pcn_flows *flows, uint32_t slot, struct pcn_ct_key *ret_key);
-/* The flow in a place: false where there is none, or it has expired. now: jiffies. */
+/* The tag of a place. */
+PCN_EXPORT uint8_t *pcn_flows_tag(const struct pcn_flows *flows, uint32_t place);
+/* Where a place leads; above all slots: nowhere. */
+PCN_EXPORT uint32_t pcn_flows_slot(const struct pcn_flows *flows, uint32_t place);
+/* The session of a slot, and the slot of its other key. Where flows have one key there are none. */
+PCN_EXPORT struct pcn_ct_own *pcn_flows_own(const struct pcn_flows *flows, uint32_t slot);
+PCN_EXPORT uint32_t pcn_flows_other(const struct pcn_flows *flows, uint32_t slot);
+/* The flow of a slot: false where there is none, or it has expired. now: jiffies. */
 PCN_EXPORT bool pcn_flows_get(const struct pcn_flows *flows, uint32_t slot, uint64_t now, struct pcn_flow *ret_flow);
 /* The flow of a packet, of either direction. -ENOENT. */
 PCN_EXPORT int pcn_flows_find(const struct pcn_flows *flows, const struct pcn_ct_key *key, uint64_t now,
