@@ -22,9 +22,11 @@
  */
 #pragma once
 #include <pcn/conntrack_related.bpf.h>
-#include <pcn/conntrack_single.bpf.h>
 #include <pcn/conntrack_window.bpf.h>
 #include <pcn/cube.bpf.h>
+#if PCN_CT_KEYS == 1
+#include <pcn/conntrack_single.bpf.h>
+#endif
 
 PCN_INLINE void pcn_ct_invalid(struct pcn_packet *packet, struct pcn_ct *ct)
 {

@@ -46,7 +46,7 @@ PCN_INLINE struct pcn_ct_stock *pcn_ct_stock_get(void)
 
 /*
  * Free numbers for this CPU: a sixteenth of them at most, so that few CPUs do not have all. How many it has now. They are
- * copied: what is taken from the ring may be written over.
+ * copied before they are taken from the ring: afterwards they may be written over.
  */
 __noinline __u32 pcn_ct_restock(void)
 {
@@ -59,8 +59,6 @@ __noinline __u32 pcn_ct_restock(void)
         if (!n)
             return 0;
         n = n / 16 < PCN_CT_STOCK ? n / 16 + 1 : PCN_CT_STOCK;
-        if (__sync_val_compare_and_swap(&pcn_ct_ring.head, head, head + n) != head)
-            continue;
 #pragma clang loop unroll(disable)
         for (__u32 i = 0; i < PCN_CT_STOCK && i < n; i++) {
             __u64 at = (head + n - 1 - i) & pcn_ct_masks.session;
@@ -68,6 +66,8 @@ __noinline __u32 pcn_ct_restock(void)
             PCN_OPAQUE(at);
             stock->numbers[i] = PCN_READ_ONCE(pcn_ct_numbers[at]);
         }
+        if (__sync_val_compare_and_swap(&pcn_ct_ring.head, head, head + n) != head)
+            continue;
         stock->n = n;
         return n;
     }
@@ -111,25 +111,44 @@ PCN_INLINE void pcn_ct_place_leave(__u32 place)
     pcn_ct_unclaim(place);
 }
 
+/* Of a session whose first word was taken: its other entry and its places. */
+PCN_INLINE void pcn_ct_session_strip(__u32 number)
+{
+    struct pcn_ct_own *own = pcn_ct_own_at(number);
+
+    (void)__sync_lock_test_and_set(pcn_ct_word_at(pcn_ct_second_of(number)), 0);
+    pcn_ct_place_leave(own->places[0]);
+    pcn_ct_place_leave(own->places[1]);
+    own->places[0] = own->places[1] = PCN_CT_NO_SLOT;
+}
+
+/* And the rest of it, its number too: user space takes that away. word: which it had. */
+PCN_INLINE void pcn_ct_session_finish(__u32 number, __u64 word)
+{
+    PCN_STORE_RELEASE(pcn_ct_word_at(number), pcn_ct_word_ended(word, pcn_now()));
+}
+
+/* Of a session that has to make room: the word that it had; 0: it changed, or does not. */
+PCN_INLINE __u64 pcn_ct_session_clear(__u64 rank, __u32 now)
+{
+    __u32 number = pcn_ct_first_of(rank & PCN_CT_RANK_SLOT);
+    enum pcn_ct_how how = PCN_CT_RANK_HOW(rank);
+    __u64 word = how == PCN_CT_HOW_FULL ? 0 : pcn_ct_turn_out(number, how, now);
+
+    if (!word)
+        return 0;
+    pcn_ct_session_strip(number);
+    pcn_ct_count_turned_out(how);
+    return word;
+}
+
 /* One of eight sessions here and eight there has to make room: its number, or PCN_CT_AGAIN. */
 PCN_INLINE __u32 pcn_ct_session_turn_out(__u64 picked)
 {
-    __u32 now = pcn_now(), mask = pcn_ct_masks.session & ~(PCN_CT_WAYS - 1), number;
-    const struct pcn_ct_own *own;
-    enum pcn_ct_how how;
-    __u64 rank;
+    __u32 now = pcn_now(), mask = pcn_ct_masks.session & ~(PCN_CT_WAYS - 1);
+    __u64 rank = pcn_ct_best(picked & mask, now, pcn_ct_best(picked >> 32 & mask, now, PCN_CT_RANK_NONE));
 
-    rank = pcn_ct_best(picked & mask, now, pcn_ct_best(picked >> 32 & mask, now, PCN_CT_RANK_NONE));
-    how = PCN_CT_RANK_HOW(rank);
-    number = pcn_ct_first_of(rank & PCN_CT_RANK_SLOT);
-    if (how == PCN_CT_HOW_FULL || !pcn_ct_turn_out(number, how, now))
-        return PCN_CT_AGAIN;
-    (void)__sync_lock_test_and_set(pcn_ct_word_at(pcn_ct_second_of(number)), 0);
-    own = pcn_ct_own_at(number);
-    pcn_ct_place_leave(own->places[0]);
-    pcn_ct_place_leave(own->places[1]);
-    pcn_ct_count_turned_out(how);
-    return number;
+    return pcn_ct_session_clear(rank, now) ? pcn_ct_first_of(rank & PCN_CT_RANK_SLOT) : PCN_CT_AGAIN;
 }
 
 #define PCN_CT_EVICTIONS 8
@@ -168,6 +187,32 @@ PCN_INLINE __u32 pcn_ct_session_take(__u64 hash, bool *ret_turned_out)
 
 /* ---- places ---- */
 
+/* The best of the sessions that a bucket leads to. */
+PCN_INLINE __u64 pcn_ct_best_in(__u32 bucket, __u32 now, __u64 best)
+{
+#pragma clang loop unroll(disable)
+    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
+        __u64 led = pcn_ct_led_to(bucket, way), number = pcn_ct_first_of(led - 1), word, better;
+
+        word = PCN_READ_ONCE(*pcn_ct_word_at(number)) * PCN_NEGATIVE(-led);
+        better = pcn_ct_rank(word, number, now) - best;
+        best += better * PCN_NEGATIVE(better);
+    }
+    return best;
+}
+
+/* All places of a key are taken: one of their sessions has to make room, though there are numbers. */
+PCN_INLINE void pcn_ct_place_clear(__u64 hash)
+{
+    __u32 now = pcn_now();
+    __u64 rank =
+        pcn_ct_best_in(pcn_ct_bucket(hash, 1), now, pcn_ct_best_in(pcn_ct_bucket(hash, 0), now, PCN_CT_RANK_NONE));
+    __u64 word = pcn_ct_session_clear(rank, now);
+
+    if (word)
+        pcn_ct_session_finish(pcn_ct_first_of(rank & PCN_CT_RANK_SLOT), word);
+}
+
 /* A place for a key, which leads nowhere yet. PCN_CT_NO_SLOT: there is none. Global: it is verified once. */
 __noinline __u32 pcn_ct_place_take(__u64 hash)
 {
@@ -176,8 +221,8 @@ __noinline __u32 pcn_ct_place_take(__u64 hash)
         __u32 place = pcn_ct_free_place(hash);
 
         if (pcn_unlikely(place == PCN_CT_NO_SLOT))
-            break;
-        if (pcn_likely(pcn_ct_take_free(place, pcn_ct_tag(hash))))
+            pcn_ct_place_clear(hash);
+        else if (pcn_likely(pcn_ct_take_free(place, pcn_ct_tag(hash))))
             return place;
     }
     PCN_CT_COUNT(full);
@@ -263,22 +308,21 @@ PCN_INLINE void pcn_ct_session_publish(__u32 number, __u32 place, __u64 word, __
     PCN_STORE_RELEASE(pcn_ct_word_at(number), word);
 }
 
-PCN_INLINE bool pcn_ct_word_end(__u32 slot, __u64 word)
+/*
+ * Takes a session that still has this word at a slot, with its places: what is its cube's is to be given up, then
+ * pcn_ct_session_finish(). The word of its first entry; 0: it has changed.
+ */
+PCN_INLINE __u64 pcn_ct_session_seize(__u32 slot, __u64 word)
 {
-    return word && __sync_val_compare_and_swap(pcn_ct_word_at(slot), word, pcn_ct_word_ended(word, pcn_now())) == word;
-}
+    __u32 number = pcn_ct_first_of(slot);
+    __u64 first = PCN_READ_ONCE(*pcn_ct_word_at(number));
 
-/* Ends a session that still has this word at a slot. User space takes it away. */
-PCN_INLINE bool pcn_ct_session_end(__u32 slot, __u64 word)
-{
-    __u32 other = pcn_ct_other_of(slot);
-
-    if (!pcn_ct_word_end(slot, word))
-        return false;
-    /* Again, where a packet has just moved its expiry. */
-    if (!pcn_ct_word_end(other, PCN_READ_ONCE(*pcn_ct_word_at(other))))
-        (void)pcn_ct_word_end(other, PCN_READ_ONCE(*pcn_ct_word_at(other)));
-    return true;
+    asm volatile("" ::: "memory");
+    if (!first || PCN_READ_ONCE(*pcn_ct_word_at(slot)) != word ||
+        __sync_val_compare_and_swap(pcn_ct_word_at(number), first, 0) != first)
+        return 0;
+    pcn_ct_session_strip(number);
+    return first;
 }
 
 /* The other entry gets the state and the expiry that a slot's word has, which was just written. */
@@ -297,7 +341,8 @@ PCN_INLINE void pcn_ct_word_extend(__u32 slot, __u32 expires)
 {
     __u64 *place = pcn_ct_word_at(slot), word = PCN_READ_ONCE(*place);
 
-    if (word && (__s32)(expires - (__u32)word) > 0)
+    /* Of what has ended it stays as it is. */
+    if (word && pcn_ct_left(word, pcn_now()) > 0 && (__s32)(expires - (__u32)word) > 0)
         (void)__sync_val_compare_and_swap(place, word, (word >> 32 << 32) | expires);
 }
 
@@ -306,6 +351,14 @@ PCN_INLINE void pcn_ct_session_extend(__u32 slot, __u32 expires)
 {
     pcn_ct_word_extend(slot, expires);
     pcn_ct_word_extend(pcn_ct_other_of(slot), expires);
+}
+
+/* Whether a packet without ports can be of the session of a slot that was kept for it; of IPv6, by what an entry has. */
+PCN_INLINE bool pcn_ct_is_between(__u64 slot, const struct pcn_packet *packet)
+{
+    __u64 there = pcn_ct_entry_at(slot)->pair, pair = pcn_ct_pair(packet->source.v4, packet->destination.v4);
+
+    return there == pair || there == pcn_ct_turn(pair);
 }
 
 /* An address of a slot's key: its source, or its destination. */

@@ -480,15 +480,15 @@ PCN_INLINE void pcn_ct_unclaim(__u32 place)
     PCN_WRITE_ONCE(*pcn_ct_tag_at(place), 0);
 }
 
-/* Takes the word of a flow from it that has to make room, and may have changed since it was chosen. */
-PCN_INLINE bool pcn_ct_turn_out(__u32 slot, enum pcn_ct_how how, __u32 now)
+/* Takes its word from a flow that has to make room. That word; 0: it has changed since the flow was chosen. */
+PCN_INLINE __u64 pcn_ct_turn_out(__u32 slot, enum pcn_ct_how how, __u32 now)
 {
     __u64 *place = pcn_ct_word_at(slot), word = PCN_READ_ONCE(*place);
 
     if (!word ||
         !(how == PCN_CT_HOW_EXPIRED ? pcn_ct_left(word, now) <= 0 : PCN_CT_DROPPABLE >> pcn_ct_flow_of(word) & 1))
-        return false;
-    return __sync_val_compare_and_swap(place, word, 0) == word;
+        return 0;
+    return __sync_val_compare_and_swap(place, word, 0) == word ? word : 0;
 }
 
 PCN_INLINE void pcn_ct_count_turned_out(enum pcn_ct_how how)
@@ -499,7 +499,7 @@ PCN_INLINE void pcn_ct_count_turned_out(enum pcn_ct_how how)
         PCN_CT_COUNT(early_dropped);
 }
 
-/* The key of a place that was claimed, which has no traffic yet. own: what IPv4 has at .middle. */
+/* The key of a slot, which has no traffic yet. own: what IPv4 has at .middle. */
 PCN_INLINE void pcn_ct_fill(__u32 slot, const struct pcn_ct_wanted *key, __u64 own)
 {
     struct pcn_ct_entry *entry = pcn_ct_entry_at(slot);

@@ -3,7 +3,7 @@
 #include <pcn/flows.h>
 #include <sys/random.h>
 
-/* Places looked at in a tick: the whole default table, and one of the largest in 16 s. */
+/* Slots looked at in a tick: the whole default table, and one of the largest in 16 s. */
 #define SWEEP_MAX 131072u
 
 int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *size)
@@ -16,7 +16,6 @@ int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *
     const struct pcn_ct_masks masks = {
         .bucket = n_buckets - 1,
         .half = pairs ? n_buckets / 2 : 0,
-        .place = n_places - 1,
         .slot = n_slots - 1,
         .session = pairs ? n_numbers - 1 : 0,
         .traffic = n_traffic - 1,

@@ -154,7 +154,7 @@ __noinline __u32 lbrp_later(struct pcn_ctx *ctx, __u32 reply)
     __u32 slot = packet->ct_slot, state = lbrp_session_at(slot)->state;
     const struct lbrp_target *backend = lbrp_backend_of(state);
 
-    if (!backend)
+    if (!backend || !pcn_ct_is_between(slot, packet))
         return pcn_drop(packet, LBRP_DROP_NO_SESSION);
     return lbrp_send(ctx, packet, slot, state, pcn_ct_side_get(slot), backend, reply & 1);
 }

@@ -98,16 +98,23 @@ __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 tim
         return 0;
     word = PCN_READ_ONCE(*pcn_ct_word_at(slot));
     state = PCN_READ_ONCE(lbrp_session_at(slot)->state);
+    asm volatile("" ::: "memory");
+    /* Read behind the key: another one may have taken the slot, whose hash is another one. */
+    if (PCN_READ_ONCE(*pcn_ct_word_at(slot)) != word ||
+        !pcn_ct_is_same_flow(word, pcn_ct_hash(&key, pcn_ct_settings.seed)))
+        return 0;
     backend = lbrp_backend_of(state);
     if (!backend || backend->service != number || !(backend->flags & LBRP_TAKES)) {
-        pcn_ct_session_end(slot, word);
+        word = pcn_ct_session_seize(slot, word);
+        if (word)
+            pcn_ct_session_finish(slot, word);
         return 0;
     }
     pcn_ct_session_extend(slot, (__u32)pcn_now() + timeout);
     return state & 0xffff;
 }
 
-/* Without room it is not kept. It does not make room for sessions: its state is none that is turned out. */
+/* Without a free number it is not kept. It does not make room for sessions: its state is none that is turned out. */
 __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __u32 timeout)
 {
     struct pcn_ct_wanted wanted;
@@ -119,7 +126,7 @@ __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __
         return 0;
     lbrp_affinity_key(&new->own, number, &key);
     hash = pcn_ct_hash(&key, pcn_ct_settings.seed);
-    kept = lbrp_take_session(hash);
+    kept = pcn_ct_number_take();
     if (kept == PCN_CT_NO_SLOT)
         return 0;
     place = pcn_ct_place_take(hash);

@@ -79,8 +79,10 @@ __noinline __u32 lbrp_over(__u32 slot, __u64 word)
             return 1;
         if (pcn_ct_flow_of(seen) != pcn_ct_flow_of(word))
             return 0;
-        if (pcn_ct_session_end(slot, seen)) {
+        seen = pcn_ct_session_seize(slot, seen);
+        if (seen) {
             lbrp_forget(slot);
+            pcn_ct_session_finish(pcn_ct_first_of(slot), seen);
             return 1;
         }
     }

@@ -683,6 +683,7 @@ static const struct pcn_test tests[] = {
     {"ARP, echo and MAC addresses", test_macs},
     {"neighbour solicitations", test_solicited},
     {"MULTI: each client has its port", test_multi},
+    {"a client begins anew, again and again", test_anew},
     {"what contradicts itself is dropped", test_bad},
 };
 

@@ -219,3 +219,22 @@ void test_bad(void)
         PCN_CHECK_EQ(give(rig, FRONT, &cut), LBRP_DROP_NO_OTHER_PORT);
     }
 }
+
+/* One client that begins anew many times: what is over leaves its places at once, and its number when it is swept away. */
+void test_anew(void)
+{
+    FOR_BOTH(64)
+    {
+        struct lbrp_group *service = one(rig, VIP, 80, IPPROTO_TCP);
+
+        for (int i = 0; i < 40; i++) {
+            PCN_CHECK_EQ(goes_to(rig, tcp(C, 1000, VIP, 80, SYN)), 1);
+            PCN_CHECK_EQ(goes_to(rig, tcp(C, 1000, VIP, 80, RST)), 1);
+        }
+        PCN_CHECK_EQ(goes_to(rig, tcp(C, 1000, VIP, 80, SYN)), 1);
+        PCN_CHECK_EQ(tally(rig, service, 0).active, 1);
+        PCN_CHECK_EQ(tally(rig, service, 0).sessions, 41);
+        PCN_CHECK_EQ(n_places(rig), 2);
+        check_numbers(rig, 1);
+    }
+}

@@ -71,4 +71,5 @@ void test_fragments(void);
 void test_macs(void);
 void test_solicited(void);
 void test_multi(void);
+void test_anew(void);
 void test_bad(void);

@@ -33,7 +33,7 @@ PCN_INLINE enum pcn_verdict nat_verdict(struct pcn_packet *packet, __u32 bad)
 }
 
 /* Counted by the key inside, where it is shown; in hairpin, both are, by the first packet's own. */
-PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct pcn_ct *ct, bool out)
+PCN_INLINE void nat_count(struct pcn_ctx *ctx, const struct pcn_ct *ct)
 {
     const struct nat_session *session = nat_session_at(ct->slot);
     struct pcn_ct inside = *ct;
@@ -68,7 +68,7 @@ PCN_INLINE enum pcn_verdict nat_send(struct pcn_ctx *ctx, struct pcn_packet *pac
 {
     __u32 ports = 0;
 
-    nat_count(ctx, ct, out);
+    nat_count(ctx, ct);
     if (pcn_unlikely(packet->fragment == PCN_FRAGMENT_FIRST)) {
         packet->ct_state = PCN_CT_ESTABLISHED;
         pcn_ct_fragment_keep(ctx, packet);
@@ -88,6 +88,9 @@ PCN_INLINE enum pcn_verdict nat_later(struct pcn_ctx *ctx, struct pcn_packet *pa
         .to.v4 = pcn_ct_side_get(packet->ct_slot),
     };
 
+    /* Its session may be over, and its slot another one's. */
+    if (!pcn_ct_is_between(packet->ct_slot, packet))
+        return pcn_drop(packet, NAT_DROP_FRAGMENT);
     if (session->wide)
         return nat_verdict(packet, nat_translate_wide(ctx, packet->ct_slot));
     if (!pcn_rewrite(ctx, packet, out ? &change : NULL, out ? NULL : &change, 4))

@@ -101,7 +101,7 @@ PCN_INLINE void nat_mapping_key(struct pcn_ct_key *key, bool address)
     key->words[4] &= ~0xffff0000ull;
 }
 
-/* The mapping of the session of a place inside, if it has one; with address: that of its remote address. */
+/* The mapping of the session of a slot inside, if it has one; with address: that of its remote address. */
 __noinline __u32 nat_keep_mapping(__u32 slot, __u32 expires, bool address)
 {
     struct pcn_ct_key key;

@@ -32,6 +32,31 @@ static void test_forwarded(void)
     }
 }
 
+/* Sessions inside take two places there: where these are full, one that was not answered makes room for anybody. */
+static void test_crowded(void)
+{
+    FOR_BOTH(64)
+    {
+        uint32_t n = rig->nat.flows.n_numbers, refused = 0;
+
+        add_masquerade(rig, E);
+        add_forwarding(rig, E, 8080, 8080, A2, 80);
+        for (uint32_t i = 0; i < 4 * n; i++) {
+            const struct pcn_frame frame = tcp(A, (uint16_t)(1024 + i), E, 8080, SYN);
+
+            refused += give(rig, OUT, &frame) != 0;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            const struct pcn_frame frame = udp("10.0.0.3", (uint16_t)(1024 + i), B, 53);
+
+            refused += give(rig, OUT, &frame) != 0;
+        }
+        PCN_CHECK_EQ(refused, 0);
+        (void)n_places(rig);
+        check_pairs(rig);
+    }
+}
+
 static void test_address(void)
 {
     FOR_BOTH(64)
@@ -135,6 +160,7 @@ static void test_by_address(void)
 
 static const struct pcn_test tests[] = {
     {"a forwarded port is reached from inside, with a source outside", test_forwarded},
+    {"many, and others beside them", test_crowded},
     {"a whole address is, by UDP and echoes", test_address},
     {"ICMP errors find back, in both directions", test_errors},
     {"later fragments follow", test_fragments},

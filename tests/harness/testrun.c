@@ -188,7 +188,6 @@ void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, uint32_t keys,
     const struct pcn_ct_masks masks = {
         .bucket = n_buckets - 1,
         .half = keys > 1 ? n_buckets / 2 : 0,
-        .place = n_places - 1,
         .slot = n_slots - 1,
         .session = keys > 1 ? n_numbers - 1 : 0,
         .traffic = n_traffic - 1,

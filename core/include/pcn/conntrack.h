@@ -40,10 +40,11 @@
 #include <pcn/abi.h>
 
 /* Names of the maps. */
-#define PCN_CT_TAGS ".bss.cttags"           /* __u64, a bucket's; trimmed, a power of two. Of flows of one key */
-#define PCN_CT_BUCKETS ".bss.ctbucket"      /* struct pcn_ct_bucket; trimmed, a power of two. Of sessions */
-#define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket */
-#define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; as many */
+#define PCN_CT_TAGS ".bss.cttags"      /* __u64, a bucket's; trimmed, a power of two. Of flows of one key */
+#define PCN_CT_BUCKETS ".bss.ctbucket" /* struct pcn_ct_bucket; trimmed, a power of two. Of sessions */
+#define PCN_CT_ENTRIES                                                                                                 \
+    ".bss.ctentry"                 /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket, or of sessions two a number */
+#define PCN_CT_WIDES ".bss.ctwide" /* struct pcn_ct_wide; as many */
 #define PCN_CT_WINDOWS ".bss.ctwindow"      /* struct pcn_ct_window; one, or as many: they are checked */
 #define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; one, or as many: counting */
 #define PCN_CT_OWNS ".bss.ctown"            /* struct pcn_ct_own, a session's; trimmed, a power of two */
@@ -206,7 +207,6 @@ _Static_assert(sizeof(struct pcn_ct_fragment) == 16, "the same on both sides");
 struct pcn_ct_masks {
     __u32 bucket;
     __u32 half; /* buckets of each half of the places, one for even zones, one for odd ones; 0: they have none */
-    __u32 place;
     __u32 slot;
     __u32 session; /* of numbers: slots of other keys have one bit more. 0: there are no sessions */
     __u32 traffic; /* 0: one entry, nothing is counted */
@@ -391,7 +391,7 @@ PCN_CT_SHARED __u64 pcn_ct_word_ended(__u64 word, __u32 now)
     return pcn_ct_word(~word, PCN_CT_TCP_CLOSED, now - 1);
 }
 
-/* Two words of a place: hash and place stay the same as long as a flow lives. */
+/* Two words of an entry: hash and entry stay the same as long as a flow lives. */
 PCN_CT_SHARED int pcn_ct_is_same_flow(__u64 a, __u64 b)
 {
     return a && b && !((a ^ b) >> PCN_CT_HASH_SHIFT);
