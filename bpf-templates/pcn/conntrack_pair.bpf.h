@@ -90,7 +90,7 @@ PCN_INLINE __u32 pcn_ct_number_take(void)
     return stock->numbers[n];
 }
 
-/* One that was taken on this CPU, and not used. */
+/* One that was taken on this CPU, and not used: so there is room for it. */
 PCN_INLINE void pcn_ct_number_give(__u32 number)
 {
     struct pcn_ct_stock *stock = pcn_ct_stock_get();

@@ -42,7 +42,7 @@ PCN_INLINE void pcn_ct_publish(const struct pcn_packet *packet, __u64 hash, __u3
     pcn_ct_fill(slot, &key, 0);
     if (pcn_ct_masks.windows && PCN_READ_ONCE(pcn_ct_settings.window_check))
         *pcn_ct_window_at(slot) = (struct pcn_ct_window){};
-    PCN_STORE_RELEASE(&pcn_ct_entry_at(slot)->word, pcn_ct_word(hash, flow, pcn_ct_expires(flow, now)));
+    PCN_STORE_RELEASE(pcn_ct_word_at(slot), pcn_ct_word(hash, flow, pcn_ct_expires(flow, now)));
 }
 
 /* Its slot, PCN_CT_NO_SLOT, or PCN_CT_AGAIN. Global, so that the verifier looks at it once. */
@@ -87,7 +87,7 @@ __noinline __u32 pcn_ct_reopen(const struct pcn_packet *packet, __u64 hash, __u6
     if (!packet)
         return 0;
     /* Another CPU was faster: it saw a SYN too. */
-    if (__sync_val_compare_and_swap(&pcn_ct_entry_at(slot)->word, word, 0) != word)
+    if (__sync_val_compare_and_swap(pcn_ct_word_at(slot), word, 0) != word)
         return 0;
     pcn_ct_publish(packet, hash, slot, PCN_CT_TCP_SYN_SENT, pcn_now());
     PCN_CT_COUNT(created);

@@ -383,7 +383,7 @@ PCN_INLINE void pcn_ct_find(const struct pcn_ct_wanted *wanted, struct pcn_ct *c
     ct->word = 0;
     ct->slot = PCN_CT_NO_SLOT;
     ct->direction = 0;
-    slot = pcn_likely(found) ? pcn_ct_slot_in(bucket, found) : 0;
+    slot = pcn_ct_slot_in(bucket, found);
     if (pcn_likely(found) && pcn_likely(pcn_ct_compare(slot, wanted, pcn_now(), ct->hash, &word, &direction))) {
         ct->word = word;
         ct->slot = slot;

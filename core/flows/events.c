@@ -21,12 +21,13 @@ void flow_note(struct pcn_flows *flows, const struct pcn_flow *flow, bool ended)
 bool pcn_flows_packet_in(struct pcn_flows *flows, const struct pcn_packet_in *packet)
 {
     uint32_t slot = packet->record.words[0];
-    struct pcn_flow flow;
+    struct pcn_flow flow, shown;
 
     if (packet->record.reason != PCN_CT_RECORD_NEW)
         return false;
-    if (slot < flows->n_slots && pcn_flows_get(flows, slot, pcn_clock_jiffies(), &flow))
-        flow_note(flows, &flow, false);
+    if (slot < flows->n_slots && pcn_flows_get(flows, slot, pcn_clock_jiffies(), &flow) &&
+        flow_shown(flows, &flow, &shown))
+        flow_note(flows, &shown, false);
     return true;
 }
 

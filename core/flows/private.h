@@ -9,6 +9,10 @@ struct pcn_flow_event {
     struct pcn_flow flow;
 };
 
+/* Whether a key is of the zone that is shown. */
+bool flow_is_of_zone(const struct pcn_flows *flows, const struct pcn_ct_key *key);
+/* A flow, by the key that is shown. False: none of its keys is. */
+bool flow_shown(const struct pcn_flows *flows, const struct pcn_flow *flow, struct pcn_flow *ret_shown);
 /* Notes an event, if they are wanted. */
 void flow_note(struct pcn_flows *flows, const struct pcn_flow *flow, bool ended);
 /* Leaves src to state of a flow. */

@@ -148,11 +148,6 @@ static void emit_session(struct pcn_emitter *emitter, struct pcn_flows *flows, c
     pcn_emit_end(emitter);
 }
 
-static bool is_of_zone(const struct pcn_flows *flows, const struct pcn_ct_key *key)
-{
-    return key->words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone;
-}
-
 /* The flow of a whole key, of the cube's zone; as it was entered, not the other way round. -ENOENT. */
 static int flow_by_keys(const struct pcn_flows *flows, const char *const *keys, uint64_t now, struct pcn_flow *ret_flow)
 {
@@ -179,7 +174,7 @@ int pcn_flows_emit_sessions(struct pcn_flows *flows, const char *const *keys, si
         return 0;
     }
     for (uint32_t slot = 0; slot < flows->n_slots; slot++)
-        if (pcn_flows_get(flows, slot, now, &flow) && is_of_zone(flows, &flow.key))
+        if (pcn_flows_get(flows, slot, now, &flow) && flow_is_of_zone(flows, &flow.key))
             emit_session(emitter, flows, &flow, now);
     return 0;
 }

@@ -130,21 +130,20 @@ static void flow_leave(struct pcn_flows *flows, uint32_t slot)
     number_give(flows, slot);
 }
 
-static bool is_of_zone(const struct pcn_flows *flows, const struct pcn_ct_key *key)
+bool flow_is_of_zone(const struct pcn_flows *flows, const struct pcn_ct_key *key)
 {
     return key->words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone;
 }
 
-/* Of a flow that is taken: as it is shown. False: it is not. */
-static bool flow_shown(const struct pcn_flows *flows, const struct pcn_flow *flow, struct pcn_flow *ret_shown)
+bool flow_shown(const struct pcn_flows *flows, const struct pcn_flow *flow, struct pcn_flow *ret_shown)
 {
     *ret_shown = *flow;
-    if (!flows->owns || is_of_zone(flows, &flow->key))
+    if (!flows->owns || flow_is_of_zone(flows, &flow->key))
         return true;
     if (pcn_flows_own(flows, flow->slot)->places[1] == PCN_CT_NO_SLOT)
         return false;
     pcn_flows_key(flows, pcn_flows_other(flows, flow->slot), &ret_shown->key);
-    return is_of_zone(flows, &ret_shown->key);
+    return flow_is_of_zone(flows, &ret_shown->key);
 }
 
 /*

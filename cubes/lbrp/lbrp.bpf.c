@@ -147,7 +147,10 @@ __noinline __u32 lbrp_first(struct pcn_ctx *ctx, __u32 slot, __u32 state, __u64 
     return lbrp_send(ctx, packet, slot, state, side, backend, false);
 }
 
-/* A fragment behind the first one of the session of packet->ct_slot. reply: a bit of a number, since the verifier does not know how large a bool is. */
+/*
+ * A fragment behind the first one of the session of packet->ct_slot. reply: a bit of a number, since the verifier does not
+ * know how large a bool is.
+ */
 __noinline __u32 lbrp_later(struct pcn_ctx *ctx, __u32 reply)
 {
     struct pcn_packet *packet = pcn_packet_get();
@@ -263,7 +266,7 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
 {
     __u16 zone = packet->zone;
     __u8 state = packet->ct_state;
-    __u32 place = packet->ct_slot;
+    __u32 slot = packet->ct_slot;
     enum pcn_verdict verdict;
 
     _Static_assert(LBRP_SERVER == LBRP_CLIENT + 1, "the zone is a number");
@@ -274,7 +277,7 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
     /* A label that another cube gave is not ours to change. */
     packet->zone = zone;
     packet->ct_state = state;
-    packet->ct_slot = place;
+    packet->ct_slot = slot;
     return verdict;
 }
 

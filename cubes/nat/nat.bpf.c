@@ -144,7 +144,7 @@ PCN_INLINE enum pcn_verdict nat_look(struct pcn_ctx *ctx, struct pcn_packet *pac
 {
     __u16 bad = pcn_packet_parse(ctx, packet), zone = packet->zone;
     __u8 state = packet->ct_state;
-    __u32 place = packet->ct_slot;
+    __u32 slot = packet->ct_slot;
     enum pcn_verdict verdict;
     __u64 side;
 
@@ -166,7 +166,7 @@ PCN_INLINE enum pcn_verdict nat_look(struct pcn_ctx *ctx, struct pcn_packet *pac
     /* A label that another cube gave is not ours to change. */
     packet->zone = zone;
     packet->ct_state = state;
-    packet->ct_slot = place;
+    packet->ct_slot = slot;
     return verdict;
 }
 

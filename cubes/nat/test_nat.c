@@ -294,7 +294,7 @@ static void test_mapping_lives(void)
 
             n_long += word && pcn_ct_left(word, now) > (int)(90 * hz);
         }
-        /* The answer has moved the session to 100 s, in both places, and its mapping. */
+        /* The answer has moved the session to 100 s, in both entries, and its mapping. */
         PCN_CHECK_EQ(n_long, 4);
     }
 }
@@ -627,7 +627,7 @@ static const struct pcn_test tests[] = {
     {"later fragments follow the first one", test_fragments},
     {"other protocols, and SCTP, go by address", test_other},
     {"VLAN tags and IP options are no obstacle", test_headers},
-    {"both places of a session have one state and one expiry", test_states},
+    {"both entries of a session have one state and one expiry", test_states},
     {"established sessions are never pushed out: the table is full", test_full},
     {"a session that makes room leaves both its places", test_early_drop},
     {"with counting, a session is counted where it is shown", test_counting},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers of sessions: each session has one, and gives it back, however it ends. */
 #include "test_nat_rig.h"
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #define PORTS 60000u
@@ -21,6 +22,20 @@ static void open_some(struct rig *rig, uint32_t first, uint32_t n)
 
         PCN_CHECK_EQ(give(rig, OUT, &frame), 0);
     }
+}
+
+/* What B answers to the session of a slot comes back to its host. */
+static void answered(struct rig *rig, uint32_t slot)
+{
+    char host[INET_ADDRSTRLEN] = "", external[INET_ADDRSTRLEN] = "";
+    struct pcn_ct_key inside, outside;
+
+    pcn_flows_key(&rig->nat.flows, slot, &inside);
+    pcn_flows_key(&rig->nat.flows, pcn_flows_other(&rig->nat.flows, slot), &outside);
+    (void)inet_ntop(AF_INET, &inside.words[0], host, sizeof(host));
+    (void)inet_ntop(AF_INET, &outside.words[0], external, sizeof(external));
+    becomes(rig, IN, udp(B, 53, external, ntohs((uint16_t)outside.words[4])),
+            udp(B, 53, host, ntohs((uint16_t)inside.words[4])));
 }
 
 static uint32_t n_free(const struct rig *rig)
@@ -46,16 +61,8 @@ static void test_many(void)
             /* Known by now. */
             open_some(rig, 0, n);
             PCN_CHECK_EQ(n_created(rig), (uint64_t)n * (uint64_t)(round + 1));
-            for (uint32_t slot = 0; slot < n; slot += 97) {
-                uint64_t words[PCN_CT_KEY_WORDS];
-                struct pcn_ct_key inside, outside;
-
-                pcn_flows_key(&rig->nat.flows, slot, &inside);
-                pcn_flows_key(&rig->nat.flows, pcn_flows_other(&rig->nat.flows, slot), &outside);
-                memcpy(words, &outside, sizeof(words));
-                PCN_CHECK_EQ(inside.words[2], words[2]);
-                PCN_CHECK_EQ(inside.words[4] >> 16 & 0xffff, words[4] >> 16 & 0xffff);
-            }
+            for (uint32_t slot = 0; slot < n; slot += 97)
+                answered(rig, slot);
             pcn_flows_clear(&rig->nat.flows);
             PCN_CHECK_EQ(n_places(rig), 0);
         }

@@ -83,12 +83,12 @@ static void list_set(struct bench_lab *lab, const struct flows_list *list)
 }
 
 /* As they are made known. */
-static void list_set_in_order(struct bench_lab *lab, const struct flows_list *list)
+static struct flows_list in_order(const struct flows_list *list)
 {
     struct flows_list ordered = *list;
 
     ordered.flows.scatter = 0;
-    list_set(lab, &ordered);
+    return ordered;
 }
 
 /* ---- measuring ---- */
@@ -102,10 +102,10 @@ static int test_run(struct flows_bench *bench, int way, int program, const struc
 
 int flows_send(struct flows_bench *bench, int way, int program, const struct flows_list *list, uint32_t n_packets)
 {
+    const struct flows_list ordered = in_order(list);
     double ignored;
 
-    list_set_in_order(&bench->lab, list);
-    return bench_lab_test_run(&bench->lab, (enum bench_way)way, program, n_packets, &ignored);
+    return test_run(bench, way, program, &ordered, n_packets, &ignored);
 }
 
 int flows_cost(struct flows_bench *bench, int way, int program, const struct flows_list *list, uint32_t n_packets,
@@ -143,9 +143,10 @@ void flows_peers_close(struct flows_bench *bench)
 int flows_peer_send(struct flows_bench *bench, int peer, const struct flows_list *list, uint32_t n_packets)
 {
     struct filter_peer *it = &bench->peers[peer];
+    const struct flows_list ordered = in_order(list);
     double ignored;
 
-    list_set_in_order(&it->lab, list);
+    list_set(&it->lab, &ordered);
     return bench_lab_run(&it->lab, (unsigned int)it->line, n_packets, &ignored);
 }
 

@@ -48,8 +48,9 @@ struct flows_list {
 /* To UDP port 53 of an address of either family, of client `number`. */
 void flows_packet(unsigned int number, const char *destination, struct bench_packet *ret_packet);
 /*
- * n_flows of those packets, measured in another order than made known; 0: without end, 67 million are different. Told apart by bytes 34 and 35, over which there is
- * no IP checksum: the source port of IPv4, the fourth last bytes of the source address of IPv6.
+ * n_flows of those packets, measured in another order than made known; 0: without end, 67 million are different. Told apart
+ * by bytes 34 and 35, over which there is no IP checksum: the source port of IPv4, the fourth last bytes of the source
+ * address of IPv6.
  */
 struct flows_list flows_list(const struct bench_packet *packets, uint32_t n_flows, uint64_t next);
 

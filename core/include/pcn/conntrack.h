@@ -29,8 +29,9 @@
  *                         └─ number ─► owns
  *
  * Free numbers are in a ring: user space puts in those of sessions that have ended, each CPU takes some at a time. Who takes
- * the word of a session's first entry from it to 0 has the session: its other entry, its places, then its number. The fast
- * path does so where a session has to make room; one that it ends otherwise gets words that have expired and are no flow's.
+ * the word of a session's first entry from it to 0 has the session: its other entry, its places, then its number. Where a
+ * session has to make room the fast path does so, and uses the number again. One that it ends otherwise leaves its places,
+ * too, but gets a word that has expired and is no flow's: user space finds that, and takes the number.
  *
  * Expiry is the lower half of the jiffies: timeouts are below PCN_CT_TIMEOUT_MAX,
  * and user space takes away what is expired long before half the range has passed.
@@ -40,11 +41,10 @@
 #include <pcn/abi.h>
 
 /* Names of the maps. */
-#define PCN_CT_TAGS ".bss.cttags"      /* __u64, a bucket's; trimmed, a power of two. Of flows of one key */
-#define PCN_CT_BUCKETS ".bss.ctbucket" /* struct pcn_ct_bucket; trimmed, a power of two. Of sessions */
-#define PCN_CT_ENTRIES                                                                                                 \
-    ".bss.ctentry"                 /* struct pcn_ct_entry; trimmed: PCN_CT_WAYS a bucket, or of sessions two a number */
-#define PCN_CT_WIDES ".bss.ctwide" /* struct pcn_ct_wide; as many */
+#define PCN_CT_TAGS ".bss.cttags"           /* of flows of one key: __u64, a bucket's; trimmed, a power of two */
+#define PCN_CT_BUCKETS ".bss.ctbucket"      /* of sessions: struct pcn_ct_bucket; the same */
+#define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry, a slot's; trimmed, a power of two */
+#define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; as many */
 #define PCN_CT_WINDOWS ".bss.ctwindow"      /* struct pcn_ct_window; one, or as many: they are checked */
 #define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; one, or as many: counting */
 #define PCN_CT_OWNS ".bss.ctown"            /* struct pcn_ct_own, a session's; trimmed, a power of two */
