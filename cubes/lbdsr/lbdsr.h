@@ -33,20 +33,24 @@ struct lbdsr_prefix {
     uint8_t length;
 };
 
+/* What packets are found by: no two services have the same. */
 struct lbdsr_key {
     union pcn_address address;
     uint16_t port; /* host order */
     uint8_t protocol;
     uint8_t version;
-    /* Its tenant: not what tells services of the model apart. */
+    /* Its tenant: not what tells services of the model apart, see .zone of the service. */
     uint16_t vlan; /* 0: none */
     uint16_t pad;
     uint32_t segment; /* as lbdsr_segment_tenant() has it, 0: none */
 };
 
+#define LBDSR_ZONE_MAX 31 /* letters and digits behind the % of a VIP (RFC 6991, ip-address) */
+
 struct lbdsr_group {
     struct lbdsr_group *next;
     struct lbdsr_key key;
+    char zone[LBDSR_ZONE_MAX + 1]; /* "": its vip has none */
     uint8_t mode;
     bool affinity;
     bool has_dscp;
@@ -184,6 +188,12 @@ uint8_t lbdsr_address_parse(const char *text, union pcn_address *ret_address);
 bool lbdsr_address_is_host(const union pcn_address *address, uint8_t version);
 /* Of any address. */
 struct lbdsr_prefix lbdsr_prefix_parse(const char *text);
+/* Its name in the model: vip, port and proto, with this between them. */
+#define LBDSR_NAME_MAX sizeof(((struct pcn_health_target *)NULL)->service)
+void lbdsr_service_name(const struct lbdsr_group *service, char between, char ret_name[LBDSR_NAME_MAX]);
+/* "service/" and its name, or "frontend/vip". */
+#define LBDSR_PATH_MAX 128
+void lbdsr_service_path(const struct lbdsr_group *service, char ret_path[LBDSR_PATH_MAX]);
 void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *node);
 /* Those of the frontend stay as they are in ret_settings. */
 int lbdsr_settings_parse(const struct pcn_node *node, struct lbdsr_settings *ret_settings, struct pcn_error *error);
@@ -197,7 +207,7 @@ int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_se
 struct lbdsr_group *lbdsr_config_edit(struct lbdsr *lbdsr, const char *const *keys);
 /* The transaction is off. */
 void lbdsr_config_abandon(struct pcn_cube *cube);
-/* In force, by its key, or its keys in the model. NULL: there is none. */
+/* In force, by what packets are found by, or by its keys in the model. NULL: there is none. */
 struct lbdsr_group *lbdsr_config_find(struct lbdsr *lbdsr, const struct lbdsr_key *key);
 struct lbdsr_group *lbdsr_config_at(struct lbdsr *lbdsr, const char *const *keys);
 

@@ -154,30 +154,37 @@ static bool has_segment(const struct lbdsr_group *service)
     return service->mode == LBDSR_VXLAN || service->mode == LBDSR_GENEVE;
 }
 
-static void service_path(const struct lbdsr_group *service, char *text, size_t size)
+void lbdsr_service_name(const struct lbdsr_group *service, char between, char ret_name[LBDSR_NAME_MAX])
 {
+    const char *protocol = service->key.protocol == IPPROTO_TCP ? "TCP" : service->key.protocol ? "UDP" : "ALL";
     char vip[INET6_ADDRSTRLEN];
 
+    (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
+    (void)snprintf(ret_name, LBDSR_NAME_MAX, "%s%s%s%c%u%c%s", vip, *service->zone ? "%" : "", service->zone, between,
+                   service->key.port, between, protocol);
+}
+
+void lbdsr_service_path(const struct lbdsr_group *service, char ret_path[LBDSR_PATH_MAX])
+{
+    char name[LBDSR_NAME_MAX];
+
     if (service->pool) {
-        (void)snprintf(text, size, "frontend/vip");
+        (void)snprintf(ret_path, LBDSR_PATH_MAX, "frontend/vip");
         return;
     }
-    (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
-    (void)snprintf(text, size, "service/%s/%u/%s", vip, service->key.port,
-                   !service->key.protocol                 ? "ALL"
-                   : service->key.protocol == IPPROTO_TCP ? "TCP"
-                                                          : "UDP");
+    lbdsr_service_name(service, '/', name);
+    (void)snprintf(ret_path, LBDSR_PATH_MAX, "service/%s", name);
 }
 
 static int end_check(const struct lbdsr_group *service, const struct lbdsr_end *end,
                      const struct lbdsr_settings *settings, struct pcn_error *error)
 {
     const char *mode = mode_names[service->mode];
-    char path[128], name[INET6_ADDRSTRLEN] = "";
+    char path[LBDSR_PATH_MAX], name[INET6_ADDRSTRLEN] = "";
 
     if (!end->version)
         return 0;
-    service_path(service, path, sizeof(path));
+    lbdsr_service_path(service, path);
     (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, name, sizeof(name));
     if (service->mode == LBDSR_L2DSR && !end->has_mac)
         return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
@@ -222,10 +229,10 @@ int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_se
                         struct pcn_error *error)
 {
     const char *mode = mode_names[service->mode];
-    char path[128];
+    char path[LBDSR_PATH_MAX];
     int r = 0;
 
-    service_path(service, path, sizeof(path));
+    lbdsr_service_path(service, path);
     r = tenant_check(service, settings, path, error);
     if (r < 0)
         return r;

@@ -38,7 +38,7 @@ static bool is_same(const struct lbdsr_group *a, const struct lbdsr_group *b)
 {
     if (a->pool || b->pool)
         return a->pool == b->pool;
-    return memcmp(&a->key, &b->key, offsetof(struct lbdsr_key, vlan)) == 0;
+    return memcmp(&a->key, &b->key, offsetof(struct lbdsr_key, vlan)) == 0 && pcn_streq(a->zone, b->zone);
 }
 
 static struct lbdsr_group **service_find(struct lbdsr_group **list, const struct lbdsr_group *like)
@@ -50,9 +50,14 @@ static struct lbdsr_group **service_find(struct lbdsr_group **list, const struct
 
 static struct lbdsr_group service_like(const char *const *keys)
 {
+    size_t length = strcspn(keys[0], "%");
+    char vip[INET6_ADDRSTRLEN];
     struct lbdsr_group like = {};
 
-    like.key.version = lbdsr_address_parse(keys[0], &like.key.address);
+    (void)snprintf(vip, sizeof(vip), "%.*s", (int)length, keys[0]);
+    if (keys[0][length])
+        (void)snprintf(like.zone, sizeof(like.zone), "%s", keys[0] + length + 1);
+    like.key.version = lbdsr_address_parse(vip, &like.key.address);
     like.key.port = (uint16_t)strtoul(keys[1], NULL, 10);
     if (!pcn_streq(keys[2], "ALL"))
         like.key.protocol = pcn_streq(keys[2], "TCP") ? IPPROTO_TCP : IPPROTO_UDP;
@@ -103,9 +108,11 @@ struct lbdsr_group *lbdsr_config_edit(struct lbdsr *lbdsr, const char *const *ke
 
 struct lbdsr_group *lbdsr_config_find(struct lbdsr *lbdsr, const struct lbdsr_key *key)
 {
-    const struct lbdsr_group like = {.key = *key};
+    struct lbdsr_group *service = lbdsr->services;
 
-    return *service_find(&lbdsr->services, &like);
+    while (service && (service->pool || memcmp(&service->key, key, sizeof(*key)) != 0))
+        service = service->next;
+    return service;
 }
 
 struct lbdsr_group *lbdsr_config_at(struct lbdsr *lbdsr, const char *const *keys)
@@ -273,6 +280,9 @@ int lbdsr_service_validate(struct pcn_cube *cube, struct pcn_change *change, str
     if (!lbdsr_address_is_host(&like.key.address, like.key.version))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "vip %s is not the address of a host",
                              change->keys[0]);
+    if (strlen(strchrnul(change->keys[0], '%')) > 1 + LBDSR_ZONE_MAX)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "vip has more than %u letters and digits behind the %%", LBDSR_ZONE_MAX);
     if (!like.key.protocol && like.key.port)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
                              "proto ALL goes with port 0: a port is of TCP or of UDP");
@@ -402,15 +412,34 @@ static struct lbdsr_group *service_next(struct lbdsr *lbdsr, struct lbdsr_group 
     return pending ? pending : now;
 }
 
+/* What there will be, and takes room. */
 struct room {
+    const struct lbdsr_group **services;
     size_t n_services;
     size_t n_backends;
     size_t n_allows;
 };
 
+static void room_done(struct room *room)
+{
+    free(room->services);
+}
+
+static int room_begin(const struct lbdsr *lbdsr, struct room *ret_room)
+{
+    size_t n = 1;
+
+    for (const struct lbdsr_group *service = lbdsr->services; service; service = service->next)
+        n++;
+    for (const struct lbdsr_group *service = lbdsr->pending; service; service = service->next)
+        n++;
+    *ret_room = (struct room){.services = calloc(n, sizeof(*ret_room->services))};
+    return ret_room->services ? 0 : -ENOMEM;
+}
+
 static void room_add(struct room *room, const struct lbdsr_group *service)
 {
-    room->n_services++;
+    room->services[room->n_services++] = service;
     room->n_backends += service->n_ends;
     room->n_allows += service->n_allows;
 }
@@ -453,36 +482,48 @@ static int check_room(const struct lbdsr *lbdsr, const struct room *room, struct
     return 0;
 }
 
-/* frontend/vip and a service with the same key. */
-static int check_pool(struct lbdsr *lbdsr, struct pcn_error *error)
+static int twins_compare(const void *a, const void *b)
 {
-    struct lbdsr_group *now = *service_find(&lbdsr->services, &pool_like), like = {};
-    const struct lbdsr_group *pool = *service_find(&lbdsr->pending, &pool_like), *other;
+    const struct lbdsr_group *const *left = a, *const *right = b;
 
-    pool = pool ? pool : now;
-    if (!is_published(pool))
-        return 0;
-    like.key = pool->key;
-    other = *service_find(&lbdsr->pending, &like);
-    other = other ? other : *service_find(&lbdsr->services, &like);
-    if (!is_published(other))
-        return 0;
-    return pcn_error_set(error, PCN_ERROR_DATA_EXISTS, "frontend/vip",
-                         "there is a service of this vip with port 0 and proto ALL: one of them has to go");
+    return memcmp(&(*left)->key, &(*right)->key, sizeof((*left)->key));
+}
+
+/* Of two services, and of a service and frontend/vip, which packets would not tell apart. */
+static int check_twins(const struct room *room, struct pcn_error *error)
+{
+    const struct lbdsr_group **services = room->services;
+    char path[LBDSR_PATH_MAX], other[LBDSR_PATH_MAX];
+
+    qsort(services, room->n_services, sizeof(*services), twins_compare);
+    for (size_t i = 1; i < room->n_services; i++) {
+        if (twins_compare(&services[i - 1], &services[i]) != 0)
+            continue;
+        lbdsr_service_path(services[i - 1], path);
+        lbdsr_service_path(services[i], other);
+        return pcn_error_set(
+            error, PCN_ERROR_DATA_EXISTS, path,
+            "%s takes the same packets, with this vip, port and proto, of the same tenant: one of them "
+            "has to go, or needs another vlan or segment-id",
+            other);
+    }
+    return 0;
 }
 
 int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
     const struct lbdsr_sizes *sizes = &lbdsr->tables.sizes;
-    struct room room = {};
+    _cleanup_(room_done) struct room room = {};
     int r;
 
     if (!lbdsr->changing)
         return 0;
-    r = check_all(lbdsr, &room, error);
+    r = room_begin(lbdsr, &room);
     if (r >= 0)
-        r = check_pool(lbdsr, error);
+        r = check_all(lbdsr, &room, error);
+    if (r >= 0)
+        r = check_twins(&room, error);
     if (r >= 0)
         r = check_room(lbdsr, &room, error);
     if (r < 0)
@@ -510,6 +551,7 @@ static void withdraw_all(struct lbdsr *lbdsr)
             lbdsr_rules_withdraw(lbdsr->cube, now);
         if (is_published(now))
             lbdsr_tables_withdraw(&lbdsr->tables, now);
+        next->spent = now->spent;
         next->vip = 0;
         for (size_t i = 0; i < next->n_ends; i++)
             next->ends[i].number = 0;

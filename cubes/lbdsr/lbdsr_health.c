@@ -32,22 +32,14 @@ static bool is_stale(const struct lbdsr_group *service)
     return pcn_health_ends_differ(service->check, ends_of(service));
 }
 
-static const char *protocol_of(const struct lbdsr_group *service)
-{
-    if (!service->key.protocol)
-        return "ALL";
-    return service->key.protocol == IPPROTO_TCP ? "TCP" : "UDP";
-}
-
 int lbdsr_health_prepare(struct lbdsr_group *service, struct pcn_error *error)
 {
-    char vip[INET6_ADDRSTRLEN] = "", path[128];
+    char path[LBDSR_PATH_MAX];
 
     pcn_health_ends_mark(service->check, ends_of(service));
     if (service->gone)
         return 0;
-    (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
-    (void)snprintf(path, sizeof(path), "service/%s/%u/%s", vip, service->key.port, protocol_of(service));
+    lbdsr_service_path(service, path);
     return pcn_health_check_validate(service->check, service->key.port, path, error);
 }
 
@@ -166,16 +158,13 @@ static void describe(const void *data, size_t i, struct pcn_health_target *ret_t
 {
     const struct lbdsr_group *service = data;
     const struct lbdsr_end *end = &service->ends[i];
-    char vip[INET6_ADDRSTRLEN] = "";
 
     ret_target->version = end->version;
     ret_target->address = end->address;
     ret_target->port = service->key.port;
-    (void)inet_ntop(service->key.version == 4 ? AF_INET : AF_INET6, &service->key.address, vip, sizeof(vip));
     (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, ret_target->backend,
                     sizeof(ret_target->backend));
-    (void)snprintf(ret_target->service, sizeof(ret_target->service), "%s %u %s", vip, service->key.port,
-                   protocol_of(service));
+    lbdsr_service_name(service, ' ', ret_target->service);
 }
 
 void lbdsr_health_follow(struct lbdsr *lbdsr, struct lbdsr_group *service, struct lbdsr_group *before)

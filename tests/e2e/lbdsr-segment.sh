@@ -52,6 +52,7 @@ for n in 1 2; do
     serve b$n :: tcp/80
 done
 serve b1 172.16.0.100 udp/53
+serve b2 172.16.0.100 udp/53
 serve b2 172.17.0.100 udp/53
 head -c 500000 /dev/zero >"$lab_dir/body"
 balancer lbdsr b1 b2
@@ -119,6 +120,13 @@ expect_output "is served" '^b1' geneve 100 172.16.0.100
 expect_output "and in a tagged frame, whose tag goes with the outer header" '^b1' geneve 100 172.16.0.100 5
 refused "VXLAN is not, then" '' udp_ask c 172.16.0.100 53
 refused "nor another id" '' geneve 101 172.16.0.100
+expect "a tenant with the same VIP" lb service add 172.16.0.100%blue 53 UDP segment-type=GENEVE segment-id=101
+expect "its backend" lb service 172.16.0.100%blue 53 UDP backend add 10.0.0.12 mac="$(mac_of b2)"
+expect_output "has its own segment" '^b2' geneve 101 172.16.0.100
+expect_output "the first one its own" '^b1' geneve 100 172.16.0.100
+refused "there are no two of one" 'segment-id' lb service 172.16.0.100%blue 53 UDP set segment-id=100
+expect "it goes" lb service del 172.16.0.100%blue 53 UDP
+expect_output "without it, the first one is served" '^b1' geneve 100 172.16.0.100
 
 # ---- on with an outer header ----
 in_host b2 ip link add vx type vxlan id 77 dstport 4789 local 10.0.0.12

@@ -196,10 +196,23 @@ raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); raw.bind(('eth0', 0)); r
 }
 expect "a tenant's service" lb service add 10.0.0.108 53 UDP vlan=30
 expect "its backend" lb service 10.0.0.108 53 UDP backend add 10.0.0.11 mac="$(mac_of b1)"
+expect "another one's, with the same VIP" lb service add 10.0.0.108%green 53 UDP vlan=31
+expect "its backend" lb service 10.0.0.108%green 53 UDP backend add 10.0.0.12 mac="$(mac_of b2)"
+tagged 32
 tagged 31
 tagged 30
 expect "takes what is of its VLAN" eventually prints '"packets": *1\b' lb service show 10.0.0.108 53 UDP -json
+expect "so does the other one" eventually prints '"packets": *1\b' lb service show 10.0.0.108%green 53 UDP -json
+expect_output "it is listed by that name" '10.0.0.108%green' lb service show
+expect_output "and so in REST" '"vip":"10.0.0.108%green"' rest GET lbdsr/lb1/service/10.0.0.108%25green/53/UDP/
+refused "two of one VLAN" 'service/10.0.0.108%green/53/UDP takes|service/10.0.0.108/53/UDP takes' lb service 10.0.0.108%green 53 UDP set vlan=30
+expect_output "they change places" '^20[014]$' rest PATCH lbdsr/lb1/ -d '{"service":[{"vip":"10.0.0.108","port":53,"proto":"UDP","vlan":31},{"vip":"10.0.0.108%green","port":53,"proto":"UDP","vlan":30}]}'
+tagged 30
+expect "packets follow" eventually prints '"packets": *2\b' lb service show 10.0.0.108%green 53 UDP -json
 expect "it goes" lb service del 10.0.0.108 53 UDP
+tagged 30
+expect "the other one stays" eventually prints '"packets": *3\b' lb service show 10.0.0.108%green 53 UDP -json
+expect "it goes, too" lb service del 10.0.0.108%green 53 UDP
 
 # ---- who may, and connection ids ----
 expect "a network that may" lb service 10.0.0.109 80 TCP allow add 198.51.100.0/24
@@ -255,6 +268,10 @@ expect_output "the other" ' 10 b2' fetch_all 10.0.0.102 10
 before=$(services)
 refused "a VIP twice" 'exist' lb service add 10.0.0.100 80 TCP
 refused "the one VIP twice" 'one of them has to go' lb service add 10.0.0.102 0 ALL
+refused "under another name" 'one of them has to go' lb service add 10.0.0.102%blue 0 ALL
+refused "a VIP twice, by another name" 'service/10.0.0.100/80/TCP takes|service/10.0.0.100%blue/80/TCP takes' lb service add 10.0.0.100%blue 80 TCP
+refused "a name that is too long" '31 letters' lb service add 10.0.0.108%12345678901234567890123456789012 80 TCP
+refused "a name of other characters" 'vip' lb service add 10.0.0.108%a-b 80 TCP
 refused "a weight that is none" '70000|weight' lb service 10.0.0.100 80 TCP backend 10.0.0.12 set weight=70000
 refused "a backend without address" '' lb service 10.0.0.100 80 TCP backend add mac=02:00:00:00:00:01
 refused "a backend without mac" 'no mac' lb service 10.0.0.100 80 TCP backend add 10.0.0.13

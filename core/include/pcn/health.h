@@ -94,7 +94,7 @@ struct pcn_health_target {
     union pcn_address address;
     uint16_t port;                  /* host order; the check's own goes before it */
     struct pcn_health_check *check; /* a reference is taken; its type is not NONE */
-    char service[80], backend[48];  /* their names, for events */
+    char service[96], backend[48];  /* their names, for events */
 };
 
 /* UNKNOWN until the first result. -ENOMEM, -EAGAIN: no thread can be made. */
