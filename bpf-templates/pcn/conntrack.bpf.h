@@ -128,12 +128,10 @@ PCN_INLINE void pcn_ct_lookup(struct pcn_ctx *ctx, struct pcn_packet *packet, st
 PCN_INLINE bool pcn_ct_is_fresh(__u64 word, __u32 flow)
 {
     __u32 timeout = PCN_READ_ONCE(pcn_ct_settings.timeouts[flow & (PCN_CT_FLOWS - 1)]);
-    __u32 least = PCN_READ_ONCE(pcn_ct_settings.refresh);
+    __u32 silent = (__u32)pcn_now() + timeout - (__u32)word;
 
-    if (timeout >> 4 < least)
-        least = timeout >> 4;
     /* As unsigned: where the timeout was made shorter, expiry moves back. */
-    return (__u32)pcn_now() + timeout - (__u32)word <= least;
+    return silent <= PCN_READ_ONCE(pcn_ct_settings.refresh) && silent <= timeout >> 4;
 }
 
 /*

@@ -146,18 +146,31 @@ PCN_INLINE __u64 *pcn_ct_tags_at(__u64 bucket)
     return &pcn_ct_bucket_at(bucket)->tags;
 }
 
+/* Three bytes, with one more, which is a tag at the end: the compiler would read them one by one. */
+PCN_INLINE __u32 pcn_ct_three_bytes(const __u8 *bytes)
+{
+    __u64 four;
+
+    asm volatile("%0 = *(u32 *)(%1 + 0)" : "=r"(four) : "r"(bytes));
+    return four & 0xffffff;
+}
+
 /* Slot + 1; 0: it is just being written. */
 PCN_INLINE __u32 pcn_ct_led_to(__u64 bucket, __u64 way)
 {
-    const __u8 *bytes;
-    __u64 four;
-
     way &= PCN_CT_WAYS - 1;
     PCN_OPAQUE(way);
-    bytes = pcn_ct_bucket_at(bucket)->slots[way];
-    /* With a byte more, which is a tag at the end. The compiler would read them one by one. */
-    asm volatile("%0 = *(u32 *)(%1 + 0)" : "=r"(four) : "r"(bytes));
-    return four & 0xffffff;
+    return pcn_ct_three_bytes(pcn_ct_bucket_at(bucket)->slots[way]);
+}
+
+/* The same of the lowest place of pcn_ct_tagged(); of none, that of any. The multiplier's bytes say where slots begin. */
+PCN_INLINE __u32 pcn_ct_first_led_to(const struct pcn_ct_bucket *bucket, __u64 found)
+{
+    __u64 offset = ((found & -found) >> 7) * 0x000306090c0f1215ull >> 56;
+
+    offset &= sizeof(*bucket) - 1;
+    PCN_OPAQUE(offset);
+    return pcn_ct_three_bytes(&bucket->slots[0][0] + offset);
 }
 
 PCN_INLINE void pcn_ct_lead(__u64 place, __u32 slot)
@@ -287,16 +300,25 @@ PCN_INLINE bool pcn_ct_compare(__u64 slot, const struct pcn_ct_wanted *wanted, _
 }
 
 /* Places of a bucket that have a hash's tag: the highest bits of their bytes. The lowest is right, each above it may be. */
-PCN_INLINE __u64 pcn_ct_tagged(__u64 bucket, __u64 hash)
+PCN_INLINE __u64 pcn_ct_tagged_in(__u64 tags, __u64 hash)
 {
-    __u64 unlike = PCN_READ_ONCE(*pcn_ct_tags_at(bucket)) ^ pcn_ct_tag(hash) * 0x0101010101010101ull;
+    __u64 unlike = tags ^ pcn_ct_tag(hash) * 0x0101010101010101ull;
 
     return (unlike - 0x0101010101010101ull) & ~unlike & ~PCN_CT_LOW_BITS;
 }
 
+PCN_INLINE __u64 pcn_ct_tagged(__u64 bucket, __u64 hash)
+{
+    return pcn_ct_tagged_in(PCN_READ_ONCE(*pcn_ct_tags_at(bucket)), hash);
+}
+
 PCN_INLINE __u64 pcn_ct_slot_in(__u64 bucket, __u64 found)
 {
+#if PCN_CT_KEYS == 1
     return pcn_ct_slot_at(bucket, pcn_ct_first_byte(found));
+#else
+    return pcn_ct_first_led_to(pcn_ct_bucket_at(bucket), found) - 1u;
+#endif
 }
 
 /* As pcn_ct_compare(): 0; or 1 + direction. Global, as the next one is, so that the verifier looks at it once. */

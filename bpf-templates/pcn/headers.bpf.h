@@ -25,16 +25,21 @@ struct pcn_headers {
 PCN_INLINE bool pcn_headers_find(struct pcn_ctx *ctx, struct pcn_headers *ret)
 {
     struct ethhdr *ethernet = pcn_data(ctx);
+    void *end = pcn_data_end(ctx);
 
     ret->ip = (struct iphdr *)(ethernet + 1);
     ret->l4 = (__u8 *)(ret->ip + 1);
     /* Of a packed header the compiler would read the bytes one by one. */
-    if ((void *)(ret->l4 + 20) > pcn_data_end(ctx) ||
+    if ((void *)(ret->l4 + 20) > end ||
         *(const __u16 *)((const __u8 *)ethernet + 12) != bpf_htons(ETH_P_IP) || *(const __u8 *)ret->ip != 0x45 ||
         ret->ip->frag_off & bpf_htons(0x3fff))
         return false;
     ret->length = bpf_ntohs(ret->ip->tot_len);
-    return sizeof(*ethernet) + ret->length <= pcn_length(ctx);
+#ifdef PCN_XDP
+    return sizeof(*ethernet) + ret->length <= (__u64)(end - (void *)ethernet);
+#else
+    return sizeof(*ethernet) + ret->length <= ctx->len;
+#endif
 }
 
 /* What it does to its flow; PCN_CT_EVENT_UNTRACKED: it is neither TCP nor UDP, or is cut short. */
@@ -55,7 +60,7 @@ PCN_INLINE enum pcn_ct_event pcn_headers_event(const struct pcn_headers *headers
     return PCN_CT_EVENT_UNTRACKED;
 }
 
-/* A checksum, after a change: of words of 16 bits, and few of them, so that two folds do. */
+/* A checksum, after a change: a sum of words of 16 bits, and few of them, so that two folds do. */
 PCN_INLINE __u16 pcn_headers_mend(__u16 check, __u32 change)
 {
     __u32 sum = (__u16)~check + change;
@@ -87,7 +92,7 @@ PCN_INLINE bool pcn_headers_rewrite(struct pcn_ctx *ctx, const struct pcn_header
     __u16 *port = (__u16 *)(headers->l4 + (source ? 0 : 2));
     __be32 *address = source ? &ip->saddr : &ip->daddr;
     __u64 sum = (__u64)(__u32) ~*address + to;
-    __u32 change = pcn_csum_fold(sum), ports = (__u16) ~*port + to_port;
+    __u32 change = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32), ports = (__u16) ~*port + to_port;
     __u16 *check;
 
 #ifndef PCN_XDP
@@ -115,24 +120,81 @@ PCN_INLINE bool pcn_headers_rewrite(struct pcn_ctx *ctx, const struct pcn_header
     return true;
 }
 
+/* A flow that goes on as it is: in its state, and its expiry need not be moved. */
+struct pcn_headers_flow {
+    __u64 hash; /* 0: that of a flow which nobody has, see pcn_ct_lookup() */
+    __u64 word;
+    __u64 slot;
+    __u64 direction;
+    __u64 side; /* see pcn_ct_side() */
+};
+
+/* As pcn_ct_compare(), of IPv4 alone; whether it has expired is not looked at. */
+PCN_INLINE bool pcn_headers_flow_is(const struct pcn_ct_wanted *wanted, const struct pcn_ct_entry *entry,
+                                    struct pcn_headers_flow *ret)
+{
+    __u64 same, other;
+
+    ret->word = PCN_READ_ONCE(entry->word);
+    asm volatile("" ::: "memory");
+    same = (entry->tuple ^ wanted->tuple) | (entry->pair ^ wanted->pair);
+    ret->direction = 0;
+    if (!same)
+        return ret->word;
+    other = (entry->tuple ^ pcn_ct_reverse(wanted->tuple)) | (entry->pair ^ pcn_ct_turn(wanted->pair));
+    ret->direction = 1;
+    return !other && ret->word;
+}
+
+/* What is not where most flows are. others: places of the first bucket that have its tag, too. */
+PCN_INLINE bool pcn_headers_flow_else(const struct pcn_ct_wanted *wanted, __u64 hash, __u64 others,
+                                      struct pcn_headers_flow *ret)
+{
+    struct pcn_ct ct = {.hash = hash};
+
+    if (others || pcn_ct_tagged_second(hash))
+        pcn_ct_find_else(wanted, &ct);
+    if (!ct.word)
+        ret->hash = hash;
+    ret->word = ct.word;
+    ret->slot = ct.slot;
+    ret->direction = ct.direction;
+    return ct.word;
+}
+
 /*
- * Its flow, if it goes on as it is: in its state, and its expiry need not be moved. ct: zeros. False, with a hash and no word:
- * it was looked for, and nobody has it.
+ * False: it is not there, or does not go on as it is. One that does has not expired, since its expiry is moved often enough.
  */
-PCN_INLINE bool pcn_headers_flow(const struct pcn_packet *packet, const struct pcn_headers *headers, __u16 zone,
-                                 struct pcn_ct *ct)
+PCN_INLINE bool pcn_headers_flow_find(const struct pcn_packet *packet, const struct pcn_headers *headers, __u16 zone,
+                                      struct pcn_headers_flow *ret)
 {
     struct pcn_ct_wanted wanted = {.source = (const __u64 *)&packet->source,
                                    .destination = (const __u64 *)&packet->destination};
     enum pcn_ct_event event = pcn_headers_event(headers);
-    __u32 flow;
+    const struct pcn_ct_bucket *bucket;
+    const struct pcn_ct_entry *entry;
+    __u64 hash, found;
+    __u32 state;
 
+    ret->hash = 0;
     if (pcn_unlikely(event == PCN_CT_EVENT_UNTRACKED))
         return false;
     wanted.tuple = pcn_ct_tuple(*(const __u32 *)headers->l4, headers->ip->protocol, 4, zone);
     wanted.pair = pcn_ct_pair(headers->ip->saddr, headers->ip->daddr);
-    ct->hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
-    pcn_ct_find(&wanted, ct);
-    flow = pcn_ct_flow_of(ct->word);
-    return ct->word && pcn_ct_step(flow, ct->direction, event) == flow && pcn_ct_is_fresh(ct->word, flow);
+    hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
+    bucket = pcn_ct_bucket_at(pcn_ct_bucket(hash, 0));
+    found = pcn_ct_tagged_in(bucket->tags, hash);
+    ret->slot = pcn_ct_first_led_to(bucket, found) - 1u;
+    entry = pcn_ct_entry_at(ret->slot);
+    if (pcn_unlikely(!found || !pcn_headers_flow_is(&wanted, entry, ret))) {
+        if (!pcn_headers_flow_else(&wanted, hash, found & (found - 1), ret))
+            return false;
+        entry = pcn_ct_entry_at(ret->slot);
+    }
+    state = pcn_ct_flow_of(ret->word);
+    if (pcn_unlikely(pcn_ct_step(state, ret->direction, event) != state || !pcn_ct_is_fresh(ret->word, state)))
+        return false;
+    ret->side = entry->middle;
+    asm volatile("" ::: "memory");
+    return PCN_READ_ONCE(entry->word) == ret->word;
 }

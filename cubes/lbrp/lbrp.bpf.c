@@ -25,9 +25,8 @@ PCN_INLINE void lbrp_put_mac(__u8 *to, const __u8 *from)
 }
 
 /* A packet of a session leaves: to its backend, or to the client. whole: both its sides have changed. */
-PCN_INLINE enum pcn_verdict lbrp_leave(struct pcn_ctx *ctx, struct pcn_packet *packet,
-                                       const struct lbrp_session *session, const struct lbrp_target *backend,
-                                       bool reply, bool whole)
+PCN_INLINE enum pcn_verdict lbrp_leave(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot,
+                                       const struct lbrp_target *backend, bool reply, bool whole)
 {
     struct ethhdr *ethernet;
     __u32 front;
@@ -45,11 +44,11 @@ PCN_INLINE enum pcn_verdict lbrp_leave(struct pcn_ctx *ctx, struct pcn_packet *p
         ethernet = pcn_header(ctx, sizeof(*ethernet));
         if (!ethernet)
             return pcn_drop(packet, PCN_DROP_MALFORMED);
-        lbrp_put_mac(ethernet->h_dest, session->mac);
+        lbrp_put_mac(ethernet->h_dest, lbrp_session_at(slot)->mac);
     }
     front = PCN_READ_ONCE(lbrp_data.front);
     if (pcn_unlikely(front == LBRP_NO_PORT))
-        front = session->frontend;
+        front = lbrp_session_at(slot)->frontend;
     return pcn_redirect(packet, front & (PCN_PORTS_MAX - 1));
 }
 
@@ -94,7 +93,6 @@ PCN_INLINE __u32 lbrp_rewrite(struct pcn_ctx *ctx, struct pcn_packet *packet, __
 PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 slot, __u32 state,
                                       __u64 side, const struct lbrp_target *backend, bool reply)
 {
-    const struct lbrp_session *session = lbrp_session_at(slot);
     __u32 cpu = bpf_get_smp_processor_id(), ports = 0, bad;
 
     if (pcn_likely(packet->fragment != PCN_FRAGMENT_LATER))
@@ -113,7 +111,7 @@ PCN_INLINE enum pcn_verdict lbrp_send(struct pcn_ctx *ctx, struct pcn_packet *pa
     bad = lbrp_rewrite(ctx, packet, slot, side, ports, reply);
     if (pcn_unlikely(bad))
         return pcn_drop(packet, bad);
-    return lbrp_leave(ctx, packet, session, backend, reply, state & LBRP_WHOLE);
+    return lbrp_leave(ctx, packet, slot, backend, reply, state & LBRP_WHOLE);
 }
 
 /* PCN_VERDICT_MAX: the session is over, and the packet of none. */
@@ -175,7 +173,7 @@ __noinline __u32 lbrp_related(struct pcn_ctx *ctx, __u32 reply)
     bad = lbrp_error(ctx, slot, reply);
     if (bad)
         return pcn_drop(packet, bad);
-    return lbrp_leave(ctx, packet, lbrp_session_at(slot), backend, reply, state & LBRP_WHOLE);
+    return lbrp_leave(ctx, packet, slot, backend, reply, state & LBRP_WHOLE);
 }
 
 /* ---- others ---- */
@@ -286,48 +284,48 @@ PCN_INLINE enum pcn_verdict lbrp_handle(struct pcn_ctx *ctx, struct pcn_packet *
 /* See pcn/headers.bpf.h. Of both, PCN_VERDICT_MAX: nothing was done; hash: see pcn_ct_lookup(). */
 
 PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_packet *packet,
-                                             const struct pcn_headers *headers, const struct pcn_ct *ct, bool reply)
+                                             const struct pcn_headers *headers, const struct pcn_headers_flow *flow,
+                                             bool reply)
 {
     const struct lbrp_target *backend;
-    __u64 side, number;
+    __u64 side = flow->side, number = side >> PCN_CT_SIDE_MORE_SHIFT;
 
-    if (pcn_unlikely(!pcn_ct_side_of(ct, &side) || PCN_READ_ONCE(pcn_ct_settings.counting)))
-        return PCN_VERDICT_MAX;
-    number = side >> PCN_CT_SIDE_MORE_SHIFT;
     backend = lbrp_backend_at(number);
-    if (pcn_unlikely(!backend || backend->epoch != (__u8)(ct->word >> PCN_CT_OWN_SHIFT)))
+    if (pcn_unlikely(!backend || backend->epoch != (__u8)(flow->word >> PCN_CT_OWN_SHIFT)))
         return PCN_VERDICT_MAX;
     if (!pcn_headers_rewrite(ctx, headers, side, side >> PCN_CT_SIDE_PORT_SHIFT, reply))
         return PCN_VERDICT_MAX;
     lbrp_count(ctx, bpf_get_smp_processor_id(), number, reply);
-    return lbrp_leave(ctx, packet, lbrp_session_at(ct->slot), backend, reply, false);
+    return lbrp_leave(ctx, packet, flow->slot, backend, reply, false);
 }
 
 PCN_INLINE enum pcn_verdict lbrp_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 *ret_hash, __u64 reply)
 {
     struct pcn_headers headers;
-    struct pcn_ct ct = {};
+    struct pcn_headers_flow flow;
 
-    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers)))
+    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || PCN_READ_ONCE(pcn_ct_settings.counting) ||
+                     !pcn_headers_find(ctx, &headers)))
         return PCN_VERDICT_MAX;
-    if (pcn_unlikely(!pcn_headers_flow(packet, &headers, LBRP_CLIENT + reply, &ct) || ct.direction != reply)) {
-        *ret_hash = ct.word ? 0 : ct.hash;
+    if (pcn_unlikely(!pcn_headers_flow_find(packet, &headers, LBRP_CLIENT + reply, &flow))) {
+        *ret_hash = flow.hash;
         return PCN_VERDICT_MAX;
     }
-    return reply ? lbrp_glance_send(ctx, packet, &headers, &ct, true)
-                 : lbrp_glance_send(ctx, packet, &headers, &ct, false);
+    if (pcn_unlikely(flow.direction != reply))
+        return PCN_VERDICT_MAX;
+    return reply ? lbrp_glance_send(ctx, packet, &headers, &flow, true)
+                 : lbrp_glance_send(ctx, packet, &headers, &flow, false);
 }
 
 PCN_INLINE enum pcn_verdict lbrp_ingress(struct pcn_ctx *ctx, struct pcn_packet *packet)
 {
-    __u16 front = PCN_READ_ONCE(lbrp_data.front), back = PCN_READ_ONCE(lbrp_data.back), bad;
+    __u64 reply = PCN_NEGATIVE((__u64)(packet->port ^ PCN_READ_ONCE(lbrp_data.back)) - 1);
     enum pcn_verdict verdict;
     struct pcn_ct ct = {};
-    __u64 reply;
+    __u16 bad;
 
-    if (pcn_unlikely(back == LBRP_NO_PORT || (front == LBRP_NO_PORT && !PCN_READ_ONCE(lbrp_data.multi))))
+    if (pcn_unlikely(!PCN_READ_ONCE(lbrp_data.ready)))
         return pcn_drop(packet, LBRP_DROP_NO_OTHER_PORT);
-    reply = PCN_NEGATIVE((__u64)(packet->port ^ back) - 1);
     verdict = lbrp_glance(ctx, packet, &ct.hash, reply);
     if (pcn_likely(verdict != PCN_VERDICT_MAX))
         return verdict;

@@ -171,7 +171,8 @@ struct lbrp_data {
     __u8 mac[6];
     /* src-ip-rewrite; network order; .range_mask 0 and .ranged 0: none */
     __u8 ranged;
-    __u8 pad[3];
+    __u8 ready; /* there is a port on either side */
+    __u8 pad[2];
     __u32 range;
     __u32 range_mask;
     __u32 new_range;

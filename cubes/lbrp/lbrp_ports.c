@@ -125,6 +125,7 @@ static void ports_write(struct lbrp *lbrp, const struct lbrp_sides *ports)
     __atomic_store_n(&data->multi, ports->multi, __ATOMIC_RELAXED);
     __atomic_store_n(&data->front, ports->multi ? LBRP_NO_PORT : front, __ATOMIC_RELAXED);
     __atomic_store_n(&data->back, back, __ATOMIC_RELAXED);
+    __atomic_store_n(&data->ready, back != LBRP_NO_PORT && (ports->multi || front != LBRP_NO_PORT), __ATOMIC_RELEASE);
 }
 
 void lbrp_sides_applied(struct lbrp *lbrp)

@@ -215,7 +215,7 @@ void test_bad(void)
         /* From the wrong side of its session. */
         becomes(rig, FRONT, tcp(C, 1000, VIP, 80, SYN), BACK, tcp(C, 1000, B1, 8080, SYN));
         PCN_CHECK_EQ(give(rig, FRONT, &back), LBRP_DROP_INVALID);
-        rig->lbrp.tables.data->back = LBRP_NO_PORT;
+        rig->lbrp.tables.data->ready = false;
         PCN_CHECK_EQ(give(rig, FRONT, &cut), LBRP_DROP_NO_OTHER_PORT);
     }
 }

@@ -46,6 +46,7 @@ static int rig_open(bool xdp, uint32_t n_buckets, struct rig *rig)
     tables->data = pcn_fast_memory(&rig->fast, LBRP_DATA, NULL);
     tables->data->front = FRONT;
     tables->data->back = BACK;
+    tables->data->ready = true;
     tables->data->port_first = 1024;
     tables->data->port_last = 65535;
     pcn_parse_mac(OUR_MAC, tables->data->mac);

@@ -10,17 +10,17 @@
 PCN_INLINE enum pcn_verdict nat_glance(struct pcn_ctx *ctx, struct pcn_packet *packet, __u64 *ret_hash, bool out)
 {
     struct pcn_headers headers;
-    struct pcn_ct ct = {};
-    __u64 side;
+    struct pcn_headers_flow flow;
 
-    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || !pcn_headers_find(ctx, &headers)))
+    if (pcn_unlikely(packet->flags & PCN_PACKET_PARSED || PCN_READ_ONCE(pcn_ct_settings.counting) ||
+                     !pcn_headers_find(ctx, &headers)))
         return NAT_CLOSER;
-    if (pcn_unlikely(!pcn_headers_flow(packet, &headers, out ? NAT_INSIDE : NAT_OUTSIDE, &ct))) {
-        *ret_hash = ct.word ? 0 : ct.hash;
+    if (pcn_unlikely(!pcn_headers_flow_find(packet, &headers, out ? NAT_INSIDE : NAT_OUTSIDE, &flow))) {
+        *ret_hash = flow.hash;
         return NAT_CLOSER;
     }
-    if (pcn_unlikely(!pcn_ct_side_of(&ct, &side) || side >> PCN_CT_SIDE_MORE_SHIFT ||
-                     PCN_READ_ONCE(pcn_ct_settings.counting)))
+    if (pcn_unlikely(flow.side >> PCN_CT_SIDE_MORE_SHIFT))
         return NAT_CLOSER;
-    return pcn_headers_rewrite(ctx, &headers, side, side >> PCN_CT_SIDE_PORT_SHIFT, out) ? PCN_PASS : NAT_CLOSER;
+    return pcn_headers_rewrite(ctx, &headers, flow.side, flow.side >> PCN_CT_SIDE_PORT_SHIFT, out) ? PCN_PASS
+                                                                                                   : NAT_CLOSER;
 }
