@@ -98,12 +98,17 @@ PCN_INLINE void *pcn_data_end(struct pcn_ctx *ctx)
     return PCN_CTX_POINTER(ctx, data_end);
 }
 
-/* Bytes of the frame, all of it: linear part and fragments. */
-PCN_INLINE __u32 pcn_length(struct pcn_ctx *ctx)
+/* Bytes of the frame, all of it: linear part and fragments. data, end: as they were just read. */
+PCN_INLINE __u64 pcn_length_between(struct pcn_ctx *ctx, const void *data, const void *end)
 {
 #ifdef PCN_XDP
-    return pcn_data_end(ctx) - pcn_data(ctx);
+    return end - data;
 #else
     return ctx->len;
 #endif
+}
+
+PCN_INLINE __u32 pcn_length(struct pcn_ctx *ctx)
+{
+    return pcn_length_between(ctx, pcn_data(ctx), pcn_data_end(ctx));
 }

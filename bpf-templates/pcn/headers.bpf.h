@@ -30,16 +30,11 @@ PCN_INLINE bool pcn_headers_find(struct pcn_ctx *ctx, struct pcn_headers *ret)
     ret->ip = (struct iphdr *)(ethernet + 1);
     ret->l4 = (__u8 *)(ret->ip + 1);
     /* Of a packed header the compiler would read the bytes one by one. */
-    if ((void *)(ret->l4 + 20) > end ||
-        *(const __u16 *)((const __u8 *)ethernet + 12) != bpf_htons(ETH_P_IP) || *(const __u8 *)ret->ip != 0x45 ||
-        ret->ip->frag_off & bpf_htons(0x3fff))
+    if ((void *)(ret->l4 + 20) > end || *(const __u16 *)((const __u8 *)ethernet + 12) != bpf_htons(ETH_P_IP) ||
+        *(const __u8 *)ret->ip != 0x45 || ret->ip->frag_off & bpf_htons(0x3fff))
         return false;
     ret->length = bpf_ntohs(ret->ip->tot_len);
-#ifdef PCN_XDP
-    return sizeof(*ethernet) + ret->length <= (__u64)(end - (void *)ethernet);
-#else
-    return sizeof(*ethernet) + ret->length <= ctx->len;
-#endif
+    return sizeof(*ethernet) + ret->length <= pcn_length_between(ctx, ethernet, end);
 }
 
 /* What it does to its flow; PCN_CT_EVENT_UNTRACKED: it is neither TCP nor UDP, or is cut short. */

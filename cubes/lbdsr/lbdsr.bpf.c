@@ -155,7 +155,8 @@ PCN_INLINE enum pcn_verdict lbdsr_ingress(struct pcn_ctx *ctx, struct pcn_packet
     __u16 front = PCN_READ_ONCE(lbdsr_data.ports[LBDSR_FRONTEND]);
     __u16 back = PCN_READ_ONCE(lbdsr_data.ports[LBDSR_BACKEND]);
 
-    if (pcn_unlikely(front == LBDSR_NO_PORT || back == LBDSR_NO_PORT))
+    /* LBDSR_NO_PORT has all bits. */
+    if (pcn_unlikely((front | back) >= PCN_PORTS_MAX))
         return pcn_drop(packet, LBDSR_DROP_NO_OTHER_PORT);
     /* The verifier loses sight of the wrapper's check. */
     front &= PCN_PORTS_MAX - 1;

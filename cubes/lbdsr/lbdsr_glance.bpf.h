@@ -22,16 +22,16 @@ struct lbdsr_glance {
 PCN_INLINE __u64 lbdsr_glance_hash(struct pcn_ctx *ctx, struct lbdsr_glance *seen)
 {
     struct lbdsr_inner *inner = &seen->inner;
-    const struct ethhdr *ethernet = pcn_data(ctx);
-    const struct iphdr *ip = (const struct iphdr *)(ethernet + 1);
+    const void *data = pcn_data(ctx), *end = pcn_data_end(ctx);
+    const struct iphdr *ip = data + sizeof(struct ethhdr);
     const __u8 *l4 = (const __u8 *)(ip + 1);
-    const void *end = pcn_data_end(ctx);
 
-    if ((const void *)(l4 + 8) > end || ethernet->h_proto != bpf_htons(ETH_P_IP) || *(const __u8 *)ip != 0x45 ||
-        ip->frag_off & bpf_htons(0x3fff))
+    /* Of a packed header the compiler would read the bytes one by one. */
+    if ((const void *)(l4 + 8) > end || *(const __u16 *)(data + 12) != bpf_htons(ETH_P_IP) ||
+        *(const __u8 *)ip != 0x45 || ip->frag_off & bpf_htons(0x3fff))
         return 0;
     inner->length = bpf_ntohs(ip->tot_len);
-    if (sizeof(*ethernet) + inner->length > pcn_length(ctx))
+    if (sizeof(struct ethhdr) + inner->length > pcn_length_between(ctx, data, end))
         return 0;
     if (ip->protocol == IPPROTO_TCP) {
         if ((const void *)(l4 + 20) > end || l4[12] < 0x50 || sizeof(*ip) + (l4[12] >> 4) * 4 > inner->length ||
@@ -54,7 +54,7 @@ PCN_INLINE __u64 lbdsr_glance_hash(struct pcn_ctx *ctx, struct lbdsr_glance *see
     return lbdsr_flow_hash(ip->saddr, ip->daddr, *(const __u32 *)l4, ip->protocol, PCN_READ_ONCE(lbdsr_data.hash_seed));
 }
 
-/* Backend of a flow of which nothing but its packet is new; 0: look closer. */
+/* Number that a flow's backend has or had, if nothing but its packet is new; 0: look closer. */
 PCN_INLINE __u32 lbdsr_glance_known(const struct lbdsr_flow *flow, bool first)
 {
     __u32 word = flow->word;
@@ -62,7 +62,7 @@ PCN_INLINE __u32 lbdsr_glance_known(const struct lbdsr_flow *flow, bool first)
     if (pcn_unlikely(first || word >> LBDSR_STATE_SHIFT != LBDSR_ESTABLISHED ||
                      (__u32)pcn_now() - flow->seen >= PCN_READ_ONCE(lbdsr_data.refresh)))
         return 0;
-    return lbdsr_flow_backend(word);
+    return word & LBDSR_BACKEND_BITS;
 }
 
 /* Of one that is not remembered, and that no other CPU can know. */
@@ -124,7 +124,8 @@ PCN_INLINE enum pcn_verdict lbdsr_glance(struct pcn_ctx *ctx, struct pcn_packet 
         number = lbdsr_glance_new(&seen, hash);
     statistics->opening = !flow;
     backend = lbdsr_backend_at(number);
-    if (pcn_unlikely(!backend || !lbdsr_is_plain(backend, &seen.inner)))
+    if (pcn_unlikely(!backend || (flow && !lbdsr_is_flow_of(flow->word, backend)) ||
+                     !lbdsr_is_plain(backend, &seen.inner)))
         return LBDSR_CLOSER;
     if (pcn_likely(flow)) {
         statistics->hits++;

@@ -231,15 +231,19 @@ PCN_INLINE struct lbdsr_flow *lbdsr_flow_find(__u32 cpu, __u64 hash)
     return NULL;
 }
 
+/* Whether this backend is the flow's, or has its number from one that is gone. */
+PCN_INLINE bool lbdsr_is_flow_of(__u32 word, const struct lbdsr_target *backend)
+{
+    return !((word >> LBDSR_EPOCH_SHIFT ^ PCN_READ_ONCE(backend->epoch)) & LBDSR_EPOCH_BITS);
+}
+
 /* Its backend; 0: it is gone, and its number another one's. */
 PCN_INLINE __u32 lbdsr_flow_backend(__u32 word)
 {
     __u32 number = word & LBDSR_BACKEND_BITS;
     const struct lbdsr_target *backend = lbdsr_backend_at(number);
 
-    if (!backend || ((word >> LBDSR_EPOCH_SHIFT ^ PCN_READ_ONCE(backend->epoch)) & LBDSR_EPOCH_BITS))
-        return 0;
-    return number;
+    return backend && lbdsr_is_flow_of(word, backend) ? number : 0;
 }
 
 /*
