@@ -2,7 +2,7 @@
 /*
  * Connection tracking, part: sessions, which are found by two keys (PCN_CT_KEYS 2), see pcn/conntrack.h. To enter one:
  *
- *     number = pcn_ct_session_take(hash, &turned_out)     a session to be written
+ *     number = pcn_ct_number_take(hash, &turned_out)      a session to be written
  *     place = pcn_ct_place_take(hash)                     for each key; pcn_ct_is_taken() says whether another one has it
  *     pcn_ct_fill(slot, ...)                              for each key; and what is the cube's own
  *     pcn_ct_session_publish(number, ...)                 from now on it is found
@@ -11,230 +11,15 @@
  */
 #pragma once
 #include <pcn/conntrack.bpf.h>
+#include <pcn/conntrack_number.bpf.h>
 #include <pcn/rewrite.bpf.h>
-
-/* ---- numbers ---- */
 
 /* Of a session: what its cube says of it. By either slot. */
 PCN_INLINE struct pcn_ct_own *pcn_ct_own_at(__u64 slot)
 {
-    slot &= pcn_ct_masks.session;
+    slot &= pcn_ct_masks.number;
     PCN_OPAQUE(slot);
     return &pcn_ct_owns[slot];
-}
-
-/* The slot of a session's first key; of its second; and of either, that of the other one. */
-PCN_INLINE __u32 pcn_ct_first_of(__u32 slot)
-{
-    return slot & pcn_ct_masks.session;
-}
-
-PCN_INLINE __u32 pcn_ct_second_of(__u32 slot)
-{
-    return slot | (pcn_ct_masks.session + 1);
-}
-
-PCN_INLINE __u32 pcn_ct_other_of(__u32 slot)
-{
-    return slot ^ (pcn_ct_masks.session + 1);
-}
-
-PCN_INLINE struct pcn_ct_stock *pcn_ct_stock_get(void)
-{
-    return &pcn_ct_stocks[bpf_get_smp_processor_id() & (PCN_CPUS_MAX - 1)];
-}
-
-/*
- * Free numbers for this CPU: a sixteenth of them at most, so that few CPUs do not have all. How many it has now. They are
- * copied before they are taken from the ring: afterwards they may be written over.
- */
-__noinline __u32 pcn_ct_restock(void)
-{
-    struct pcn_ct_stock *stock = pcn_ct_stock_get();
-
-#pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 4; attempt++) {
-        __u64 head = PCN_READ_ONCE(pcn_ct_ring.head), n = PCN_READ_ONCE(pcn_ct_ring.tail) - head;
-
-        if (!n)
-            return 0;
-        n = n / 16 < PCN_CT_STOCK ? n / 16 + 1 : PCN_CT_STOCK;
-#pragma clang loop unroll(disable)
-        for (__u32 i = 0; i < PCN_CT_STOCK && i < n; i++) {
-            __u64 at = (head + n - 1 - i) & pcn_ct_masks.session;
-
-            PCN_OPAQUE(at);
-            stock->numbers[i] = PCN_READ_ONCE(pcn_ct_numbers[at]);
-        }
-        if (__sync_val_compare_and_swap(&pcn_ct_ring.head, head, head + n) != head)
-            continue;
-        stock->n = n;
-        return n;
-    }
-    return 0;
-}
-
-/* A session's number, or PCN_CT_NO_SLOT: there is none free. */
-PCN_INLINE __u32 pcn_ct_number_take(void)
-{
-    struct pcn_ct_stock *stock = pcn_ct_stock_get();
-    __u64 n = stock->n;
-
-    if (pcn_unlikely(!n))
-        n = pcn_ct_restock();
-    n--;
-    PCN_OPAQUE(n);
-    if (pcn_unlikely(n >= PCN_CT_STOCK))
-        return PCN_CT_NO_SLOT;
-    stock->n = n;
-    return stock->numbers[n];
-}
-
-/* One that was taken on this CPU, and not used: so there is room for it. */
-PCN_INLINE void pcn_ct_number_give(__u32 number)
-{
-    struct pcn_ct_stock *stock = pcn_ct_stock_get();
-    __u64 n = stock->n;
-
-    PCN_OPAQUE(n);
-    if (n >= PCN_CT_STOCK)
-        return;
-    stock->numbers[n] = number;
-    stock->n = n + 1;
-}
-
-PCN_INLINE void pcn_ct_place_leave(__u32 place)
-{
-    if (place == PCN_CT_NO_SLOT)
-        return;
-    pcn_ct_lead(place, 0);
-    pcn_ct_unclaim(place);
-}
-
-/* Of a session whose first word was taken: its other entry and its places. */
-PCN_INLINE void pcn_ct_session_strip(__u32 number)
-{
-    struct pcn_ct_own *own = pcn_ct_own_at(number);
-
-    (void)__sync_lock_test_and_set(pcn_ct_word_at(pcn_ct_second_of(number)), 0);
-    pcn_ct_place_leave(own->places[0]);
-    pcn_ct_place_leave(own->places[1]);
-    own->places[0] = own->places[1] = PCN_CT_NO_SLOT;
-}
-
-/* And the rest of it, its number too: user space takes that away. word: which it had. */
-PCN_INLINE void pcn_ct_session_finish(__u32 number, __u64 word)
-{
-    PCN_STORE_RELEASE(pcn_ct_word_at(number), pcn_ct_word_ended(word, pcn_now()));
-}
-
-/* Of a session that has to make room: the word that it had; 0: it changed, or does not. */
-PCN_INLINE __u64 pcn_ct_session_clear(__u64 rank, __u32 now)
-{
-    __u32 number = pcn_ct_first_of(rank & PCN_CT_RANK_SLOT);
-    enum pcn_ct_how how = PCN_CT_RANK_HOW(rank);
-    __u64 word = how == PCN_CT_HOW_FULL ? 0 : pcn_ct_turn_out(number, how, now);
-
-    if (!word)
-        return 0;
-    pcn_ct_session_strip(number);
-    pcn_ct_count_turned_out(how);
-    return word;
-}
-
-/* One of eight sessions here and eight there has to make room: its number, or PCN_CT_AGAIN. */
-PCN_INLINE __u32 pcn_ct_session_turn_out(__u64 picked)
-{
-    __u32 now = pcn_now(), mask = pcn_ct_masks.session & ~(PCN_CT_WAYS - 1);
-    __u64 rank = pcn_ct_best(picked & mask, now, pcn_ct_best(picked >> 32 & mask, now, PCN_CT_RANK_NONE));
-
-    return pcn_ct_session_clear(rank, now) ? pcn_ct_first_of(rank & PCN_CT_RANK_SLOT) : PCN_CT_AGAIN;
-}
-
-#define PCN_CT_EVICTIONS 8
-
-/* Sessions that stay stand side by side, as they came: where none makes room, others are looked at. Global: verified once. */
-__noinline __u32 pcn_ct_session_evict(__u64 hash)
-{
-    __u32 number = PCN_CT_AGAIN;
-
-#pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < PCN_CT_EVICTIONS && number == PCN_CT_AGAIN; attempt++) {
-        number = pcn_ct_session_turn_out(hash);
-        hash = pcn_ct_hash_mix(hash);
-    }
-    if (number != PCN_CT_AGAIN)
-        return number;
-    PCN_CT_COUNT(full);
-    return PCN_CT_NO_SLOT;
-}
-
-/*
- * A session to be written: its number, or PCN_CT_NO_SLOT. ret_turned_out: it was another one's, that has made room. hash:
- * that of a key, by which those to choose from are picked.
- */
-PCN_INLINE __u32 pcn_ct_session_take(__u64 hash, bool *ret_turned_out)
-{
-    __u32 number = pcn_ct_number_take();
-
-    *ret_turned_out = false;
-    if (pcn_likely(number != PCN_CT_NO_SLOT))
-        return number;
-    number = pcn_ct_session_evict(hash);
-    *ret_turned_out = number != PCN_CT_NO_SLOT;
-    return number;
-}
-
-/* ---- places ---- */
-
-/* The best of the sessions that a bucket leads to. */
-PCN_INLINE __u64 pcn_ct_best_in(__u32 bucket, __u32 now, __u64 best)
-{
-#pragma clang loop unroll(disable)
-    for (__u32 way = 0; way < PCN_CT_WAYS; way++) {
-        __u64 led = pcn_ct_led_to(bucket, way), number = pcn_ct_first_of(led - 1), word, better;
-
-        word = PCN_READ_ONCE(*pcn_ct_word_at(number)) * PCN_NEGATIVE(-led);
-        better = pcn_ct_rank(word, number, now) - best;
-        best += better * PCN_NEGATIVE(better);
-    }
-    return best;
-}
-
-/* All places of a key are taken: one of their sessions has to make room, though there are numbers. */
-PCN_INLINE void pcn_ct_place_clear(__u64 hash)
-{
-    __u32 now = pcn_now();
-    __u64 rank =
-        pcn_ct_best_in(pcn_ct_bucket(hash, 1), now, pcn_ct_best_in(pcn_ct_bucket(hash, 0), now, PCN_CT_RANK_NONE));
-    __u64 word = pcn_ct_session_clear(rank, now);
-
-    if (word)
-        pcn_ct_session_finish(pcn_ct_first_of(rank & PCN_CT_RANK_SLOT), word);
-}
-
-/* A place for a key, which leads nowhere yet. PCN_CT_NO_SLOT: there is none. Global: it is verified once. */
-__noinline __u32 pcn_ct_place_take(__u64 hash)
-{
-#pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < 4; attempt++) {
-        __u32 place = pcn_ct_free_place(hash);
-
-        if (pcn_unlikely(place == PCN_CT_NO_SLOT))
-            pcn_ct_place_clear(hash);
-        else if (pcn_likely(pcn_ct_take_free(place, pcn_ct_tag(hash))))
-            return place;
-    }
-    PCN_CT_COUNT(full);
-    return PCN_CT_NO_SLOT;
-}
-
-/* Whether a place does lead to this slot: while that is being written, a part of it may lead elsewhere. */
-PCN_INLINE bool pcn_ct_is_place_of(__u32 slot, __u32 place)
-{
-    const struct pcn_ct_own *own = pcn_ct_own_at(slot);
-
-    return place == (slot == pcn_ct_first_of(slot) ? PCN_READ_ONCE(own->places[0]) : PCN_READ_ONCE(own->places[1]));
 }
 
 /* Not 0: they are not the same, nor the other way round. */
@@ -257,7 +42,8 @@ PCN_INLINE bool pcn_ct_is_in(__u64 place, const struct pcn_ct_key *key, bool wri
         return written;
     word = PCN_READ_ONCE(*pcn_ct_word_at(slot));
     asm volatile("" ::: "memory");
-    if (!word || !pcn_ct_is_place_of(slot, place))
+    /* While a place is being written, a part of it may lead elsewhere. */
+    if (!word || PCN_READ_ONCE(*pcn_ct_place_of(slot)) != place)
         return written;
     pcn_ct_key_at(slot, &there);
     return !pcn_ct_keys_differ(&there, key) && pcn_ct_left(word, pcn_now()) > 0;
@@ -296,10 +82,8 @@ PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 
  */
 PCN_INLINE void pcn_ct_session_publish(__u32 number, __u32 place, __u64 word, __u32 place_other, __u64 word_other)
 {
-    struct pcn_ct_own *own = pcn_ct_own_at(number);
-
-    own->places[0] = place;
-    own->places[1] = place_other;
+    *pcn_ct_place_of(number) = place;
+    *pcn_ct_place_of(pcn_ct_second_of(number)) = place_other;
     pcn_ct_lead(place, number + 1);
     if (pcn_likely(place_other != PCN_CT_NO_SLOT)) {
         pcn_ct_lead(place_other, pcn_ct_second_of(number) + 1);
@@ -310,7 +94,7 @@ PCN_INLINE void pcn_ct_session_publish(__u32 number, __u32 place, __u64 word, __
 
 /*
  * Takes a session that still has this word at a slot, with its places: what is its cube's is to be given up, then
- * pcn_ct_session_finish(). The word of its first entry; 0: it has changed.
+ * pcn_ct_finish(). The word of its first entry; 0: it has changed.
  */
 PCN_INLINE __u64 pcn_ct_session_seize(__u32 slot, __u64 word)
 {
@@ -321,7 +105,7 @@ PCN_INLINE __u64 pcn_ct_session_seize(__u32 slot, __u64 word)
     if (!first || PCN_READ_ONCE(*pcn_ct_word_at(slot)) != word ||
         __sync_val_compare_and_swap(pcn_ct_word_at(number), first, 0) != first)
         return 0;
-    pcn_ct_session_strip(number);
+    pcn_ct_strip(number);
     return first;
 }
 

@@ -11,23 +11,22 @@
 #ifndef PCN_CT_KEYS
 #define PCN_CT_KEYS 1
 #endif
-#define PCN_CT_PLACES_MAX (PCN_CT_KEYS * PCN_CT_BUCKETS_MAX * PCN_CT_WAYS)
-#define PCN_CT_SLOTS_MAX (PCN_CT_PLACES_MAX / PCN_CT_KEYS)
+#define PCN_CT_SLOTS_MAX (PCN_CT_KEYS * PCN_CT_SIZE_MAX)
 
 struct pcn_ct_entry pcn_ct_entries[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_entry)] SEC(PCN_CT_ENTRIES);
 struct pcn_ct_wide pcn_ct_wides[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_wide)] SEC(PCN_CT_WIDES);
 struct pcn_ct_window pcn_ct_windows[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_window)] SEC(PCN_CT_WINDOWS);
 struct pcn_ct_traffic pcn_ct_traffic[PCN_TRIMMED(PCN_CT_SLOTS_MAX, struct pcn_ct_traffic)] SEC(PCN_CT_TRAFFIC);
 
-#if PCN_CT_KEYS == 1
-__u64 pcn_ct_tags[PCN_TRIMMED(PCN_CT_PLACES_MAX / PCN_CT_WAYS, __u64)] SEC(PCN_CT_TAGS);
-#else
 struct pcn_ct_bucket
-    pcn_ct_buckets[PCN_TRIMMED(PCN_CT_PLACES_MAX / PCN_CT_WAYS, struct pcn_ct_bucket)] SEC(PCN_CT_BUCKETS);
+    pcn_ct_buckets[PCN_TRIMMED(PCN_CT_KEYS * PCN_CT_BUCKETS_MAX, struct pcn_ct_bucket)] SEC(PCN_CT_BUCKETS);
+__u32 pcn_ct_places[PCN_TRIMMED(PCN_CT_SLOTS_MAX, __u32)] SEC(PCN_CT_PLACES);
+struct {
+    struct pcn_ct_numbers free;
+    __u32 ring[PCN_TRIMMED(PCN_CT_SIZE_MAX, __u32)];
+} pcn_ct_numbers SEC(PCN_CT_NUMBERS);
+#if PCN_CT_KEYS > 1
 struct pcn_ct_own pcn_ct_owns[PCN_TRIMMED(PCN_CT_SIZE_MAX, struct pcn_ct_own)] SEC(PCN_CT_OWNS);
-__u32 pcn_ct_numbers[PCN_TRIMMED(PCN_CT_SIZE_MAX, __u32)] SEC(PCN_CT_NUMBERS);
-struct pcn_ct_ring pcn_ct_ring SEC(PCN_CT_RING) = {};
-struct pcn_ct_stock pcn_ct_stocks[PCN_CPUS_MAX] SEC(PCN_CT_STOCKS) = {};
 #endif
 
 struct {
@@ -121,19 +120,6 @@ PCN_INLINE void pcn_ct_key_of(const struct pcn_packet *packet, __u32 ports, stru
 
 /* ---- the table ---- */
 
-#if PCN_CT_KEYS == 1
-PCN_INLINE __u64 *pcn_ct_tags_at(__u64 bucket)
-{
-    bucket &= pcn_ct_masks.bucket;
-    PCN_OPAQUE(bucket);
-    return &pcn_ct_tags[bucket];
-}
-
-PCN_INLINE __u64 pcn_ct_slot_at(__u64 bucket, __u64 way)
-{
-    return bucket * PCN_CT_WAYS + way;
-}
-#else
 PCN_INLINE struct pcn_ct_bucket *pcn_ct_bucket_at(__u64 bucket)
 {
     bucket &= pcn_ct_masks.bucket;
@@ -191,7 +177,6 @@ PCN_INLINE __u64 pcn_ct_slot_at(__u64 bucket, __u64 way)
 {
     return pcn_ct_led_to(bucket, way) - 1u;
 }
-#endif
 
 PCN_INLINE __u8 *pcn_ct_tag_at(__u64 place)
 {
@@ -314,11 +299,7 @@ PCN_INLINE __u64 pcn_ct_tagged(__u64 bucket, __u64 hash)
 
 PCN_INLINE __u64 pcn_ct_slot_in(__u64 bucket, __u64 found)
 {
-#if PCN_CT_KEYS == 1
-    return pcn_ct_slot_at(bucket, pcn_ct_first_byte(found));
-#else
     return pcn_ct_first_led_to(pcn_ct_bucket_at(bucket), found) - 1u;
-#endif
 }
 
 /* As pcn_ct_compare(): 0; or 1 + direction. Global, as the next one is, so that the verifier looks at it once. */

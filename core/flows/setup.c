@@ -9,66 +9,46 @@
 int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *size)
 {
     bool pairs = size->keys > 1;
-    uint32_t n_numbers = pairs ? pcn_ct_power_of(PCN_MAX(size->flows, PCN_CT_SIZE_MIN)) : 0;
-    uint32_t n_buckets = pcn_ct_buckets_for(pairs ? 2 * n_numbers : size->flows), n_places = n_buckets * PCN_CT_WAYS;
-    uint32_t n_slots = pairs ? 2 * n_numbers : n_places;
+    uint32_t n_numbers = pcn_ct_power_of(PCN_MAX(size->flows, PCN_CT_SIZE_MIN));
+    uint32_t n_slots = pairs ? 2 * n_numbers : n_numbers, n_buckets = pcn_ct_buckets_for(n_slots);
     uint32_t n_traffic = size->counting ? n_slots : 1, n_windows = size->windows ? n_slots : 1;
     const struct pcn_ct_masks masks = {
         .bucket = n_buckets - 1,
         .half = pairs ? n_buckets / 2 : 0,
         .slot = n_slots - 1,
-        .session = pairs ? n_numbers - 1 : 0,
+        .number = n_numbers - 1,
         .traffic = n_traffic - 1,
         .windows = n_windows - 1,
     };
-    /* 0: it is of flows of another number of keys, and not in the object. */
     const struct {
         const char *section;
         size_t size;
     } sections[] = {
-        {PCN_CT_TAGS, pairs ? 0 : n_buckets * sizeof(__u64)},
+        {PCN_CT_BUCKETS, n_buckets * sizeof(struct pcn_ct_bucket)},
         {PCN_CT_ENTRIES, n_slots * sizeof(struct pcn_ct_entry)},
         {PCN_CT_WIDES, n_slots * sizeof(struct pcn_ct_wide)},
         {PCN_CT_WINDOWS, n_windows * sizeof(struct pcn_ct_window)},
         {PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic)},
-        {PCN_CT_BUCKETS, pairs ? n_buckets * sizeof(struct pcn_ct_bucket) : 0},
+        {PCN_CT_PLACES, n_slots * sizeof(__u32)},
+        {PCN_CT_NUMBERS, sizeof(struct pcn_ct_numbers) + n_numbers * sizeof(__u32)},
         {PCN_CT_OWNS, n_numbers * sizeof(struct pcn_ct_own)},
-        {PCN_CT_NUMBERS, n_numbers * sizeof(__u32)},
     };
+    size_t n_sections = PCN_ARRAY_SIZE(sections) - !pairs;
     int r;
 
     r = pcn_object_set(object, "pcn_ct_masks", &masks, sizeof(masks));
-    for (size_t i = 0; i < PCN_ARRAY_SIZE(sections) && r >= 0; i++)
-        if (sections[i].size)
-            r = pcn_object_trim(object, sections[i].section, sections[i].size);
+    for (size_t i = 0; i < n_sections && r >= 0; i++)
+        r = pcn_object_trim(object, sections[i].section, sections[i].size);
     return r;
 }
 
-/* The places: of flows of one key, or of two. */
-static int places_open(struct pcn_cube *cube, struct pcn_flows *flows)
-{
-    size_t size;
-    int r = pcn_cube_next_memory(cube, PCN_CT_TAGS, (void **)&flows->tags, &size);
+enum map { BUCKETS, ENTRIES, WIDES, WINDOWS, TRAFFIC, PLACES, NUMBERS, SETTINGS, STATISTICS, MAPS };
 
-    if (r >= 0)
-        flows->n_places = flows->n_slots = (uint32_t)(size / sizeof(__u64)) * PCN_CT_WAYS;
-    if (r != -ENOENT)
-        return r;
-    r = pcn_cube_next_memory(cube, PCN_CT_BUCKETS, (void **)&flows->buckets, &size);
-    if (r < 0)
-        return r;
-    flows->n_places = (uint32_t)(size / sizeof(struct pcn_ct_bucket)) * PCN_CT_WAYS;
-    r = pcn_cube_next_memory(cube, PCN_CT_OWNS, (void **)&flows->owns, &size);
-    if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_RING, (void **)&flows->ring, &size);
-    if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_NUMBERS, (void **)&flows->numbers, &size);
-    if (r < 0)
-        return r;
-    flows->n_numbers = (uint32_t)(size / sizeof(__u32));
-    flows->n_slots = 2 * flows->n_numbers;
-    return 0;
-}
+static const char *const maps[MAPS] = {
+    [BUCKETS] = PCN_CT_BUCKETS, [ENTRIES] = PCN_CT_ENTRIES,   [WIDES] = PCN_CT_WIDES,
+    [WINDOWS] = PCN_CT_WINDOWS, [TRAFFIC] = PCN_CT_TRAFFIC,   [PLACES] = PCN_CT_PLACES,
+    [NUMBERS] = PCN_CT_NUMBERS, [SETTINGS] = PCN_CT_SETTINGS, [STATISTICS] = PCN_CT_STATISTICS,
+};
 
 int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
 {
@@ -76,31 +56,33 @@ int pcn_flows_open(struct pcn_cube *cube, struct pcn_flows *ret_flows)
                               .n_events = ret_flows->n_events,
                               .removed = ret_flows->removed,
                               .emit = ret_flows->emit};
-    size_t traffic_size = 0, windows_size = 0, size;
-    void *traffic, *statistics, *windows;
-    int r;
+    void *memory[MAPS];
+    size_t sizes[MAPS], size;
+    int r = 0;
 
-    r = places_open(cube, &flows);
-    if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_ENTRIES, (void **)&flows.entries, &size);
-    if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_WIDES, (void **)&flows.wides, &size);
-    if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_WINDOWS, &windows, &windows_size);
-    if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_TRAFFIC, &traffic, &traffic_size);
-    if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_SETTINGS, (void **)&flows.settings, &size);
-    if (r >= 0)
-        r = pcn_cube_next_memory(cube, PCN_CT_STATISTICS, &statistics, &size);
+    for (enum map map = 0; map < MAPS && r >= 0; map++)
+        r = pcn_cube_next_memory(cube, maps[map], &memory[map], &sizes[map]);
     if (r < 0)
         return r;
-    flows.traffic = traffic_size / sizeof(struct pcn_ct_traffic) >= flows.n_slots ? traffic : NULL;
-    flows.statistics = statistics;
-    flows.windows = windows_size / sizeof(struct pcn_ct_window) >= flows.n_slots ? windows : NULL;
+    r = pcn_cube_next_memory(cube, PCN_CT_OWNS, (void **)&flows.owns, &size);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    flows.n_places = (uint32_t)(sizes[BUCKETS] / sizeof(*flows.buckets)) * PCN_CT_WAYS;
+    flows.n_slots = (uint32_t)(sizes[ENTRIES] / sizeof(*flows.entries));
+    flows.n_numbers = (uint32_t)((sizes[NUMBERS] - sizeof(*flows.numbers)) / sizeof(*flows.ring));
+    flows.buckets = memory[BUCKETS];
+    flows.entries = memory[ENTRIES];
+    flows.wides = memory[WIDES];
+    flows.places = memory[PLACES];
+    flows.numbers = memory[NUMBERS];
+    flows.ring = (__u32 *)(flows.numbers + 1);
+    flows.settings = memory[SETTINGS];
+    flows.statistics = memory[STATISTICS];
+    flows.traffic = sizes[TRAFFIC] / sizeof(*flows.traffic) >= flows.n_slots ? memory[TRAFFIC] : NULL;
+    flows.windows = sizes[WINDOWS] / sizeof(*flows.windows) >= flows.n_slots ? memory[WINDOWS] : NULL;
     flows.settings->refresh = pcn_clock_hz();
     flows.settings->counting = flows.traffic != NULL;
-    if (flows.ring && !flows.ring->tail)
+    if (!flows.numbers->tail)
         pcn_flows_number(&flows);
     /* A table that was taken over keeps its seed. */
     if (!flows.settings->seed && getrandom(&flows.settings->seed, sizeof(flows.settings->seed), GRND_NONBLOCK) < 0)

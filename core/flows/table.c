@@ -6,25 +6,20 @@
 void pcn_flows_number(struct pcn_flows *flows)
 {
     for (uint32_t i = 0; i < flows->n_numbers; i++)
-        flows->numbers[i] = i;
-    flows->ring->head = 0;
-    __atomic_store_n(&flows->ring->tail, flows->n_numbers, __ATOMIC_RELEASE);
+        flows->ring[i] = i;
+    flows->numbers->head = 0;
+    __atomic_store_n(&flows->numbers->tail, flows->n_numbers, __ATOMIC_RELEASE);
 }
 
 uint8_t *pcn_flows_tag(const struct pcn_flows *flows, uint32_t place)
 {
-    if (!flows->buckets)
-        return &flows->tags[place];
     return (uint8_t *)&flows->buckets[place / PCN_CT_WAYS].tags + place % PCN_CT_WAYS;
 }
 
 uint32_t pcn_flows_slot(const struct pcn_flows *flows, uint32_t place)
 {
-    const uint8_t *bytes;
+    const uint8_t *bytes = flows->buckets[place / PCN_CT_WAYS].slots[place % PCN_CT_WAYS];
 
-    if (!flows->buckets)
-        return place;
-    bytes = flows->buckets[place / PCN_CT_WAYS].slots[place % PCN_CT_WAYS];
     return (bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16) - 1;
 }
 
@@ -96,38 +91,31 @@ static void place_leave(struct pcn_flows *flows, uint32_t place)
 {
     if (place >= flows->n_places)
         return;
-    if (flows->buckets)
-        memset(flows->buckets[place / PCN_CT_WAYS].slots[place % PCN_CT_WAYS], 0, 3);
+    memset(flows->buckets[place / PCN_CT_WAYS].slots[place % PCN_CT_WAYS], 0, 3);
     __atomic_store_n(pcn_flows_tag(flows, place), 0, __ATOMIC_RELEASE);
 }
 
-/* A session's number is free, from now on. Readers end flows too, so there may be more than one who does this. */
+/* A flow's number is free, from now on. Readers end flows too, so there may be more than one who does this. */
 static void number_give(struct pcn_flows *flows, uint32_t number)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     uint64_t tail;
 
     (void)pthread_mutex_lock(&lock);
-    tail = flows->ring->tail;
-    flows->numbers[tail & (flows->n_numbers - 1)] = number;
-    __atomic_store_n(&flows->ring->tail, tail + 1, __ATOMIC_RELEASE);
+    tail = flows->numbers->tail;
+    flows->ring[tail & (flows->n_numbers - 1)] = number;
+    __atomic_store_n(&flows->numbers->tail, tail + 1, __ATOMIC_RELEASE);
     (void)pthread_mutex_unlock(&lock);
 }
 
 /* What a flow has besides the word by which it was taken. */
-static void flow_leave(struct pcn_flows *flows, uint32_t slot)
+static void flow_leave(struct pcn_flows *flows, uint32_t number)
 {
-    const struct pcn_ct_own *own;
-
-    if (!flows->owns) {
-        place_leave(flows, slot);
-        return;
+    for (uint32_t slot = number; slot < flows->n_slots; slot += flows->n_numbers) {
+        __atomic_store_n(&flows->entries[slot].word, 0, __ATOMIC_RELEASE);
+        place_leave(flows, flows->places[slot]);
     }
-    own = pcn_flows_own(flows, slot);
-    __atomic_store_n(&flows->entries[pcn_flows_other(flows, slot)].word, 0, __ATOMIC_RELEASE);
-    place_leave(flows, own->places[0]);
-    place_leave(flows, own->places[1]);
-    number_give(flows, slot);
+    number_give(flows, number);
 }
 
 bool flow_is_of_zone(const struct pcn_flows *flows, const struct pcn_ct_key *key)
@@ -137,12 +125,15 @@ bool flow_is_of_zone(const struct pcn_flows *flows, const struct pcn_ct_key *key
 
 bool flow_shown(const struct pcn_flows *flows, const struct pcn_flow *flow, struct pcn_flow *ret_shown)
 {
+    uint32_t other;
+
     *ret_shown = *flow;
     if (!flows->owns || flow_is_of_zone(flows, &flow->key))
         return true;
-    if (pcn_flows_own(flows, flow->slot)->places[1] == PCN_CT_NO_SLOT)
+    other = pcn_flows_other(flows, flow->slot);
+    if (flows->places[other] == PCN_CT_NO_SLOT)
         return false;
-    pcn_flows_key(flows, pcn_flows_other(flows, flow->slot), &ret_shown->key);
+    pcn_flows_key(flows, other, &ret_shown->key);
     return flow_is_of_zone(flows, &ret_shown->key);
 }
 
@@ -173,7 +164,7 @@ bool pcn_flows_remove(struct pcn_flows *flows, const struct pcn_flow *flow)
     __u64 word;
 
     /* A session ends by its first entry; if it is still that which was found by the other one. */
-    if (flows->owns && flow->slot & flows->n_numbers) {
+    if (flow->slot & flows->n_numbers) {
         first.slot = pcn_flows_other(flows, flow->slot);
         first.word = __atomic_load_n(&flows->entries[first.slot].word, __ATOMIC_ACQUIRE);
         pcn_flows_key(flows, first.slot, &first.key);
@@ -204,7 +195,7 @@ uint32_t pcn_flows_sweep(struct pcn_flows *flows, uint32_t first, uint32_t n, ui
         struct pcn_flow flow = {.slot = (first + i) & (flows->n_slots - 1)};
 
         /* A session ends by its first entry. */
-        if (flows->owns ? flow.slot & flows->n_numbers : !__atomic_load_n(&flows->tags[flow.slot], __ATOMIC_RELAXED))
+        if (flow.slot & flows->n_numbers)
             continue;
         flow.word = __atomic_load_n(&flows->entries[flow.slot].word, __ATOMIC_ACQUIRE);
         if (!flow.word)

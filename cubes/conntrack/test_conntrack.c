@@ -503,13 +503,13 @@ static void test_zones(void)
     }
 }
 
-/* One bucket of eight, so that all flows meet. */
+/* Room for eight. */
 static void test_full(void)
 {
     for (int xdp = 0; xdp < 2; xdp++) {
         _cleanup_(tracker_freep) struct tracker *tracker = NULL;
 
-        tracker = tracker_new_as(xdp, 1, (struct pcn_cube_identity){});
+        tracker = tracker_new_as(xdp, 2, (struct pcn_cube_identity){});
         PCN_REQUIRE(tracker != NULL);
         for (unsigned int n = 0; n < 8; n++) {
             struct pcn_frame answer = pcn_frame_tcp(B4, A4, 80, (uint16_t)(1000 + n), SYN | ACK);
@@ -527,6 +527,31 @@ static void test_full(void)
         PCN_CHECK_EQ(statistics(tracker).full, 2);
         PCN_CHECK_EQ(statistics(tracker).early_dropped, 0);
         PCN_CHECK_EQ(n_flows(tracker), 8);
+        /* It was in vain; one that is over makes room all the same. */
+        PCN_CHECK_EQ(tcp(tracker, true, false, ACK), PCN_CT_ESTABLISHED);
+        expire(tracker);
+        PCN_CHECK_EQ(syn_of(tracker, 8), PCN_CT_NEW);
+        PCN_CHECK_EQ(statistics(tracker).reused, 1);
+        PCN_CHECK_EQ(statistics(tracker).full, 2);
+    }
+}
+
+static void test_numbers(void)
+{
+    FOR_BOTH(16)
+    {
+        uint32_t n = tracker->table.n_numbers;
+
+        for (unsigned int round = 0; round < 3; round++) {
+            for (unsigned int i = 0; i < n + n / 2; i++)
+                PCN_CHECK_EQ(syn_of(tracker, 1000 * round + i), PCN_CT_NEW);
+            PCN_CHECK_EQ(n_flows(tracker), n);
+            PCN_CHECK_EQ(pcn_flows_places(&tracker->table), n);
+            PCN_CHECK_EQ(pcn_flows_free(&tracker->table), 0);
+            pcn_flows_clear(&tracker->table);
+            PCN_CHECK_EQ(pcn_flows_places(&tracker->table), 0);
+            PCN_CHECK_EQ(pcn_flows_free(&tracker->table), n);
+        }
     }
 }
 
@@ -536,7 +561,7 @@ static void test_early_drop(void)
         _cleanup_(tracker_freep) struct tracker *tracker = NULL;
         uint32_t expired;
 
-        tracker = tracker_new_as(xdp, 1, (struct pcn_cube_identity){});
+        tracker = tracker_new_as(xdp, 2, (struct pcn_cube_identity){});
         PCN_REQUIRE(tracker != NULL);
         handshake(tracker, false);
         for (unsigned int n = 1; n < 8; n++)
@@ -589,7 +614,7 @@ static uint64_t hash_of(const struct tracker *tracker, bool v6, uint16_t port)
 /* Ports whose flows have their first place in one bucket; of one tag, if there is one. Returns how many were found. */
 static size_t ports_of(const struct tracker *tracker, bool v6, uint64_t tag, uint16_t *ports, size_t n)
 {
-    uint32_t mask = tracker->table.n_slots / PCN_CT_WAYS - 1;
+    uint32_t mask = tracker->table.n_places / PCN_CT_WAYS - 1;
     size_t found = 0;
 
     for (uint16_t port = 1; port < UINT16_MAX && found < n; port++) {
@@ -618,7 +643,7 @@ static unsigned int open_and_find(struct tracker *tracker, bool v6, const uint16
                                                        : pcn_frame_tcp(a, b, ports[i], 80, steps[step].flags);
 
             PCN_CHECK_EQ(give(tracker, &frame), steps[step].state);
-            elsewhere += step == 0 && tracker->run.packet.ct_slot / PCN_CT_WAYS != 7;
+            elsewhere += step == 0 && tracker->table.places[tracker->run.packet.ct_slot] / PCN_CT_WAYS != 7;
         }
     }
     PCN_CHECK_EQ(n_flows(tracker), n);
@@ -733,6 +758,7 @@ static const struct pcn_test tests[] = {
     {"zones keep equal flows apart", test_zones},
     {"established flows are never pushed out: the table is full", test_full},
     {"expired flows make room, then unanswered ones", test_early_drop},
+    {"free numbers, places and flows are all of them, whatever came and went", test_numbers},
     {"a table has room for as many flows as it was made for", test_room},
     {"flows of one bucket and tag are told apart", test_same_tag},
     {"flows that have no place in their first bucket are found in the second", test_second_bucket},

@@ -3,7 +3,7 @@
 #include "firewall_compile.h"
 #include <harness/suite.h>
 #include <harness/testrun.h>
-#include <pcn/conntrack.h>
+#include <pcn/flows.h>
 #include <sys/mman.h>
 
 #define A "10.0.0.1"
@@ -20,7 +20,7 @@ struct wall {
     struct pcn_fast fast;
     struct firewall_memory memory;
     struct firewall_counter *counters;
-    struct pcn_ct_settings *settings;
+    struct pcn_flows flows;
     struct pcn_fast_run run;
 };
 
@@ -57,13 +57,9 @@ static int wall_open(bool xdp, uint32_t used, struct pcn_cube_identity identity,
     wall->memory.pages = pcn_fast_memory(&wall->fast, FIREWALL_ARENA, NULL);
     wall->memory.data = pcn_fast_memory(&wall->fast, FIREWALL_DATA, NULL);
     wall->counters = pcn_fast_memory(&wall->fast, FIREWALL_COUNTERS, NULL);
-    wall->settings = pcn_fast_memory(&wall->fast, PCN_CT_SETTINGS, NULL);
-    if (!wall->memory.pages || !wall->memory.data || !wall->counters || !wall->settings)
+    if (!wall->memory.pages || !wall->memory.data || !wall->counters)
         return -ENOMEM;
-    for (int i = 0; i < PCN_CT_FLOWS; i++)
-        wall->settings->timeouts[i] = 60000;
-    wall->settings->drop_when_full = 1;
-    return 0;
+    return pcn_fast_flows(&wall->fast, BUCKETS, 1, &wall->flows);
 }
 
 static void wall_freep(struct wall **ptr)
@@ -78,8 +74,6 @@ static void wall_freep(struct wall **ptr)
         (void)munmap(wall->memory.data, (sizeof(struct firewall_data) + 4095) & ~4095ul);
     if (wall->counters)
         (void)munmap(wall->counters, counters_size());
-    if (wall->settings)
-        (void)munmap(wall->settings, 4096);
     pcn_fast_close(&wall->fast);
     free(wall);
 }

@@ -107,7 +107,7 @@ __noinline __u32 lbrp_affine(const struct lbrp_new *new, __u32 number, __u32 tim
     if (!backend || backend->service != number || !(backend->flags & LBRP_TAKES)) {
         word = pcn_ct_session_seize(slot, word);
         if (word)
-            pcn_ct_session_finish(slot, word);
+            pcn_ct_finish(slot, word);
         return 0;
     }
     pcn_ct_session_extend(slot, (__u32)pcn_now() + timeout);
@@ -126,7 +126,7 @@ __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __
         return 0;
     lbrp_affinity_key(&new->own, number, &key);
     hash = pcn_ct_hash(&key, pcn_ct_settings.seed);
-    kept = pcn_ct_number_take();
+    kept = pcn_ct_number_free();
     if (kept == PCN_CT_NO_SLOT)
         return 0;
     place = pcn_ct_place_take(hash);

@@ -139,11 +139,10 @@ enum lbrp_flag {
  * with the number of the backend, or 0 where both sides change; and the backend's epoch in the word.
  */
 struct lbrp_session {
-    __u32 places[2]; /* see struct pcn_ct_own */
-    __u32 state;     /* number of the backend | its epoch << 16 | enum lbrp_flag */
-    __u16 frontend;  /* MULTI: port the client is behind */
-    __u8 mac[6];     /* of who sent the first packet */
-    __u8 pad[12];
+    __u32 state;    /* number of the backend | its epoch << 16 | enum lbrp_flag */
+    __u16 frontend; /* MULTI: port the client is behind */
+    __u8 mac[6];    /* of who sent the first packet */
+    __u8 pad[4];
 };
 _Static_assert(sizeof(struct lbrp_session) == sizeof(struct pcn_ct_own), "it fits");
 

@@ -58,7 +58,7 @@ PCN_INLINE void lbrp_forget(__u32 slot)
 __noinline __u32 lbrp_take_session(__u64 hash)
 {
     bool turned_out;
-    __u32 number = pcn_ct_session_take(hash, &turned_out);
+    __u32 number = pcn_ct_number_take(hash, &turned_out);
 
     if (turned_out)
         lbrp_forget(number);
@@ -82,7 +82,7 @@ __noinline __u32 lbrp_over(__u32 slot, __u64 word)
         seen = pcn_ct_session_seize(slot, seen);
         if (seen) {
             lbrp_forget(slot);
-            pcn_ct_session_finish(pcn_ct_first_of(slot), seen);
+            pcn_ct_finish(pcn_ct_first_of(slot), seen);
             return 1;
         }
     }

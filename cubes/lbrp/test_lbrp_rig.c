@@ -176,7 +176,7 @@ uint32_t n_places(struct rig *rig)
 void check_numbers(struct rig *rig, uint32_t n_sessions)
 {
     PCN_CHECK_EQ(pcn_flows_sweep(&rig->lbrp.flows, 0, rig->lbrp.flows.n_slots, pcn_clock_jiffies()), n_sessions);
-    PCN_CHECK_EQ(pcn_flows_free(&rig->fast, &rig->lbrp.flows), rig->lbrp.flows.n_numbers - n_sessions);
+    PCN_CHECK_EQ(pcn_flows_free(&rig->lbrp.flows), rig->lbrp.flows.n_numbers - n_sessions);
 }
 
 void age(struct rig *rig, uint32_t seconds)

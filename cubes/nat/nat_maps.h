@@ -48,12 +48,11 @@ enum nat_kind {
  * beside it.
  */
 struct nat_session {
-    __u32 places[2]; /* see struct pcn_ct_own */
-    __u32 rule;      /* id */
-    __u8 kind;       /* enum nat_kind */
-    __u8 out;        /* the first packet went out */
-    __u8 wide;       /* NAT_WIDE, NAT_HAIRPIN */
-    __u8 pad[17];
+    __u32 rule; /* id */
+    __u8 kind;  /* enum nat_kind */
+    __u8 out;   /* the first packet went out */
+    __u8 wide;  /* NAT_WIDE, NAT_HAIRPIN */
+    __u8 pad[9];
 };
 _Static_assert(sizeof(struct nat_session) == sizeof(struct pcn_ct_own), "it fits");
 

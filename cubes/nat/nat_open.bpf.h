@@ -112,7 +112,7 @@ __noinline __u32 nat_establish(struct nat_new *new, __u32 number)
 
     if (!new)
         return NAT_REFUSE(NAT_DROP_INVALID);
-    new->number = pcn_ct_session_take(new->hash, &turned_out);
+    new->number = pcn_ct_number_take(new->hash, &turned_out);
     if (new->number == PCN_CT_NO_SLOT)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
     bad = nat_enter(new, number);
@@ -192,10 +192,8 @@ __noinline __u32 nat_mapping_use(struct nat_new *new, __u32 slot)
 }
 
 /* New's mapping, and where filtering is by address, that of its remote: 0, or NAT_REFUSE(). */
-__noinline __u32 nat_map(struct nat_new *new, struct nat_new *mapping, __u32 number)
+PCN_INLINE __u32 nat_map(struct nat_new *new, struct nat_new *mapping, __u32 number)
 {
-    if (!new || !mapping)
-        return 0;
 #pragma clang loop unroll(disable)
     for (int address = 0; address < 2; address++) {
         __u32 slot;

@@ -185,7 +185,7 @@ void check_pairs(struct rig *rig)
             continue;
         PCN_REQUIRE(slot < flows->n_slots);
         PCN_CHECK(*word_of(rig, slot) != 0);
-        PCN_CHECK_EQ(pcn_flows_own(flows, slot)->places[slot >= flows->n_numbers], place);
+        PCN_CHECK_EQ(flows->places[slot], place);
         n_led++;
     }
     for (uint32_t slot = 0; slot < flows->n_slots; slot++)

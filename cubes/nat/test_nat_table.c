@@ -40,7 +40,7 @@ static void answered(struct rig *rig, uint32_t slot)
 
 static uint32_t n_free(const struct rig *rig)
 {
-    return pcn_flows_free(&rig->fast, &rig->nat.flows);
+    return pcn_flows_free(&rig->nat.flows);
 }
 
 /* More slots than 16 bits can say; all of them are found, and by those that answer, too. */

@@ -6,30 +6,23 @@
 int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t keys, struct pcn_flows *ret_flows)
 {
     uint32_t n_places = n_buckets * PCN_CT_WAYS;
-    struct pcn_flows flows = {.n_places = n_places, .n_slots = keys > 1 ? n_places / 2 : n_places};
+    struct pcn_flows flows = {.n_places = n_places, .n_slots = n_places / 2, .n_numbers = n_places / 2 / keys};
 
+    flows.buckets = pcn_fast_memory(fast, PCN_CT_BUCKETS, NULL);
     flows.entries = pcn_fast_memory(fast, PCN_CT_ENTRIES, NULL);
     flows.wides = pcn_fast_memory(fast, PCN_CT_WIDES, NULL);
-    if (keys == 1) {
-        flows.tags = pcn_fast_memory(fast, PCN_CT_TAGS, NULL);
-        if (!flows.tags)
-            return -ENOMEM;
-    } else {
-        flows.buckets = pcn_fast_memory(fast, PCN_CT_BUCKETS, NULL);
-        flows.owns = pcn_fast_memory(fast, PCN_CT_OWNS, NULL);
-        flows.numbers = pcn_fast_memory(fast, PCN_CT_NUMBERS, NULL);
-        flows.ring = pcn_fast_memory(fast, PCN_CT_RING, NULL);
-        if (!flows.buckets || !flows.owns || !flows.numbers || !flows.ring)
-            return -ENOMEM;
-        flows.n_numbers = flows.n_slots / 2;
-        pcn_flows_number(&flows);
-    }
+    flows.places = pcn_fast_memory(fast, PCN_CT_PLACES, NULL);
+    flows.numbers = pcn_fast_memory(fast, PCN_CT_NUMBERS, NULL);
+    flows.owns = keys > 1 ? pcn_fast_memory(fast, PCN_CT_OWNS, NULL) : NULL;
     flows.windows = pcn_fast_memory(fast, PCN_CT_WINDOWS, NULL);
     flows.traffic = pcn_fast_memory(fast, PCN_CT_TRAFFIC, NULL);
     flows.settings = pcn_fast_memory(fast, PCN_CT_SETTINGS, NULL);
     flows.statistics = pcn_fast_memory(fast, PCN_CT_STATISTICS, NULL);
-    if (!flows.entries || !flows.windows || !flows.traffic || !flows.settings || !flows.statistics)
+    if (!flows.buckets || !flows.entries || !flows.places || !flows.numbers || !flows.windows || !flows.traffic ||
+        !flows.settings || !flows.statistics)
         return -ENOMEM;
+    flows.ring = (__u32 *)(flows.numbers + 1);
+    pcn_flows_number(&flows);
     flows.settings->seed = 0x123456789abcdef;
     flows.settings->refresh = pcn_clock_hz();
     flows.settings->drop_when_full = 1;
@@ -60,23 +53,22 @@ uint32_t pcn_flows_places(struct pcn_flows *flows)
     return n;
 }
 
-uint32_t pcn_flows_free(const struct pcn_fast *fast, const struct pcn_flows *flows)
+uint32_t pcn_flows_free(const struct pcn_flows *flows)
 {
-    const struct pcn_ct_stock *stocks = pcn_fast_memory(fast, PCN_CT_STOCKS, NULL);
     _cleanup_free_ bool *seen = calloc(flows->n_numbers, sizeof(*seen));
     uint32_t n = 0;
 
-    if (!PCN_CHECK(stocks && seen))
+    if (!PCN_CHECK(seen != NULL))
         return 0;
-    for (uint64_t at = flows->ring->head; at < flows->ring->tail; at++, n++) {
-        uint32_t number = flows->numbers[at & (flows->n_numbers - 1)];
+    for (uint64_t at = flows->numbers->head; at < flows->numbers->tail; at++, n++) {
+        uint32_t number = flows->ring[at & (flows->n_numbers - 1)];
 
         PCN_CHECK(number < flows->n_numbers && !seen[number]);
         seen[number & (flows->n_numbers - 1)] = true;
     }
     for (uint32_t cpu = 0; cpu < PCN_CPUS_MAX; cpu++) {
-        for (uint32_t i = 0; i < stocks[cpu].n; i++, n++) {
-            uint32_t number = stocks[cpu].numbers[i];
+        for (uint32_t i = 0; i < flows->numbers->stocks[cpu].n; i++, n++) {
+            uint32_t number = flows->numbers->stocks[cpu].numbers[i];
 
             PCN_CHECK(number < flows->n_numbers && !seen[number]);
             seen[number & (flows->n_numbers - 1)] = true;

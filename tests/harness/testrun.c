@@ -183,13 +183,13 @@ void pcn_run_trim(struct bpf_object *object, const char *section, size_t size)
 
 void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, uint32_t keys, bool counting)
 {
-    uint32_t n_places = n_buckets * PCN_CT_WAYS, n_slots = keys > 1 ? n_places / 2 : n_places, n_numbers = n_slots / 2;
+    uint32_t n_places = n_buckets * PCN_CT_WAYS, n_slots = n_places / 2, n_numbers = n_slots / keys;
     uint32_t n_traffic = counting ? n_slots : 1;
     const struct pcn_ct_masks masks = {
         .bucket = n_buckets - 1,
         .half = keys > 1 ? n_buckets / 2 : 0,
         .slot = n_slots - 1,
-        .session = keys > 1 ? n_numbers - 1 : 0,
+        .number = n_numbers - 1,
         .traffic = n_traffic - 1,
         .windows = n_slots - 1,
     };
@@ -199,13 +199,11 @@ void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, uint32_t keys,
     pcn_run_trim(object, PCN_CT_WIDES, n_slots * sizeof(struct pcn_ct_wide));
     pcn_run_trim(object, PCN_CT_WINDOWS, n_slots * sizeof(struct pcn_ct_window));
     pcn_run_trim(object, PCN_CT_TRAFFIC, n_traffic * sizeof(struct pcn_ct_traffic));
-    if (keys == 1) {
-        pcn_run_trim(object, PCN_CT_TAGS, n_buckets * sizeof(__u64));
-    } else {
-        pcn_run_trim(object, PCN_CT_BUCKETS, n_buckets * sizeof(struct pcn_ct_bucket));
+    pcn_run_trim(object, PCN_CT_BUCKETS, n_buckets * sizeof(struct pcn_ct_bucket));
+    pcn_run_trim(object, PCN_CT_PLACES, n_slots * sizeof(__u32));
+    pcn_run_trim(object, PCN_CT_NUMBERS, sizeof(struct pcn_ct_numbers) + n_numbers * sizeof(__u32));
+    if (keys > 1)
         pcn_run_trim(object, PCN_CT_OWNS, n_numbers * sizeof(struct pcn_ct_own));
-        pcn_run_trim(object, PCN_CT_NUMBERS, n_numbers * sizeof(__u32));
-    }
 }
 
 void pcn_run_set(struct bpf_object *object, const char *variable, const void *value, size_t size)

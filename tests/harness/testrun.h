@@ -124,7 +124,7 @@ void pcn_flows_clear(struct pcn_flows *flows);
 /* How many places are somebody's, of flows that have not expired. */
 uint32_t pcn_flows_places(struct pcn_flows *flows);
 /* Numbers of sessions that are free, in the ring and in the stocks of CPUs. Fails the check if one is there twice. */
-uint32_t pcn_flows_free(const struct pcn_fast *fast, const struct pcn_flows *flows);
+uint32_t pcn_flows_free(const struct pcn_flows *flows);
 /* Records that the last run sent up; log records are printed. */
 size_t pcn_fast_records(const struct pcn_fast *fast);
 

@@ -2,36 +2,37 @@
 /*
  * The table of flows, shared by the fast path (pcn/conntrack.bpf.h) and user space.
  *
- * A flow has a place, in either of two buckets of eight by its hash. A bucket is eight tags of a byte; 0: the place is
- * nobody's. Tags are few enough to stay in the second-level cache: it is the entry of its flow alone that a packet
+ * A flow has a number, and a place, in either of two buckets of eight by its hash, which leads to its entry. A bucket is
+ * eight tags of a byte (0: the place is nobody's) and the eight slots that places lead to: half a line of cache. Buckets are
+ * few enough to stay in the caches, and entries stand close together: it is the entry of its flow alone that a packet
  * waits for. That begins with a word which has all that changes, so that it is replaced whole, by compare-and-swap, by
  * whoever writes:
  *
  *     63     48  47   37 36   32 31                  0
  *     [  hash  ][  own  ][state][ expires, in jiffies ]
  *
- * A place is taken by its tag, from 0; or, where a flow has to make room, by its word, to 0. Who took it writes its entry,
- * the word last: nobody finds a flow whose word is 0. Who ends a flow is who changes its word to 0, and then its tag.
- * A flow counts until it expires, whether somebody has ended it or not. Two CPUs that see a flow's
- * first packet at the same time may both enter it: one is found by all, the other expires.
+ * A place is taken by its tag, from 0. Who took it writes the flow's entry, the word last: nobody finds a flow whose word
+ * is 0. Who ends a flow is who changes its word to 0; then its place is left, then its number is free. A flow counts until it
+ * expires, whether somebody has ended it or not. Two CPUs that see a flow's first packet at the same time may both enter it:
+ * one is found by all, the other expires.
  *
  * An entry is the key as far as IPv4 needs it: two of them are a line of cache. What IPv6 has more stands apart
  * (PCN_CT_WIDES). A slot is the number of an entry.
  *
- * Where a flow has one key, its place is its slot. Where it has two, which a translator changes into each other, it is a
+ * Numbers are given out in the order in which they became free: new flows are written one behind the other, not where their
+ * hashes happen to be, which is what most of their time would go into. Free ones are in a ring: user space puts in those of
+ * flows that have ended, each CPU takes some at a time. Where a flow has to make room the fast path ends it, and uses its
+ * number again. One that it ends otherwise leaves its places, too, but gets a word that has expired and is no flow's: user
+ * space finds that, and takes the number.
+ *
+ * Where a flow has one key, its number is its slot. Where it has two, which a translator changes into each other, it is a
  * session: an entry for each key, which have the same number in either half of the entries, the first packet's own key in
- * the first. Buckets have their places' slots beside the tags (PCN_CT_BUCKETS); those of even zones and those of odd ones
- * have a half each, too, so that packets one way do not drag along what those the other way need. Numbers are given out in
- * the order in which they became free: new sessions are written one behind the other, not where their hashes happen to be,
- * which is what most of their time would go into. What the cube says of a session is in PCN_CT_OWNS.
+ * the first. Buckets of even zones and of odd ones are a half each, too, so that packets one way do not drag along what
+ * those the other way need. Who takes the word of a session's first entry from it to 0 has the session. What the cube says
+ * of a session is in PCN_CT_OWNS.
  *
  *     place ─► buckets ─ slot ─► entries   [first keys, by number | other keys]
- *                         └─ number ─► owns
- *
- * Free numbers are in a ring: user space puts in those of sessions that have ended, each CPU takes some at a time. Who takes
- * the word of a session's first entry from it to 0 has the session: its other entry, its places, then its number. Where a
- * session has to make room the fast path does so, and uses the number again. One that it ends otherwise leaves its places,
- * too, but gets a word that has expired and is no flow's: user space finds that, and takes the number.
+ *       └──── PCN_CT_PLACES ◄── slot └─ number ─► owns
  *
  * Expiry is the lower half of the jiffies: timeouts are below PCN_CT_TIMEOUT_MAX,
  * and user space takes away what is expired long before half the range has passed.
@@ -41,16 +42,14 @@
 #include <pcn/abi.h>
 
 /* Names of the maps. */
-#define PCN_CT_TAGS ".bss.cttags"           /* of flows of one key: __u64, a bucket's; trimmed, a power of two */
-#define PCN_CT_BUCKETS ".bss.ctbucket"      /* of sessions: struct pcn_ct_bucket; the same */
+#define PCN_CT_BUCKETS ".bss.ctbucket"      /* struct pcn_ct_bucket; trimmed, a power of two */
 #define PCN_CT_ENTRIES ".bss.ctentry"       /* struct pcn_ct_entry, a slot's; trimmed, a power of two */
 #define PCN_CT_WIDES ".bss.ctwide"          /* struct pcn_ct_wide; as many */
 #define PCN_CT_WINDOWS ".bss.ctwindow"      /* struct pcn_ct_window; one, or as many: they are checked */
 #define PCN_CT_TRAFFIC ".bss.cttraf"        /* struct pcn_ct_traffic; one, or as many: counting */
-#define PCN_CT_OWNS ".bss.ctown"            /* struct pcn_ct_own, a session's; trimmed, a power of two */
-#define PCN_CT_NUMBERS ".bss.ctnumber"      /* __u32, the ring of free ones; as many */
-#define PCN_CT_RING ".data.ctring"          /* struct pcn_ct_ring */
-#define PCN_CT_STOCKS ".data.ctstock"       /* struct pcn_ct_stock; PCN_CPUS_MAX */
+#define PCN_CT_PLACES ".bss.ctplace"        /* __u32, a slot's: which leads to it, or PCN_CT_NO_SLOT; as many */
+#define PCN_CT_NUMBERS ".bss.ctnumber"      /* struct pcn_ct_numbers, and __u32, the ring; trimmed, a power of two */
+#define PCN_CT_OWNS ".bss.ctown"            /* of sessions: struct pcn_ct_own; as many as there are numbers */
 #define PCN_CT_FRAGMENTS "pcn_ct_fragments" /* struct pcn_ct_fragment; PCN_CT_FRAGMENTS_MAX */
 #define PCN_CT_SETTINGS ".data.ct"          /* struct pcn_ct_settings */
 #define PCN_CT_STATISTICS ".data.ctstat"    /* struct pcn_ct_statistics; PCN_CPUS_MAX */
@@ -137,7 +136,7 @@ struct pcn_ct_entry {
 };
 _Static_assert(sizeof(struct pcn_ct_entry) == 32, "two to a cache line");
 
-/* Of sessions: where its places lead. slots: slot + 1, in host order, 24 bits of it; 0: it is not written yet. */
+/* Where its places lead. slots: slot + 1, in host order, 24 bits of it; 0: it is not written yet. */
 struct pcn_ct_bucket {
     __u8 slots[PCN_CT_WAYS][3];
     __u64 tags;
@@ -145,28 +144,29 @@ struct pcn_ct_bucket {
 _Static_assert(sizeof(struct pcn_ct_bucket) == 32, "two to a cache line");
 _Static_assert(2 * PCN_CT_SIZE_MAX < 1 << 24, "slots fit");
 
-/* A session. */
+/* What a cube says of a session. */
 struct pcn_ct_own {
-    __u32 places[2]; /* of the first packet's own key; of the other one: PCN_CT_NO_SLOT, it has none */
-    __u64 words[3];  /* the cube's */
+    __u64 words[2];
 };
-_Static_assert(sizeof(struct pcn_ct_own) == 32, "two to a cache line");
+_Static_assert(sizeof(struct pcn_ct_own) == 16, "four to a cache line");
 
-/* Free numbers of sessions are at head to tail - 1, modulo how many there are. */
-struct pcn_ct_ring {
+#define PCN_CT_STOCK 14
+/* A CPU's free numbers, to be given out from the last one on. */
+struct pcn_ct_stock {
+    __u32 n;
+    __u32 futile; /* when one had to make room, none did: next time fewer are looked at */
+    __u32 numbers[PCN_CT_STOCK];
+};
+_Static_assert(sizeof(struct pcn_ct_stock) == 64, "a cache line each");
+
+/* In front of the ring, where free numbers are at head to tail - 1, modulo how many there are. */
+struct pcn_ct_numbers {
     __u64 head; /* of the fast path */
     __u64 pad[7];
     __u64 tail; /* of user space */
     __u64 pad1[7];
+    struct pcn_ct_stock stocks[PCN_CPUS_MAX];
 };
-
-#define PCN_CT_STOCK 15
-/* A CPU's, to be given out from the last one on. */
-struct pcn_ct_stock {
-    __u32 n;
-    __u32 numbers[PCN_CT_STOCK];
-};
-_Static_assert(sizeof(struct pcn_ct_stock) == 64, "a cache line each");
 
 /* TCP, where windows are checked: what one side has sent and may send. */
 struct pcn_ct_side {
@@ -208,7 +208,7 @@ struct pcn_ct_masks {
     __u32 bucket;
     __u32 half; /* buckets of each half of the places, one for even zones, one for odd ones; 0: they have none */
     __u32 slot;
-    __u32 session; /* of numbers: slots of other keys have one bit more. 0: there are no sessions */
+    __u32 number;  /* of sessions, slots of other keys have one bit more */
     __u32 traffic; /* 0: one entry, nothing is counted */
     __u32 windows; /* 0: one entry, they are not checked, whatever the settings say */
 };

@@ -16,21 +16,20 @@ struct pcn_flow;
 
 /* The fast path's memory: flows are taken away by compare-and-swap of their words. */
 struct pcn_flows {
-    uint8_t *tags; /* of flows of one key; else NULL */
+    struct pcn_ct_bucket *buckets;
     struct pcn_ct_entry *entries;
     const struct pcn_ct_wide *wides;
-    /* Of sessions, of two keys; else NULL. */
-    struct pcn_ct_bucket *buckets;
-    struct pcn_ct_own *owns;
-    __u32 *numbers;
-    struct pcn_ct_ring *ring;
+    __u32 *places;
+    struct pcn_ct_numbers *numbers;
+    __u32 *ring;                          /* of free ones */
+    struct pcn_ct_own *owns;              /* NULL: flows have one key, and are no sessions */
     struct pcn_ct_window *windows;        /* NULL: they are not checked */
     const struct pcn_ct_traffic *traffic; /* NULL: nothing is counted */
     struct pcn_ct_settings *settings;
     const struct pcn_ct_statistics *statistics; /* PCN_CPUS_MAX */
     uint32_t n_places;
-    uint32_t n_slots;              /* of sessions, two a number */
-    uint32_t n_numbers;            /* 0: there are no sessions */
+    uint32_t n_slots; /* of sessions, two a number */
+    uint32_t n_numbers;
     uint32_t cursor;               /* of the sweep */
     struct pcn_flow_event *events; /* PCN_FLOW_EVENTS; NULL: none was noted yet */
     uint64_t n_events;
@@ -69,7 +68,7 @@ PCN_EXPORT void pcn_flows_close(struct pcn_flows *flows);
 PCN_EXPORT bool pcn_flows_packet_in(struct pcn_flows *flows, const struct pcn_packet_in *packet);
 /* The next part of the table: what has expired is taken away. */
 PCN_EXPORT void pcn_flows_tick(struct pcn_flows *flows);
-/* A new table: all numbers of sessions are free. */
+/* A new table: all numbers are free. */
 PCN_EXPORT void pcn_flows_number(struct pcn_flows *flows);
 /* The key of a slot, whether there is a flow or not. */
 PCN_EXPORT void pcn_flows_key(const struct pcn_flows *flows, uint32_t slot, struct pcn_ct_key *ret_key);
