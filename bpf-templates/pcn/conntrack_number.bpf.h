@@ -43,7 +43,7 @@ __noinline __u32 pcn_ct_restock(void)
 
         if (!n)
             return 0;
-        n = n / 16 < PCN_CT_STOCK ? n / 16 + 1 : PCN_CT_STOCK;
+        n = n / 16 < pcn_ct_masks.stock ? n / 16 + 1 : pcn_ct_masks.stock;
 #pragma clang loop unroll(disable)
         for (__u32 i = 0; i < PCN_CT_STOCK && i < n; i++) {
             __u64 at = (head + n - 1 - i) & pcn_ct_masks.number;

@@ -17,6 +17,7 @@ int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *
         .half = pairs ? n_buckets / 2 : 0,
         .slot = n_slots - 1,
         .number = n_numbers - 1,
+        .stock = pcn_ct_stock_of(n_numbers, pcn_cpus()),
         .traffic = n_traffic - 1,
         .windows = n_windows - 1,
     };

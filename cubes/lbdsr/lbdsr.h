@@ -97,7 +97,6 @@ struct lbdsr_tables {
     uint32_t *users;               /* of a vip that is an address: its services */
     uint32_t shapes[LBDSR_SHAPES]; /* services of each */
     uint32_t n_slots;
-    uint32_t free_backends;
     uint32_t next_vip, next_backend,
         next_slot; /* where looking for a free one begins: a number rests before it is used again */
 };

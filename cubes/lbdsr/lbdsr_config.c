@@ -437,10 +437,21 @@ static int room_begin(const struct lbdsr *lbdsr, struct room *ret_room)
     return ret_room->services ? 0 : -ENOMEM;
 }
 
-static void room_add(struct room *room, const struct lbdsr_group *service)
+/* Its vip or its tenant is another one: it is withdrawn, and comes back. */
+static bool moves(const struct lbdsr_group *now, const struct lbdsr_group *next)
 {
+    return memcmp(&now->key, &next->key, sizeof(now->key)) != 0;
+}
+
+/* now: what it is, or NULL. Of backends, those that come have their numbers before those that go give theirs back. */
+static void room_add(struct room *room, const struct lbdsr_group *service, const struct lbdsr_group *now)
+{
+    bool stays = is_published(now) && !moves(now, service);
+
     room->services[room->n_services++] = service;
-    room->n_backends += service->n_ends;
+    room->n_backends += stays ? now->n_ends : 0;
+    for (size_t i = 0; i < service->n_ends; i++)
+        room->n_backends += !stays || !service->ends[i].number;
     room->n_allows += service->n_allows;
 }
 
@@ -453,7 +464,7 @@ static int check_all(struct lbdsr *lbdsr, struct room *room, struct pcn_error *e
 
         if (!is_published(service))
             continue;
-        room_add(room, service);
+        room_add(room, service, list);
         r = service == list ? lbdsr_service_check(service, &lbdsr->next_settings, error) : 0;
     }
     for (struct lbdsr_group *list = lbdsr->pending; list && r >= 0; list = list->next) {
@@ -461,7 +472,7 @@ static int check_all(struct lbdsr *lbdsr, struct room *room, struct pcn_error *e
             continue;
         r = lbdsr_service_check(list, &lbdsr->next_settings, error);
         if (!*service_find(&lbdsr->services, list))
-            room_add(room, list);
+            room_add(room, list, NULL);
     }
     return r;
 }
@@ -474,8 +485,11 @@ static int check_room(const struct lbdsr *lbdsr, const struct room *room, struct
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
                              "there is room for %u services: create the cube with more max-services", n_slots);
     if (room->n_backends > n_backends)
-        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
-                             "there is room for %u backends: create the cube with more max-backends", n_backends);
+        return pcn_error_set(
+            error, PCN_ERROR_RESOURCE_DENIED, "service",
+            "there is room for %u backends, those that go included until the others have come: create the "
+            "cube with more max-backends",
+            n_backends);
     if (room->n_allows > LBDSR_ALLOWED_MAX)
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service/allow",
                              "there is room for %u prefixes, of all services together", LBDSR_ALLOWED_MAX);
@@ -538,23 +552,33 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
     return r;
 }
 
-/* What goes leaves first: it makes room. */
+/* What packets find of it, and its backends' numbers. */
+static void service_withdraw(struct lbdsr *lbdsr, struct lbdsr_group *now)
+{
+    if (!is_published(now))
+        return;
+    lbdsr_rules_withdraw(lbdsr->cube, now);
+    lbdsr_tables_withdraw(&lbdsr->tables, now);
+    now->vip = 0;
+    for (size_t i = 0; i < now->n_ends; i++)
+        now->ends[i].number = 0;
+}
+
+/* What goes leaves first: it makes room. So does what moves, whose backends' health stays what it is. */
 static void withdraw_all(struct lbdsr *lbdsr)
 {
     for (struct lbdsr_group *next = lbdsr->pending; next; next = next->next) {
         struct lbdsr_group **place = service_find(&lbdsr->services, next), *now = *place;
-        bool moves = now && memcmp(&now->key, &next->key, sizeof(now->key)) != 0;
 
-        if (!now || (is_published(next) && !moves))
+        if (!now || (is_published(next) && !moves(now, next)))
             continue;
-        if (is_published(now))
-            lbdsr_rules_withdraw(lbdsr->cube, now);
-        if (is_published(now))
-            lbdsr_tables_withdraw(&lbdsr->tables, now);
+        service_withdraw(lbdsr, now);
         next->spent = now->spent;
         next->vip = 0;
         for (size_t i = 0; i < next->n_ends; i++)
             next->ends[i].number = 0;
+        if (is_published(next))
+            continue;
         *place = now->next;
         lbdsr_health_forget(now);
         service_freep(&now);
@@ -574,6 +598,7 @@ void lbdsr_config_applied(struct pcn_cube *cube)
         lbdsr_tables_refresh(&lbdsr->tables, service, &lbdsr->settings);
     while (lbdsr->pending) {
         struct lbdsr_group *next = lbdsr->pending, **place = service_find(&lbdsr->services, next), *now = *place;
+        struct lbdsr_group *before = now && now->vip ? now : NULL;
 
         lbdsr->pending = next->next;
         if (next->gone) {
@@ -581,9 +606,9 @@ void lbdsr_config_applied(struct pcn_cube *cube)
             continue;
         }
         if (is_published(next))
-            lbdsr_tables_publish(&lbdsr->tables, next, now, &lbdsr->settings);
+            lbdsr_tables_publish(&lbdsr->tables, next, before, &lbdsr->settings);
         if (is_published(next))
-            lbdsr_rules_publish(lbdsr->cube, next, now);
+            lbdsr_rules_publish(lbdsr->cube, next, before);
         free(next->table);
         next->table = NULL;
         next->generation = ++lbdsr->generation;

@@ -45,7 +45,6 @@ uint32_t lbdsr_slots_of(const struct lbdsr_sizes *sizes)
 int lbdsr_tables_open(struct lbdsr_tables *tables)
 {
     tables->n_slots = lbdsr_slots_of(&tables->sizes);
-    tables->free_backends = tables->sizes.n_backends - 1;
     tables->used_vips = calloc(tables->sizes.n_vips, sizeof(bool));
     tables->used_backends = calloc(tables->sizes.n_backends, sizeof(bool));
     tables->used_slots = calloc(tables->n_slots, sizeof(bool));
@@ -175,7 +174,6 @@ static void backend_write(struct lbdsr_tables *tables, const struct lbdsr_group 
 static void backend_begin(struct lbdsr_tables *tables, struct lbdsr_end *end)
 {
     end->number = take(tables->used_backends, tables->sizes.n_backends, &tables->next_backend);
-    tables->free_backends--;
     for (uint32_t cpu = 0; cpu < tables->sizes.n_cpus; cpu++)
         tables->counts[cpu * tables->sizes.n_backends + end->number] = (struct lbdsr_count){};
 }
@@ -189,7 +187,6 @@ static void backend_end(struct lbdsr_tables *tables, struct lbdsr_count *spent, 
     spent->bytes += count.bytes;
     __atomic_fetch_add(&tables->backends[end->number].epoch, 1, __ATOMIC_RELEASE);
     tables->used_backends[end->number] = false;
-    tables->free_backends++;
 }
 
 /* Those of before that are not in it any more; NULL: all. */

@@ -463,7 +463,10 @@ static int service_check(const struct lbrp_group *service, const struct lbrp_set
                          name);
 }
 
-/* Those that stay as they are, and those that change, with what there will be of each. */
+/*
+ * Those that stay as they are, and those that change, with what there will be of each; of backends, at the most: those that
+ * come have their numbers before those that go give theirs back.
+ */
 static int check_all(struct lbrp *lbrp, uint32_t *ret_n_services, uint32_t *ret_n_backends, struct pcn_error *error)
 {
     uint32_t n_services = lbrp->n_services, n_backends = lbrp->n_backends;
@@ -474,14 +477,13 @@ static int check_all(struct lbrp *lbrp, uint32_t *ret_n_services, uint32_t *ret_
          service = list_next(&lbrp->pending, service)) {
         const struct lbrp_group *now = lbrp_service_find(&lbrp->services, &service->key);
 
-        if (now) {
-            n_services--;
-            n_backends -= (uint32_t)now->n_ends;
-        }
-        if (service->gone)
+        n_services += !service->gone - !!now;
+        if (service->gone) {
+            n_backends -= now ? (uint32_t)now->n_ends : 0;
             continue;
-        n_services++;
-        n_backends += (uint32_t)service->n_ends;
+        }
+        for (size_t i = 0; i < service->n_ends; i++)
+            n_backends += !service->ends[i].number;
         if (r >= 0)
             r = service_check(service, &lbrp->next_settings, error);
     }
@@ -526,11 +528,12 @@ int lbrp_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
                              "there is room for %u services: create the cube with more max-services",
                              sizes->n_services - 1);
-    /* In a change, those that come have their numbers before those that go give theirs back. */
     if (n_backends > sizes->n_backends - 1)
-        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
-                             "there is room for %u backends: create the cube with more max-backends",
-                             sizes->n_backends - 1);
+        return pcn_error_set(
+            error, PCN_ERROR_RESOURCE_DENIED, "service",
+            "there is room for %u backends, those that go included until the others have come: create the "
+            "cube with more max-backends",
+            sizes->n_backends - 1);
     for (struct lbrp_group *service = list_next(&lbrp->pending, NULL); service && r >= 0;
          service = list_next(&lbrp->pending, service))
         r = spread(lbrp, service, error);

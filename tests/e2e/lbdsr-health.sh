@@ -134,6 +134,16 @@ expect_output "and why" 'exitstatus1' health 2
 touch "$lab_dir/well.10.0.0.12"
 expect "b2 is up" is_now 2 UP
 
+# ---- another tenant's ----
+expect "it becomes a tenant's" lb service 10.0.0.100 80 TCP set vlan=7
+expect_output "backends are what they were" '"state":"UP"' health 2
+rm "$lab_dir/well.10.0.0.12"
+expect "and go on being checked" is_now 2 DOWN
+touch "$lab_dir/well.10.0.0.12"
+expect "b2 is up" is_now 2 UP
+expect "it becomes another one's" lb service 10.0.0.100 80 TCP set vlan=8
+expect_output "backends are what they were" '"state":"UP"' health 2
+
 # ---- bad input ----
 before=$(rest GET lbdsr/lb1/service/10.0.0.100/80/TCP/health-check/)
 refused "a timeout beyond the interval" 'timeout 500 is longer than interval 200' check set timeout=500

@@ -289,6 +289,14 @@ refused "a table that is no prime" 'prime' pctl lbdsr add lb2 type="$type" table
 refused "more memory than there may be" 'table-size' pctl lbdsr add lb2 type="$type" max-services=4096
 expect "nothing of it was taken over" test "$before" = "$(services)"
 expect_output "and all still works" '^b2' fetch 10.0.0.100
+expect "room for four backends" pctl lbdsr add lb2 type="$type" max-services=2 table-size=1021 max-backends=4
+# ends N...: these backends, in place of all others.
+ends() { rest PUT lbdsr/lb2/service/10.0.0.100/80/TCP/ -d "{\"backend\":[$(printf ',{"ip":"10.1.0.%s","mac":"02:00:00:00:01:01"}' "$@" | cut -c 2-)]}"; }
+expect_output "two of them" '^20[014]$' ends 1 2
+expect_output "are replaced by two others" '^20[014]$' ends 3 4
+expect_output "one more" '^20[014]$' ends 3 4 5
+expect_output "not by three, which would be six for a moment" 'room for 4 backends' ends 6 7 8
+expect_output "it has those that it had" '"ip":"10.1.0.5"' rest GET lbdsr/lb2/service/10.0.0.100/80/TCP/backend/
 expect "many services" pctl lbdsr add lb3 type="$type" max-services=512 table-size=1021 max-backends=8192
 expect "a service goes" lb service del 10.0.0.100 80 TCP
 refused "and is gone" '' fetch 10.0.0.100 0.3

@@ -164,6 +164,14 @@ lab_host d 10.1.0.3/24
 lab_host e 10.1.0.4/24
 lab_host b3 10.1.0.11/24
 serve b3 :: tcp/8080
+expect "room for four backends" pctl lbrp add lb4 type="$type" max-backends=4
+# ends N...: these backends, in place of all others.
+ends() { rest PUT lbrp/lb4/service/10.0.0.100/80/TCP/ -d "{\"backend\":[$(printf ',{"ip":"10.1.0.%s","port":80}' "$@" | cut -c 2-)]}"; }
+expect_output "two of them" '^20[014]$' ends 1 2
+expect_output "are replaced by two others" '^20[014]$' ends 3 4
+expect_output "one more" '^20[014]$' ends 3 4 5
+expect_output "not by three, which would be six for a moment" 'room for 4 backends' ends 6 7 8
+expect_output "it has those that it had" '"ip":"10.1.0.5"' rest GET lbrp/lb4/service/10.0.0.100/80/TCP/backend/
 expect "a balancer of many ports" pctl lbrp add lb3 type="$type" port_mode=MULTI
 expect "a client" pctl lb3 ports add d type=FRONTEND ip=10.1.0.3 peer=to.d
 refused "an address twice" 'same ip' pctl lb3 ports add e type=FRONTEND ip=10.1.0.3 peer=to.e

@@ -190,6 +190,7 @@ void pcn_run_flows(struct bpf_object *object, uint32_t n_buckets, uint32_t keys,
         .half = keys > 1 ? n_buckets / 2 : 0,
         .slot = n_slots - 1,
         .number = n_numbers - 1,
+        .stock = pcn_ct_stock_of(n_numbers, (uint32_t)libbpf_num_possible_cpus()),
         .traffic = n_traffic - 1,
         .windows = n_slots - 1,
     };

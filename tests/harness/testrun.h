@@ -123,7 +123,7 @@ int pcn_fast_flows(const struct pcn_fast *fast, uint32_t n_buckets, uint32_t key
 void pcn_flows_clear(struct pcn_flows *flows);
 /* How many places are somebody's, of flows that have not expired. */
 uint32_t pcn_flows_places(struct pcn_flows *flows);
-/* Numbers of sessions that are free, in the ring and in the stocks of CPUs. Fails the check if one is there twice. */
+/* Numbers of flows that are free, in the ring and in the stocks of CPUs. Fails the check if one is there twice. */
 uint32_t pcn_flows_free(const struct pcn_flows *flows);
 /* Records that the last run sent up; log records are printed. */
 size_t pcn_fast_records(const struct pcn_fast *fast);

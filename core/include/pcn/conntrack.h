@@ -32,7 +32,8 @@
  * of a session is in PCN_CT_OWNS.
  *
  *     place ─► buckets ─ slot ─► entries   [first keys, by number | other keys]
- *       └──── PCN_CT_PLACES ◄── slot └─ number ─► owns
+ *       ▲                  │└─ number ─► owns
+ *       └── PCN_CT_PLACES ◄┘
  *
  * Expiry is the lower half of the jiffies: timeouts are below PCN_CT_TIMEOUT_MAX,
  * and user space takes away what is expired long before half the range has passed.
@@ -209,6 +210,7 @@ struct pcn_ct_masks {
     __u32 half; /* buckets of each half of the places, one for even zones, one for odd ones; 0: they have none */
     __u32 slot;
     __u32 number;  /* of sessions, slots of other keys have one bit more */
+    __u32 stock;   /* free numbers that a CPU takes at a time, at most */
     __u32 traffic; /* 0: one entry, nothing is counted */
     __u32 windows; /* 0: one entry, they are not checked, whatever the settings say */
 };
@@ -252,6 +254,14 @@ PCN_CT_SHARED __u32 pcn_ct_power_of(__u32 n)
     while (power < n)
         power *= 2;
     return power;
+}
+
+/* So that what waits at CPUs is an eighth of all at most, however many CPUs there are. */
+PCN_CT_SHARED __u32 pcn_ct_stock_of(__u32 n_numbers, __u32 n_cpus)
+{
+    __u32 n = n_numbers / (8 * n_cpus) + 1;
+
+    return n < PCN_CT_STOCK ? n : PCN_CT_STOCK;
 }
 
 /* Buckets for so many keys, at most half full: then none is without a place. */
