@@ -58,13 +58,14 @@ static int lab_hold(const struct bench_lab *lab, const char *device, const char 
                                   XDP_FLAGS_DRV_MODE, NULL);
 }
 
-static void lab_pin_thread(void)
+/* Until the lab is closed: daemons of groups behind it have all CPUs again. A machine of one CPU: there it is in any case. */
+static void lab_pin_thread(struct bench_lab *lab)
 {
     cpu_set_t set;
 
     CPU_ZERO(&set);
     CPU_SET(LAB_CPU, &set);
-    /* A machine of one CPU: there it is in any case. */
+    (void)sched_getaffinity(0, sizeof(lab->cpus), &lab->cpus);
     (void)sched_setaffinity(0, sizeof(set), &set);
 }
 
@@ -74,7 +75,7 @@ int bench_lab_open(struct pcn_netns *inside, struct bench_lab *ret_lab)
     int r;
 
     libbpf_set_print(lab_quiet);
-    lab_pin_thread();
+    lab_pin_thread(&lab);
     r = pcn_run_open_memory("bench", bench_object, bench_object_size, NULL, &lab.object);
     if (r == 0)
         r = pcn_netns_new("source", &lab.source);
@@ -98,6 +99,7 @@ int bench_lab_open(struct pcn_netns *inside, struct bench_lab *ret_lab)
 
 void bench_lab_close(struct bench_lab *lab)
 {
+    (void)sched_setaffinity(0, sizeof(lab->cpus), &lab->cpus);
     if (lab->state)
         (void)munmap(lab->state, sizeof(*lab->state));
     if (lab->packets)

@@ -13,6 +13,7 @@
 #include "bench.bpf.h"
 #include "bench.h"
 #include <bpf/libbpf.h>
+#include <sched.h>
 
 struct bench_lab {
     struct bpf_object *object;
@@ -23,9 +24,10 @@ struct bench_lab {
     struct bench_packet *packets;
     unsigned int n_lines;
     bool rotor_held;
+    cpu_set_t cpus; /* that the thread had before */
 };
 
-/* Pins the thread to a CPU. */
+/* Pins the thread to a CPU, until the lab is closed. */
 int bench_lab_open(struct pcn_netns *inside, struct bench_lab *ret_lab);
 void bench_lab_close(struct bench_lab *lab);
 
