@@ -8,17 +8,19 @@
 
 /* ---- numbers ---- */
 
-/* The slot of a flow's first key, its number. Of sessions: of its second; and of either, that of the other one. */
+/* The number of the flow of a slot, which is the slot of its first key. */
 PCN_INLINE __u32 pcn_ct_first_of(__u32 slot)
 {
     return slot & pcn_ct_masks.number;
 }
 
+/* Of a session: the slot of its second key. */
 PCN_INLINE __u32 pcn_ct_second_of(__u32 slot)
 {
     return slot | (pcn_ct_masks.number + 1);
 }
 
+/* Of a session: the slot of the key that this slot's is not. */
 PCN_INLINE __u32 pcn_ct_other_of(__u32 slot)
 {
     return slot ^ (pcn_ct_masks.number + 1);
@@ -59,8 +61,8 @@ __noinline __u32 pcn_ct_restock(void)
     return 0;
 }
 
-/* A free number, taken; or PCN_CT_NO_SLOT: there is none. */
-PCN_INLINE __u32 pcn_ct_number_free(void)
+/* Takes a number that no flow has; PCN_CT_NO_SLOT: there is none. */
+PCN_INLINE __u32 pcn_ct_number_unused(void)
 {
     struct pcn_ct_stock *stock = pcn_ct_stock_get();
     __u64 n = stock->n;
@@ -90,6 +92,7 @@ PCN_INLINE void pcn_ct_number_give(__u32 number)
 
 /* ---- what an old one leaves ---- */
 
+/* Number of the place that leads to a slot. */
 PCN_INLINE __u32 *pcn_ct_place_of(__u64 slot)
 {
     slot &= pcn_ct_masks.slot;
@@ -97,7 +100,7 @@ PCN_INLINE __u32 *pcn_ct_place_of(__u64 slot)
     return &pcn_ct_places[slot];
 }
 
-/* The place that leads to a slot, if one does. */
+/* The place that leads to a slot, if one does, leads there no more, and is nobody's. */
 PCN_INLINE void pcn_ct_place_leave(__u32 slot)
 {
     __u32 *place = pcn_ct_place_of(slot);
@@ -139,7 +142,10 @@ PCN_INLINE __u64 pcn_ct_clear(__u64 rank, __u32 now)
     return word;
 }
 
-/* One of eight flows here and eight there has to make room: its number, or PCN_CT_AGAIN. Global, as those below: verified once. */
+/*
+ * One of eight flows here and eight there has to make room: its number, or PCN_CT_AGAIN. Global, as those below: they are
+ * verified once.
+ */
 __noinline __u32 pcn_ct_evict_one(__u64 picked)
 {
     __u32 now = pcn_now(), mask = pcn_ct_masks.number & ~(PCN_CT_WAYS - 1);
@@ -157,11 +163,10 @@ __noinline __u32 pcn_ct_evict_one(__u64 picked)
 __noinline __u32 pcn_ct_evict(__u64 hash)
 {
     struct pcn_ct_stock *stock = pcn_ct_stock_get();
-    int attempts = stock->futile ? 1 : PCN_CT_EVICTIONS;
-    __u32 number = PCN_CT_AGAIN;
+    __u32 attempts = stock->futile ? 1 : PCN_CT_EVICTIONS, number = PCN_CT_AGAIN;
 
 #pragma clang loop unroll(disable)
-    for (int attempt = 0; attempt < PCN_CT_EVICTIONS && attempt < attempts && number == PCN_CT_AGAIN; attempt++) {
+    for (__u32 attempt = 0; attempt < attempts && number == PCN_CT_AGAIN; attempt++) {
         number = pcn_ct_evict_one(hash);
         hash = pcn_ct_hash_mix(hash);
     }
@@ -178,7 +183,7 @@ __noinline __u32 pcn_ct_evict(__u64 hash)
  */
 PCN_INLINE __u32 pcn_ct_number_take(__u64 hash, bool *ret_turned_out)
 {
-    __u32 number = pcn_ct_number_free();
+    __u32 number = pcn_ct_number_unused();
 
     *ret_turned_out = false;
     if (pcn_likely(number != PCN_CT_NO_SLOT))

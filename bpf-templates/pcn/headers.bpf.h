@@ -87,6 +87,7 @@ PCN_INLINE bool pcn_headers_rewrite(struct pcn_ctx *ctx, const struct pcn_header
     __u16 *port = (__u16 *)(headers->l4 + (source ? 0 : 2));
     __be32 *address = source ? &ip->saddr : &ip->daddr;
     __u64 sum = (__u64)(__u32) ~*address + to;
+    /* Of 18 bits: pcn_headers_mend() folds it. */
     __u32 change = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32), ports = (__u16) ~*port + to_port;
     __u16 *check;
 
@@ -117,7 +118,7 @@ PCN_INLINE bool pcn_headers_rewrite(struct pcn_ctx *ctx, const struct pcn_header
 
 /* A flow that goes on as it is: in its state, and its expiry need not be moved. */
 struct pcn_headers_flow {
-    __u64 hash; /* 0: that of a flow which nobody has, see pcn_ct_lookup() */
+    __u64 hash; /* not 0: it was looked for, and nobody has it; see pcn_ct_lookup() */
     __u64 word;
     __u64 slot;
     __u64 direction;
@@ -178,7 +179,7 @@ PCN_INLINE bool pcn_headers_flow_find(const struct pcn_packet *packet, const str
     wanted.pair = pcn_ct_pair(headers->ip->saddr, headers->ip->daddr);
     hash = pcn_ct_hash_wanted(&wanted, pcn_ct_settings.seed);
     bucket = pcn_ct_bucket_at(pcn_ct_bucket(hash, 0));
-    found = pcn_ct_tagged_in(bucket->tags, hash);
+    found = pcn_ct_tagged_in(PCN_READ_ONCE(bucket->tags), hash);
     ret->slot = pcn_ct_first_led_to(bucket, found) - 1u;
     entry = pcn_ct_entry_at(ret->slot);
     if (pcn_unlikely(!found || !pcn_headers_flow_is(&wanted, entry, ret))) {
@@ -189,7 +190,7 @@ PCN_INLINE bool pcn_headers_flow_find(const struct pcn_packet *packet, const str
     state = pcn_ct_flow_of(ret->word);
     if (pcn_unlikely(pcn_ct_step(state, ret->direction, event) != state || !pcn_ct_is_fresh(ret->word, state)))
         return false;
-    ret->side = entry->middle;
+    ret->side = PCN_READ_ONCE(entry->middle);
     asm volatile("" ::: "memory");
     return PCN_READ_ONCE(entry->word) == ret->word;
 }

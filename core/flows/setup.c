@@ -34,6 +34,7 @@ int pcn_flows_configure(struct pcn_object *object, const struct pcn_flows_size *
         {PCN_CT_NUMBERS, sizeof(struct pcn_ct_numbers) + n_numbers * sizeof(__u32)},
         {PCN_CT_OWNS, n_numbers * sizeof(struct pcn_ct_own)},
     };
+    /* The last one is of sessions alone. */
     size_t n_sections = PCN_ARRAY_SIZE(sections) - !pairs;
     int r;
 

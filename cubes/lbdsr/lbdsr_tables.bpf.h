@@ -231,7 +231,7 @@ PCN_INLINE struct lbdsr_flow *lbdsr_flow_find(__u32 cpu, __u64 hash)
     return NULL;
 }
 
-/* Whether this backend is the flow's, or has its number from one that is gone. */
+/* Whether this backend is the one that a flow's word names; not: it has the number of one that is gone. */
 PCN_INLINE bool lbdsr_is_flow_of(__u32 word, const struct lbdsr_target *backend)
 {
     return !((word >> LBDSR_EPOCH_SHIFT ^ PCN_READ_ONCE(backend->epoch)) & LBDSR_EPOCH_BITS);

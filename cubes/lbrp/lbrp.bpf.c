@@ -287,10 +287,9 @@ PCN_INLINE enum pcn_verdict lbrp_glance_send(struct pcn_ctx *ctx, struct pcn_pac
                                              const struct pcn_headers *headers, const struct pcn_headers_flow *flow,
                                              bool reply)
 {
-    const struct lbrp_target *backend;
     __u64 side = flow->side, number = side >> PCN_CT_SIDE_MORE_SHIFT;
+    const struct lbrp_target *backend = lbrp_backend_at(number);
 
-    backend = lbrp_backend_at(number);
     if (pcn_unlikely(!backend || backend->epoch != (__u8)(flow->word >> PCN_CT_OWN_SHIFT)))
         return PCN_VERDICT_MAX;
     if (!pcn_headers_rewrite(ctx, headers, side, side >> PCN_CT_SIDE_PORT_SHIFT, reply))

@@ -126,7 +126,7 @@ __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __
         return 0;
     lbrp_affinity_key(&new->own, number, &key);
     hash = pcn_ct_hash(&key, pcn_ct_settings.seed);
-    kept = pcn_ct_number_free();
+    kept = pcn_ct_number_unused();
     if (kept == PCN_CT_NO_SLOT)
         return 0;
     place = pcn_ct_place_take(hash);
