@@ -503,18 +503,20 @@ static int twins_compare(const void *a, const void *b)
     return memcmp(&(*left)->key, &(*right)->key, sizeof((*left)->key));
 }
 
-/* Of two services, and of a service and frontend/vip, which packets would not tell apart. */
-static int check_twins(const struct room *room, struct pcn_error *error)
+/* Two services, or a service and frontend/vip, which packets would not tell apart: the one that changes is at fault. */
+static int check_twins(struct lbdsr *lbdsr, const struct room *room, struct pcn_error *error)
 {
     const struct lbdsr_group **services = room->services;
     char path[LBDSR_PATH_MAX], other[LBDSR_PATH_MAX];
+    bool changes;
 
     qsort(services, room->n_services, sizeof(*services), twins_compare);
     for (size_t i = 1; i < room->n_services; i++) {
         if (twins_compare(&services[i - 1], &services[i]) != 0)
             continue;
-        lbdsr_service_path(services[i - 1], path);
-        lbdsr_service_path(services[i], other);
+        changes = *service_find(&lbdsr->pending, services[i]);
+        lbdsr_service_path(services[changes ? i : i - 1], path);
+        lbdsr_service_path(services[changes ? i - 1 : i], other);
         return pcn_error_set(
             error, PCN_ERROR_DATA_EXISTS, path,
             "%s takes the same packets, with this vip, port and proto, of the same tenant: one of them "
@@ -537,7 +539,7 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
     if (r >= 0)
         r = check_all(lbdsr, &room, error);
     if (r >= 0)
-        r = check_twins(&room, error);
+        r = check_twins(lbdsr, &room, error);
     if (r >= 0)
         r = check_room(lbdsr, &room, error);
     if (r < 0)

@@ -205,7 +205,7 @@ expect "takes what is of its VLAN" eventually prints '"packets": *1\b' lb servic
 expect "so does the other one" eventually prints '"packets": *1\b' lb service show 10.0.0.108%green 53 UDP -json
 expect_output "it is listed by that name" '10.0.0.108%green' lb service show
 expect_output "and so in REST" '"vip":"10.0.0.108%green"' rest GET lbdsr/lb1/service/10.0.0.108%25green/53/UDP/
-refused "two of one VLAN" 'service/10.0.0.108%green/53/UDP takes|service/10.0.0.108/53/UDP takes' lb service 10.0.0.108%green 53 UDP set vlan=30
+refused "two of one VLAN" 'service/10.0.0.108%green/53/UDP: service/10.0.0.108/53/UDP takes' lb service 10.0.0.108%green 53 UDP set vlan=30
 expect_output "they change places" '^20[014]$' rest PATCH lbdsr/lb1/ -d '{"service":[{"vip":"10.0.0.108","port":53,"proto":"UDP","vlan":31},{"vip":"10.0.0.108%green","port":53,"proto":"UDP","vlan":30}]}'
 tagged 30
 expect "packets follow" eventually prints '"packets": *2\b' lb service show 10.0.0.108%green 53 UDP -json
@@ -269,7 +269,7 @@ before=$(services)
 refused "a VIP twice" 'exist' lb service add 10.0.0.100 80 TCP
 refused "the one VIP twice" 'one of them has to go' lb service add 10.0.0.102 0 ALL
 refused "under another name" 'one of them has to go' lb service add 10.0.0.102%blue 0 ALL
-refused "a VIP twice, by another name" 'service/10.0.0.100/80/TCP takes|service/10.0.0.100%blue/80/TCP takes' lb service add 10.0.0.100%blue 80 TCP
+refused "a VIP twice, by another name" 'service/10.0.0.100%blue/80/TCP: service/10.0.0.100/80/TCP takes' lb service add 10.0.0.100%blue 80 TCP
 refused "a name that is too long" '31 letters' lb service add 10.0.0.108%12345678901234567890123456789012 80 TCP
 refused "a name of other characters" 'vip' lb service add 10.0.0.108%a-b 80 TCP
 refused "a weight that is none" '70000|weight' lb service 10.0.0.100 80 TCP backend 10.0.0.12 set weight=70000
