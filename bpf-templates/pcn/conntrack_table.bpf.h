@@ -448,14 +448,17 @@ PCN_INLINE __u64 pcn_ct_best(__u32 first, __u32 now, __u64 best)
 /*
  * A free place in the first bucket while that is not three quarters full, then in the emptier one: nearly all are found at
  * first sight, and the processor guesses so. The first free one: flows stand close together. PCN_CT_NO_SLOT: there is none.
+ * Both are read at once: who asks whether another has the key needs the second one too, which then comes from memory with
+ * the first.
  */
 PCN_INLINE __u32 pcn_ct_free_place(__u64 hash)
 {
     __u32 first = pcn_ct_bucket(hash, 0), second = pcn_ct_bucket(hash, 1);
-    __u64 taken = pcn_ct_bytes_set(PCN_READ_ONCE(*pcn_ct_tags_at(first))), taken_second;
+    __u64 tags = PCN_READ_ONCE(*pcn_ct_tags_at(first)), tags_second = PCN_READ_ONCE(*pcn_ct_tags_at(second));
+    __u64 taken = pcn_ct_bytes_set(tags), taken_second;
 
     if (pcn_ct_count_bytes(taken) >= 3 * PCN_CT_WAYS / 4) {
-        taken_second = pcn_ct_bytes_set(PCN_READ_ONCE(*pcn_ct_tags_at(second)));
+        taken_second = pcn_ct_bytes_set(tags_second);
         if (pcn_unlikely((taken & taken_second) == ~PCN_CT_LOW_BITS))
             return PCN_CT_NO_SLOT;
         if (pcn_ct_count_bytes(taken_second) < pcn_ct_count_bytes(taken)) {
