@@ -62,6 +62,7 @@ struct firewall_array {
     struct firewall_entry **from; /* of which each was made, by itself; NULL: it is made anew each time */
     size_t n, size;
     size_t left_out; /* by out-interface */
+    uint64_t stamp;  /* that was given last */
 };
 
 struct firewall_chain_state {

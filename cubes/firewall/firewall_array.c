@@ -28,7 +28,8 @@ static int array_add(struct firewall_array *array, const struct firewall_rule *r
     if (r < 0)
         return r;
     firewall_entry_unrefp(&array->from[array->n]);
-    array->rules[array->n++] = *rule;
+    array->rules[array->n] = *rule;
+    array->rules[array->n++].stamp = ++array->stamp;
     return 0;
 }
 
@@ -38,7 +39,8 @@ void firewall_array_done(struct firewall_array *array)
         firewall_entry_unrefp(&array->from[i]);
     free(array->rules);
     free(array->from);
-    *array = (struct firewall_array){};
+    /* Plans remember the stamps that were given. */
+    *array = (struct firewall_array){.stamp = array->stamp};
 }
 
 /* Whether the rule of an entry is that of its fields alone. */
@@ -101,11 +103,12 @@ static void rule_take_set(struct firewall_rule *rule, enum firewall_set_field fi
     struct firewall_ranges *ranges = field == FIREWALL_BY_SOURCE_PORT ? &rule->source_ports : &rule->destination_ports;
 
     if (set->kind == FIREWALL_SET_PORTS) {
-        *ranges = (struct firewall_ranges){.items = set->ranges, .n = set->n, .given = true, .negate = ranges->negate};
+        *ranges = (struct firewall_ranges){
+            .items = set->ranges, .n = set->n, .given = true, .negate = ranges->negate, .serial = set->serial};
         return;
     }
-    *prefixes =
-        (struct firewall_prefixes){.items = set->prefixes, .n = set->n, .given = true, .negate = prefixes->negate};
+    *prefixes = (struct firewall_prefixes){
+        .items = set->prefixes, .n = set->n, .given = true, .negate = prefixes->negate, .serial = set->serial};
 }
 
 /* The rule with the sets that it refers to; but for that of its tuples: *ret_tuples, NULL where there is none. */

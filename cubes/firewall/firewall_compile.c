@@ -5,6 +5,7 @@ struct firewall_plan {
     struct firewall_store store;
     struct firewall_bank bank;
     struct firewall_plan_sizes sizes;
+    struct firewall_fields fields;
     uint64_t signatures[FIREWALL_FIELD_MAX]; /* of what the tables were made of; 0: there is none */
     struct firewall_address addresses[FIREWALL_DESTINATION6 + 1]; /* by enum firewall_field_kind */
     uint32_t interfaces[FIREWALL_CLASSES];                        /* words, by class */
@@ -13,6 +14,9 @@ struct firewall_plan {
 
 /* So many pages may be left over of plans that this one was. */
 #define PLAN_LEFT_OVER(pages_) ((pages_) / 2 + 64)
+
+/* As a signature: the table is as the field is, which was followed rule by rule. */
+#define PLAN_FOLLOWED 2
 
 static const uint32_t field_uses[FIREWALL_FIELD_MAX] = {
     [FIREWALL_SOURCE4] = FIREWALL_USES_SOURCE,
@@ -87,18 +91,29 @@ static int plan_sweep(struct firewall_plan *plan, const struct firewall_field *f
     return r;
 }
 
-/* Of addresses: what their tables are made of. *ret_changed: bits by kind. */
-static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind, const struct firewall_field *field,
-                      uint32_t *ret_changed)
+/* Whether its table is as the field is. *signature: what is to be kept once it is. */
+static bool field_is_made(const struct firewall_plan *plan, enum firewall_field_kind kind, uint32_t changed,
+                          uint64_t *signature)
+{
+    *signature = PLAN_FOLLOWED;
+    if (changed != FIREWALL_FIELDS_ANEW)
+        return plan->signatures[kind] && !(changed >> kind & 1);
+    *signature = firewall_field_signature(&plan->fields.items[kind]);
+    return *signature == plan->signatures[kind];
+}
+
+/* Of addresses: what their tables are made of. changed: see firewall_fields_follow(). *ret_made: bits by kind. */
+static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind, uint32_t changed, uint32_t *ret_made)
 {
     _cleanup_(segments_done) struct firewall_segments own = {};
     struct firewall_segments *segments = kind <= FIREWALL_DESTINATION6 ? &plan->addresses[kind].segments : &own;
-    uint64_t signature = firewall_field_signature(field);
+    const struct firewall_field *field = &plan->fields.items[kind];
+    uint64_t signature;
     int r;
 
     if (field->n_given)
         plan->sizes.used |= field_uses[kind];
-    if (signature == plan->signatures[kind])
+    if (field_is_made(plan, kind, changed, &signature))
         return 0;
     plan->signatures[kind] = 0;
     r = plan_sweep(plan, field, kind, segments);
@@ -107,7 +122,7 @@ static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind,
     if (r < 0)
         return r;
     plan->signatures[kind] = signature;
-    *ret_changed |= 1u << kind;
+    *ret_made |= 1u << kind;
     return 0;
 }
 
@@ -131,14 +146,13 @@ static int plan_addresses(struct firewall_plan *plan, uint32_t n, enum firewall_
 
 static int plan_fields(struct firewall_plan *plan, const struct firewall_rule *rules, uint32_t n)
 {
-    _cleanup_(firewall_fields_done) struct firewall_field fields[FIREWALL_FIELD_MAX] = {};
-    uint32_t changed = 0;
-    int r = firewall_fields_init(fields, rules, n);
+    uint32_t changed, made = 0;
+    int r = firewall_fields_follow(&plan->fields, rules, n, &changed);
 
     for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
-        r = plan_field(plan, (enum firewall_field_kind)kind, &fields[kind], &changed);
+        r = plan_field(plan, (enum firewall_field_kind)kind, changed, &made);
     for (int kind = FIREWALL_SOURCE4; kind <= FIREWALL_SOURCE6 && r >= 0; kind += FIREWALL_SOURCE6 - FIREWALL_SOURCE4) {
-        if (changed >> kind & 3)
+        if (made >> kind & 3)
             r = plan_addresses(plan, n, (enum firewall_field_kind)kind, (enum firewall_field_kind)(kind + 1));
     }
     return r;
@@ -274,6 +288,7 @@ void firewall_plan_freep(struct firewall_plan **plan)
     if (!*plan)
         return;
     firewall_store_done(&(*plan)->store);
+    firewall_fields_done(&(*plan)->fields);
     for (size_t i = 0; i < PCN_ARRAY_SIZE((*plan)->addresses); i++)
         segments_done(&(*plan)->addresses[i].segments);
     pcn_freep(plan);

@@ -2,7 +2,7 @@
 /*
  * The steps of the compiler, for each field alone:
  *
- *     lists of the rules ─► sets: disjoint intervals, and the rules that have them   firewall_compile_sets.c
+ *     lists of the rules ─► sets: disjoint intervals, and the rules that have them   firewall_compile_sets.c, _fields.c
  *     ─► sweep over their ends: segments of values with the same vector              firewall_compile_sweep.c
  *     ─► table or trie                                                               firewall_compile_tables.c
  *
@@ -90,7 +90,11 @@ struct firewall_interval {
     firewall_value high; /* inclusive */
 };
 
+/* Of what a rule says of a field. Equal ones want the same. The fourth word says what it is made of, but of bitmaps. */
 #define FIREWALL_KEY_WORDS 5
+#define FIREWALL_KEY_OF_LIST 1 /* where the items stand: as long as the rules do */
+#define FIREWALL_KEY_OF_ITEM 2
+#define FIREWALL_KEY_OF_SET 3
 
 struct firewall_values {
     uint64_t key[FIREWALL_KEY_WORDS];
@@ -106,12 +110,14 @@ struct firewall_field {
     uint32_t n_given;
     uint64_t any[LBVS_RULES_MAX / 64]; /* rules that match every value */
     uint32_t *next;                    /* by rule */
+    uint32_t *set_of;                  /* by rule: its number + 1; 0: it wants nothing of the field */
     struct firewall_values *sets;
     uint32_t n_sets;
     uint32_t last; /* of them, that was looked for */
     struct firewall_intern index;
     struct firewall_interval *intervals;
     uint32_t n_intervals;
+    uint32_t n_intervals_read; /* when all rules were read */
     uint32_t intervals_size;
 };
 
@@ -133,11 +139,37 @@ enum firewall_field_kind {
     FIREWALL_FIELD_MAX,
 };
 
-/* All fields: to be done with, whether it succeeds or not; zeros before. */
-int firewall_fields_init(struct firewall_field fields[FIREWALL_FIELD_MAX], const struct firewall_rule *rules,
-                         uint32_t n_rules);
-void firewall_fields_done(struct firewall_field (*fields)[FIREWALL_FIELD_MAX]);
-/* Of what all rules want of it: equal ones make the same table. Never 0. */
+/* Of a rule: FIREWALL_KEY_WORDS that are zero become its key. false: it says nothing of the field. */
+bool firewall_field_key(enum firewall_field_kind kind, const struct firewall_rule *rule, uint64_t *key);
+/* What a rule with this key wants: intervals behind those that are there. -EINVAL, -ENOMEM, -E2BIG. */
+int firewall_field_want(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rule,
+                        const uint64_t *key);
+firewall_value firewall_field_max(enum firewall_field_kind kind);
+/* Fields that the rule has something to say of: bits by enum firewall_field_kind. */
+uint32_t firewall_rule_fields(const struct firewall_rule *rule);
+
+/* ---- fields ---- */
+
+/* All of them, and which rules they are of; zeros: of none. */
+struct firewall_fields {
+    struct firewall_field items[FIREWALL_FIELD_MAX];
+    uint64_t *stamps; /* of the rules */
+    uint32_t n;       /* rules */
+    uint32_t room;    /* for rules, and for sets */
+    uint32_t named;   /* bits: fields that rules say, or said, something of */
+};
+
+#define FIREWALL_FIELDS_ALL ((1u << FIREWALL_FIELD_MAX) - 1)
+#define FIREWALL_FIELDS_ANEW UINT32_MAX /* all rules were read again: what has changed is not known */
+
+/*
+ * They become those of these rules. ret_changed: bits by enum firewall_field_kind, those of which rules want something else
+ * than before; or FIREWALL_FIELDS_ANEW. On failure they are only good to be done with.
+ */
+int firewall_fields_follow(struct firewall_fields *fields, const struct firewall_rule *rules, uint32_t n,
+                           uint32_t *ret_changed);
+void firewall_fields_done(struct firewall_fields *fields);
+/* Of what all rules want of it: equal ones make the same table. An odd number. */
 uint64_t firewall_field_signature(const struct firewall_field *field);
 
 /* ---- sweep ---- */

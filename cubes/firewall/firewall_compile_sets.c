@@ -164,16 +164,13 @@ static int want_values(struct firewall_field *field, const uint64_t *key,
 #define WANTS_ICMP (1u << 3)
 #define WANTS_ICMPV6 (1u << 4)
 
-#define KEY_OF_LIST 1 /* the fourth word */
-#define KEY_OF_ITEM 2
-
-/* Of one item, the key is that itself. */
-static bool key_list(uint64_t *key, const void *items, uint32_t n, bool given, bool negate)
+/* Of one item, the key is that itself. serial: of a named set. */
+static bool key_list(uint64_t *key, const void *items, uint32_t serial, uint32_t n, bool given, bool negate)
 {
-    key[0] = (uintptr_t)items;
+    key[0] = serial ? serial : (uintptr_t)items;
     key[1] = n;
     key[2] = negate;
-    key[3] = KEY_OF_LIST;
+    key[3] = serial ? FIREWALL_KEY_OF_SET : FIREWALL_KEY_OF_LIST;
     return given;
 }
 
@@ -183,17 +180,17 @@ static bool key_ranges(uint64_t *key, const struct firewall_ranges *ranges)
         key[0] = ranges->items->low;
         key[1] = ranges->items->high;
         key[2] = ranges->negate;
-        key[3] = KEY_OF_ITEM;
+        key[3] = FIREWALL_KEY_OF_ITEM;
         return true;
     }
-    return key_list(key, ranges->items, ranges->n, ranges->given, ranges->negate);
+    return key_list(key, ranges->items, ranges->serial, ranges->n, ranges->given, ranges->negate);
 }
 
 /* Rules with prefixes of the other family alone are one set, of no address. */
 static bool key_prefixes(uint64_t *key, const struct firewall_prefixes *prefixes, uint8_t version)
 {
     if (prefixes->versions && !(prefixes->versions >> version & 1)) {
-        key[3] = KEY_OF_ITEM;
+        key[3] = FIREWALL_KEY_OF_ITEM;
         return true;
     }
     if (prefixes->given && prefixes->n == 1) {
@@ -201,10 +198,10 @@ static bool key_prefixes(uint64_t *key, const struct firewall_prefixes *prefixes
 
         memcpy(key, prefix->address.v6, prefix->version == 4 ? sizeof(prefix->address.v4) : sizeof(prefix->address));
         key[2] = (uint64_t)prefix->length << 16 | (uint64_t)prefix->version << 8 | prefixes->negate;
-        key[3] = KEY_OF_ITEM;
+        key[3] = FIREWALL_KEY_OF_ITEM;
         return true;
     }
-    return key_list(key, prefixes->items, prefixes->n, prefixes->given, prefixes->negate);
+    return key_list(key, prefixes->items, prefixes->serial, prefixes->n, prefixes->given, prefixes->negate);
 }
 
 static bool key_protocol(uint64_t *key, const struct firewall_rule *rule)
@@ -259,7 +256,7 @@ static bool holds_state(const uint64_t *key, unsigned int value)
     return key[0] >> (value >> FIREWALL_STATE_SHIFT) & 1 && key[1] >> (value & 3) & 1;
 }
 
-static bool field_key(enum firewall_field_kind kind, const struct firewall_rule *rule, uint64_t *key)
+bool firewall_field_key(enum firewall_field_kind kind, const struct firewall_rule *rule, uint64_t *key)
 {
     switch (kind) {
     case FIREWALL_SOURCE4:
@@ -292,8 +289,8 @@ static bool field_key(enum firewall_field_kind kind, const struct firewall_rule 
     }
 }
 
-static int field_want(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rule,
-                      const uint64_t *key)
+int firewall_field_want(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rule,
+                        const uint64_t *key)
 {
     switch (kind) {
     case FIREWALL_SOURCE4:
@@ -319,7 +316,7 @@ static int field_want(struct firewall_field *field, enum firewall_field_kind kin
     }
 }
 
-static firewall_value field_max(enum firewall_field_kind kind)
+firewall_value firewall_field_max(enum firewall_field_kind kind)
 {
     switch (kind) {
     case FIREWALL_SOURCE4:
@@ -343,59 +340,7 @@ static firewall_value field_max(enum firewall_field_kind kind)
     }
 }
 
-/* ---- sets ---- */
-
-static bool set_is(const struct firewall_values *set, const uint64_t *key)
-{
-    return memcmp(set->key, key, sizeof(set->key)) == 0;
-}
-
-/* The set of this key, which is often that of the rule before; a new one has no intervals yet. */
-static struct firewall_values *field_set(struct firewall_field *field, const uint64_t *key, bool *ret_new)
-{
-    uint32_t i;
-
-    *ret_new = false;
-    if (field->n_sets && set_is(&field->sets[field->last], key))
-        return &field->sets[field->last];
-    i = (uint32_t)firewall_hash(key, FIREWALL_KEY_WORDS) & field->index.mask;
-    for (; field->index.slots[i]; i = (i + 1) & field->index.mask) {
-        field->last = field->index.slots[i] - 1;
-        if (set_is(&field->sets[field->last], key))
-            return &field->sets[field->last];
-    }
-    field->sets[field->n_sets] = (struct firewall_values){.rule = FIREWALL_END, .first = field->n_intervals};
-    memcpy(field->sets[field->n_sets].key, key, sizeof(field->sets->key));
-    field->last = field->n_sets++;
-    field->index.slots[i] = field->n_sets;
-    *ret_new = true;
-    return &field->sets[field->last];
-}
-
-static int field_add(struct firewall_field *field, enum firewall_field_kind kind, const struct firewall_rule *rule,
-                     uint32_t number)
-{
-    uint64_t key[FIREWALL_KEY_WORDS] = {};
-    struct firewall_values *set;
-    bool fresh;
-    int r;
-
-    if (!field_key(kind, rule, key))
-        return 0;
-    field->any[number / 64] &= ~(1ull << number % 64);
-    field->n_given++;
-    set = field_set(field, key, &fresh);
-    field->next[number] = set->rule;
-    set->rule = number;
-    if (!fresh)
-        return 0;
-    r = field_want(field, kind, rule, key);
-    set->n = field->n_intervals - set->first;
-    return r;
-}
-
-/* Fields that the rule has something to say of: bits by enum firewall_field_kind. */
-static uint32_t rule_fields(const struct firewall_rule *rule)
+uint32_t firewall_rule_fields(const struct firewall_rule *rule)
 {
     uint64_t key[FIREWALL_KEY_WORDS];
     uint32_t fields = 0;
@@ -421,83 +366,4 @@ static uint32_t rule_fields(const struct firewall_rule *rule)
     if (key_protocol(key, rule))
         fields |= 1u << FIREWALL_PROTOCOL;
     return fields;
-}
-
-/* No rule says anything of it, yet: all match all its values. */
-static void field_open(struct firewall_field *field, enum firewall_field_kind kind, uint32_t n_rules)
-{
-    *field = (struct firewall_field){.max = field_max(kind), .n_rules = n_rules, .index.mask = 1};
-    memset(field->any, 0xff, n_rules / 64 * sizeof(*field->any));
-    if (n_rules % 64)
-        field->any[n_rules / 64] = (1ull << n_rules % 64) - 1;
-}
-
-/* Room for what rules want of it. */
-static int field_name(struct firewall_field *field, uint32_t n_rules)
-{
-    while (field->index.mask < 2 * n_rules)
-        field->index.mask = field->index.mask * 2 + 1;
-    field->next = calloc(n_rules + 1, sizeof(*field->next));
-    field->sets = calloc(n_rules + 1, sizeof(*field->sets));
-    field->index.slots = calloc((size_t)field->index.mask + 1, sizeof(*field->index.slots));
-    return field->next && field->sets && field->index.slots ? 0 : -ENOMEM;
-}
-
-/* Fields that this rule is the first to say something of: it is the first that does not match all their values. */
-static int fields_name(struct firewall_field fields[FIREWALL_FIELD_MAX], uint32_t kinds, uint32_t n_rules)
-{
-    int r = 0;
-
-    for (; kinds && r >= 0; kinds &= kinds - 1)
-        r = field_name(&fields[__builtin_ctz(kinds)], n_rules);
-    return r;
-}
-
-/* Rule by rule: they come from memory once. */
-int firewall_fields_init(struct firewall_field fields[FIREWALL_FIELD_MAX], const struct firewall_rule *rules,
-                         uint32_t n_rules)
-{
-    uint32_t named = 0;
-    int r = 0;
-
-    for (int kind = 0; kind < FIREWALL_FIELD_MAX; kind++)
-        field_open(&fields[kind], (enum firewall_field_kind)kind, n_rules);
-    for (uint32_t i = 0; i < n_rules && r >= 0; i++) {
-        uint32_t kinds = rule_fields(&rules[i]);
-
-        r = fields_name(fields, kinds & ~named, n_rules);
-        named |= kinds;
-        for (; kinds && r >= 0; kinds &= kinds - 1)
-            r = field_add(&fields[__builtin_ctz(kinds)], (enum firewall_field_kind)__builtin_ctz(kinds), &rules[i], i);
-    }
-    return r;
-}
-
-uint64_t firewall_field_signature(const struct firewall_field *field)
-{
-    uint64_t hash = firewall_hash(field->any, (field->n_rules + 63) / 64) ^ field->n_rules;
-
-    for (uint32_t i = 0; i < field->n_sets; i++) {
-        const struct firewall_values *set = &field->sets[i];
-
-        hash = (hash ^ set->n) * 0x9e3779b97f4a7c15ull;
-        if (set->n)
-            hash ^= firewall_hash((const uint64_t *)(const void *)&field->intervals[set->first],
-                                  set->n * sizeof(*field->intervals) / sizeof(uint64_t));
-        for (uint32_t rule = set->rule; rule != FIREWALL_END; rule = field->next[rule])
-            hash = (hash ^ hash >> 29 ^ rule) * 0xd6e8feb86659fd93ull;
-    }
-    return hash | 1;
-}
-
-void firewall_fields_done(struct firewall_field (*fields)[FIREWALL_FIELD_MAX])
-{
-    for (int kind = 0; kind < FIREWALL_FIELD_MAX; kind++) {
-        struct firewall_field *field = &(*fields)[kind];
-
-        free(field->next);
-        free(field->sets);
-        free(field->index.slots);
-        free(field->intervals);
-    }
 }

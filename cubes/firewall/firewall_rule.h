@@ -29,7 +29,10 @@ struct firewall_prefix {
     uint8_t length;
 };
 
-/* The items are the caller's. Rules with the same items (the same pointer) are compiled as one: named sets. */
+/*
+ * The items are the caller's. Rules with the same items are compiled as one: those of named sets have a serial number, others
+ * are known by where they stand.
+ */
 struct firewall_prefixes {
     const struct firewall_prefix *items;
     uint32_t n;
@@ -37,6 +40,7 @@ struct firewall_prefixes {
     bool negate;
     uint8_t versions;           /* a bit for each IP version that occurs; 0: it was not noted */
     struct firewall_prefix one; /* where versions are noted, and n is 1: the item */
+    uint32_t serial;            /* no other items ever had it; 0: none */
 };
 
 struct firewall_range {
@@ -49,6 +53,7 @@ struct firewall_ranges {
     uint32_t n;
     bool given;
     bool negate;
+    uint32_t serial; /* as that of prefixes */
 };
 
 /* firewall_rule.given: the bitmaps that count. */
@@ -78,6 +83,7 @@ struct firewall_rule {
     uint32_t id;            /* handed through */
     uint32_t counter;       /* slot of its counters: the control plane gives them out */
     uint32_t rate;          /* packets a second, beyond which it does not match; 0: any. Handed through */
+    uint64_t stamp;         /* a rule that has the same one at the same place is the same rule; 0: it may be another */
 };
 
 static inline void firewall_bit_set(uint64_t *bitmap, unsigned int bit)

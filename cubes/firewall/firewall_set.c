@@ -64,6 +64,7 @@ static int set_group(struct firewall_set *set, struct firewall_set_entry **entri
 
 int firewall_set_fill(struct firewall_set *set)
 {
+    static uint32_t serial;
     _cleanup_free_ struct firewall_set_entry **entries = NULL;
     uint32_t size = HASH_COUNT(set->entries) + 1;
     struct firewall_set_entry *entry;
@@ -77,6 +78,7 @@ int firewall_set_fill(struct firewall_set *set)
         set_forget(set);
         return -ENOMEM;
     }
+    set->serial = ++serial;
     for (entry = set->entries; entry; entry = entry->hh.next) {
         if (entry->removed)
             continue;

@@ -47,6 +47,7 @@ struct firewall_set {
     struct firewall_range *ranges;
     struct firewall_set_group *groups;
     uint32_t n, n_groups;
+    uint32_t serial; /* of what was made last */
     uint32_t n_soon; /* entries that there will be */
     UT_hash_handle hh;
 };

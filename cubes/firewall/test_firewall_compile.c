@@ -234,19 +234,21 @@ static void rule_mutate(struct firewall_rule *rule, const struct firewall_rule *
     rule->counter = counter;
 }
 
-/* Plans that are made of earlier ones: of as many rules or not, again and again. */
-static void test_made_of_another(void)
+/* Plans that are made of earlier ones: of as many rules or not, again and again. Which rules are the same is told, or not. */
+static void made_of_another(bool told)
 {
     _cleanup_(firewall_plan_freep) struct firewall_plan *even = NULL, *odd = NULL;
     _cleanup_(oracle_rules_done) struct oracle_rules rules = {}, others = {};
     _cleanup_(probe_close) struct probe probe = {};
-    uint64_t random = 77;
+    uint64_t random = 77, stamp = 0;
     unsigned int differences = 0;
     size_t n = MUTATED;
 
     PCN_REQUIRE_OK(probe_open(true, FIREWALL_USES_ALL, &probe));
     PCN_REQUIRE_OK(oracle_rules_random(7, MUTATED, FIREWALL_USES_ALL, &rules));
     PCN_REQUIRE_OK(oracle_rules_random(8, MUTATED, FIREWALL_USES_ALL, &others));
+    for (unsigned int i = 0; i < MUTATED && told; i++)
+        rules.rules[i].stamp = ++stamp;
     for (unsigned int i = 0; i < MUTATIONS; i++) {
         struct firewall_plan **plan = i % 2 ? &odd : &even;
         uint32_t at = oracle_random(&random, MUTATED);
@@ -255,12 +257,23 @@ static void test_made_of_another(void)
             n = MUTATED - oracle_random(&random, 3);
         rules.n = n;
         rule_mutate(&rules.rules[at], &others.rules[oracle_random(&random, MUTATED)], oracle_random(&random, 6));
+        rules.rules[at].stamp = told ? ++stamp : 0;
         PCN_REQUIRE_OK(firewall_plan_new(rules.rules, n, &accept_all, plan));
         PCN_REQUIRE_OK(plan_interfaces(*plan));
         PCN_REQUIRE_OK(firewall_plan_write(*plan, FIREWALL_INGRESS, &probe.memory));
         differences += compare(&probe, FIREWALL_INGRESS, &rules, N_PACKETS / 2, i);
     }
     PCN_CHECK_EQ(differences, 0);
+}
+
+static void test_made_of_another(void)
+{
+    made_of_another(false);
+}
+
+static void test_followed(void)
+{
+    made_of_another(true);
 }
 
 /* Each field alone, and each left out: what the verifier removed must not be missed. */
@@ -294,6 +307,56 @@ static struct firewall_prefix prefix4(const char *address, uint8_t length)
 
 static const struct oracle_packet udp_packet = {
     .version = 4, .protocol = IPPROTO_UDP, .source_port = 1000, .destination_port = 53};
+
+/* A plan made of another one has to find this rule for a packet to this port. */
+static void finds(struct probe *probe, const struct firewall_rule *rules, size_t n, struct firewall_plan **plan,
+                  uint16_t port, uint32_t rule)
+{
+    struct oracle_packet packet = udp_packet;
+
+    packet.destination_port = port;
+    PCN_REQUIRE_OK(firewall_plan_new(rules, n, &accept_all, plan));
+    PCN_REQUIRE_OK(firewall_plan_write(*plan, FIREWALL_INGRESS, &probe->memory));
+    PCN_CHECK_EQ(probe_find(probe, FIREWALL_INGRESS, 0, &packet, NULL), rule);
+}
+
+/* What other items stand where those of a rule that has gone stood: the same place in memory is not the same list. */
+static void test_followed_lists(void)
+{
+    _cleanup_(firewall_plan_freep) struct firewall_plan *plan = NULL;
+    _cleanup_(probe_close) struct probe probe = {};
+    struct firewall_range items[] = {{53, 53}, {153, 153}}, set[] = {{53, 53}, {253, 253}};
+    struct firewall_rule rules[] = {
+        {.destination_ports = {.items = items, .n = 2, .given = true}, .id = 0, .stamp = 1},
+        {.destination_ports = {.items = set, .n = 2, .given = true, .serial = 1}, .id = 1, .stamp = 2},
+        {.id = 2, .stamp = 3},
+    };
+
+    PCN_REQUIRE_OK(probe_open(true, FIREWALL_USES_ALL, &probe));
+    finds(&probe, rules, 3, &plan, 53, 0);
+    items[0] = items[1] = (struct firewall_range){80, 80};
+    rules[0].stamp = 4;
+    finds(&probe, rules, 3, &plan, 53, 1);
+    finds(&probe, rules, 3, &plan, 80, 0);
+    finds(&probe, rules, 3, &plan, 153, 2);
+    /* A set's items are others once their serial number is; the rule that has them is the same one. */
+    set[0] = (struct firewall_range){153, 153};
+    rules[1].destination_ports.serial = 2;
+    rules[1].stamp = 5;
+    finds(&probe, rules, 3, &plan, 53, 2);
+    finds(&probe, rules, 3, &plan, 153, 1);
+    finds(&probe, rules, 3, &plan, 253, 1);
+    /* The last one goes, and comes back. */
+    finds(&probe, rules, 2, &plan, 53, FIREWALL_NONE);
+    finds(&probe, rules, 3, &plan, 53, 2);
+    /* More changes than are followed in one: all are read again. */
+    for (uint64_t stamp = 6; stamp < 206; stamp++) {
+        rules[0].stamp = stamp;
+        items[0].low = items[0].high = (uint16_t)(1000 + stamp);
+        finds(&probe, rules, 3, &plan, (uint16_t)(1000 + stamp), 0);
+        finds(&probe, rules, 3, &plan, (uint16_t)(999 + stamp), 2);
+    }
+}
 
 static void test_limits(void)
 {
@@ -760,6 +823,8 @@ static const struct pcn_test tests[] = {
     {"a plan that does not fit is refused, the one in force stays", test_no_room},
     {"with the room asked for, plans replace each other without end", test_room},
     {"a plan made of another one is as if it was made anew", test_made_of_another},
+    {"so it is where only the rules that changed are read", test_followed},
+    {"items that stand where others stood are read", test_followed_lists},
     {"source and destination as one field: whatever pairs leave", test_pairs},
     {"packets and bytes are counted in the rule's slot", test_counters},
     {"there is a table for any 64 devices", test_interface_table},
