@@ -67,10 +67,15 @@ struct address {
     const char *type, *family, *what, *example;
 };
 
+#define ZONED "address, with or without % and the name of a zone" /* RFC 6991 */
+
 static const struct address addresses[] = {
-    {"ipv4-address", "IPv4", "address", "10.0.0.1"},        {"ipv4-address-no-zone", "IPv4", "address", "10.0.0.1"},
-    {"ipv6-address", "IPv6", "address", "2001:db8::1"},     {"ipv6-address-no-zone", "IPv6", "address", "2001:db8::1"},
-    {"ipv4-prefix", "IPv4", "prefix", "10.0.0.0/24"},       {"ipv6-prefix", "IPv6", "prefix", "2001:db8::/32"},
+    {"ipv4-address", "IPv4", ZONED, "10.0.0.1"},
+    {"ipv6-address", "IPv6", ZONED, "2001:db8::1"},
+    {"ipv4-address-no-zone", "IPv4", "address", "10.0.0.1"},
+    {"ipv6-address-no-zone", "IPv6", "address", "2001:db8::1"},
+    {"ipv4-prefix", "IPv4", "prefix", "10.0.0.0/24"},
+    {"ipv6-prefix", "IPv6", "prefix", "2001:db8::/32"},
     {"mac-address", "MAC", "address", "aa:bb:cc:dd:ee:ff"},
 };
 

@@ -205,6 +205,7 @@ expect "takes what is of its VLAN" eventually prints '"packets": *1\b' lb servic
 expect "so does the other one" eventually prints '"packets": *1\b' lb service show 10.0.0.108%green 53 UDP -json
 expect_output "it is listed by that name" '10.0.0.108%green' lb service show
 expect_output "and so in REST" '"vip":"10.0.0.108%green"' rest GET lbdsr/lb1/service/10.0.0.108%25green/53/UDP/
+refused "a VIP that is none" 'give an IPv4 or IPv6 address, with or without % and the name of a zone, for example 203.0.113.1' lb service add 10.0.0.256 80 TCP
 refused "two of one VLAN" 'service/10.0.0.108%green/53/UDP: service/10.0.0.108/53/UDP takes' lb service 10.0.0.108%green 53 UDP set vlan=30
 expect_output "they change places" '^20[014]$' rest PATCH lbdsr/lb1/ -d '{"service":[{"vip":"10.0.0.108","port":53,"proto":"UDP","vlan":31},{"vip":"10.0.0.108%green","port":53,"proto":"UDP","vlan":30}]}'
 tagged 30

@@ -122,7 +122,8 @@ static void forms_are_said_in_words(void)
         UPDATE, "any", "'10.0.0.0/33'", INVALID_VALUE, "any",
         "any: \"10.0.0.0/33\" is not accepted: give an IPv4 or IPv6 prefix, for example 10.1.0.0/16 or 2001:db8::/32");
     REFUSES(UPDATE, "six", "'10.0.0.0/8'", INVALID_VALUE, "six", "give an IPv6 prefix, for example 2001:db8::/32");
-    REFUSES(UPDATE, "four", "'::1'", INVALID_VALUE, "four", "give an IPv4 address, for example 10.0.0.2");
+    REFUSES(UPDATE, "four", "'::1'", INVALID_VALUE, "four",
+            "give an IPv4 address, with or without % and the name of a zone, for example 10.0.0.2");
     REFUSES(UPDATE, "host", "'h'", INVALID_VALUE, "host",
             "give an IPv4 or IPv6 address, for example 10.0.0.1 or 2001:db8::1");
     REFUSES(UPDATE, "ether", "'02:00'", INVALID_VALUE, "ether", "give a MAC address, for example aa:bb:cc:dd:ee:ff");
