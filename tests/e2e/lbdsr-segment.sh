@@ -72,8 +72,9 @@ refused "a segment and a VLAN" 'exclude each other' lb service add 172.16.0.100 
 expect "nothing of it was taken over" test "$before" = "$(services)"
 
 # ---- L2DSR ----
-expect_output "the address answers" ' 0% packet loss' in_host c ping -q -c 1 -W 2 10.0.0.200
-expect_output "that of IPv6, too" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 fd00::200
+# Devices of VXLAN have asked for it before it was there: to be told that nobody has it may take them some time.
+expect "the address answers" eventually in_host c ping -q -c 1 -W 1 10.0.0.200
+expect "that of IPv6, too" eventually in_host c ping -q -c 1 -W 1 fd00::200
 # tenant VIP PORT PROTOCOL HOST ID: a service, with this backend.
 tenant() {
     expect "VXLAN $5: $1 $3" lb service add "$1" "$2" "$3" segment-type=VXLAN segment-id="$5"
