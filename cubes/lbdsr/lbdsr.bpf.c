@@ -129,8 +129,13 @@ PCN_INLINE enum pcn_verdict lbdsr_from_client(struct pcn_ctx *ctx, struct pcn_pa
 
     if (pcn_likely(verdict != LBDSR_CLOSER))
         return verdict;
-    if (pcn_unlikely(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_SEGMENT) && lbdsr_segment(ctx) == LBDSR_BAD)
-        return pcn_drop(packet, LBDSR_DROP_ENCAPSULATION);
+    if (pcn_unlikely(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_SEGMENT)) {
+        said = lbdsr_segment(ctx);
+        if (said == LBDSR_BAD)
+            return pcn_drop(packet, LBDSR_DROP_ENCAPSULATION);
+        if (said == LBDSR_SOLICITED)
+            return pcn_slow_path(packet, LBDSR_SLOW_SEGMENT, 0, 0, 0);
+    }
     bad = pcn_packet_parse(ctx, packet);
     ports = (__u32)packet->destination_port << 16 | packet->source_port;
     if (pcn_unlikely(bad))

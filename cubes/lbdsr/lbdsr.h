@@ -125,9 +125,9 @@ struct lbdsr {
     struct lbdsr_group *pending; /* copies, of the transaction that runs */
     bool changing;
     uint16_t sides[LBDSR_SIDES]; /* port, or LBDSR_NO_PORT */
-    /* Errors to clients. */
-    uint32_t errors;
-    uint64_t errors_at;
+    /* That may be sent now, and as of when. */
+    uint32_t answers;
+    uint64_t answers_at;
     /* See lbdsr_health.c. */
     uint64_t generation;
     struct pcn_health_set *health;
@@ -234,3 +234,18 @@ void lbdsr_rules_withdraw(struct pcn_cube *cube, const struct lbdsr_group *servi
 /* ---- lbdsr_slow.c ---- */
 
 void lbdsr_packet_in(struct pcn_cube *cube, const struct pcn_packet_in *packet);
+/* Whether one more may be sent now. */
+bool lbdsr_answers_take(struct lbdsr *lbdsr);
+/* Bytes of the Ethernet header and its tags; 0: what follows is of another type (host order), or is short of an IPv4 header. */
+size_t lbdsr_l2_length(const uint8_t *frame, size_t length, uint16_t wanted);
+/* In network order. */
+uint16_t lbdsr_checksum(const void *bytes, size_t length);
+#define LBDSR_ANSWER6_MAX 1280u /* RFC 4443 section 2.4: what any path takes */
+/* Of a message over IPv6, whose header is in front of it; length: of both, LBDSR_ANSWER6_MAX at most. */
+uint16_t lbdsr_checksum6(const void *packet, size_t length, uint8_t protocol);
+
+/* ---- lbdsr_neighbour.c: who has a VIP? ---- */
+
+/* A neighbour solicitation, and a frame in a segment that asks so: answered at the port that it came by. */
+void lbdsr_solicited(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port);
+void lbdsr_solicited_in_segment(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port);

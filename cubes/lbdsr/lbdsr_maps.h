@@ -239,6 +239,7 @@ enum lbdsr_reason {
 enum lbdsr_slow_reason {
     LBDSR_SLOW_TOO_BIG,   /* words: the MTU, the IP version */
     LBDSR_SLOW_SOLICITED, /* who has an IPv6 VIP? */
+    LBDSR_SLOW_SEGMENT,   /* who has a VIP? Asked in a segment */
 };
 
 /* ---- what both sides compute ---- */

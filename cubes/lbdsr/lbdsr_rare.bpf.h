@@ -20,19 +20,26 @@ struct lbdsr_arp {
     __u8 target[4];
 } __attribute__((packed));
 
-/* A request for a VIP: we have it. */
+/* Whether a message is a request for a VIP. */
+PCN_INLINE bool lbdsr_arp_asks(const struct lbdsr_arp *arp, union pcn_address *ret_target)
+{
+    if (arp->hardware != bpf_htons(1) || arp->protocol != bpf_htons(ETH_P_IP) || arp->hardware_length != 6 ||
+        arp->protocol_length != 4 || arp->operation != bpf_htons(1))
+        return false;
+    *ret_target = (union pcn_address){.v6 = {}};
+    __builtin_memcpy(&ret_target->v4, arp->target, 4);
+    return lbdsr_is_vip(ret_target, 4);
+}
+
+/* We have it. */
 __noinline __u32 lbdsr_arp(struct pcn_ctx *ctx)
 {
     struct pcn_packet *packet = pcn_packet_get();
-    union pcn_address target = {.v6 = {}};
     struct ethhdr *ethernet = pcn_header(ctx, sizeof(*ethernet) + sizeof(struct lbdsr_arp));
     struct lbdsr_arp *arp = (struct lbdsr_arp *)pcn_parse_at(ctx, packet->l3_offset, sizeof(*arp));
+    union pcn_address target;
 
-    if (!ethernet || !arp || arp->hardware != bpf_htons(1) || arp->protocol != bpf_htons(ETH_P_IP) ||
-        arp->hardware_length != 6 || arp->protocol_length != 4 || arp->operation != bpf_htons(1))
-        return LBDSR_NOT_OURS;
-    __builtin_memcpy(&target.v4, arp->target, 4);
-    if (!lbdsr_is_vip(&target, 4))
+    if (!ethernet || !arp || !lbdsr_arp_asks(arp, &target))
         return LBDSR_NOT_OURS;
     __builtin_memcpy(ethernet->h_dest, arp->sender_mac, ETH_ALEN);
     __builtin_memcpy(ethernet->h_source, lbdsr_data.mac, ETH_ALEN);

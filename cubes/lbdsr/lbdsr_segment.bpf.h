@@ -2,7 +2,8 @@
 /*
  * Tenants that are segments. A packet to the tunnel address, in VXLAN or Geneve, is taken out of its outer header if a
  * service of its segment takes what is inside; from then on it is a packet as any other, of that tenant. All that is not
- * sure to be taken passes as it came: outer fragments, what is cut short, tagged frames in segments, ARP and ND in them.
+ * sure to be taken passes as it came: outer fragments, what is cut short, tagged frames in segments. Who asks in a segment
+ * for the MAC of a VIP of it is answered by user space.
  */
 #pragma once
 #include "lbdsr_rare.bpf.h"
@@ -100,6 +101,24 @@ PCN_INLINE bool lbdsr_segment_is_taken(struct pcn_ctx *ctx, const struct pcn_pac
                                lbdsr_domain(packet->ip_version, tenant));
 }
 
+/* Whether it asks who has a VIP. Of IPv6, lbdsr_segment_look() has seen it. */
+PCN_INLINE bool lbdsr_segment_asks(struct pcn_ctx *ctx, const struct pcn_packet *packet,
+                                   const struct lbdsr_segment *segment, bool looked)
+{
+    __u32 offset = segment->offset + sizeof(struct ethhdr);
+    const __u16 *ethertype = pcn_parse_at(ctx, segment->offset + 12, 2);
+    union pcn_address target;
+    const struct lbdsr_arp *arp;
+
+    if (looked)
+        return packet->ip_version == 6 && packet->l4_protocol == IPPROTO_ICMPV6 && packet->icmp_type == 135 &&
+               packet->fragment == PCN_FRAGMENT_NONE && lbdsr_solicited(ctx, packet) == LBDSR_SOLICITED;
+    if (!ethertype || *ethertype != bpf_htons(ETH_P_ARP) || offset + sizeof(*arp) > segment->end)
+        return false;
+    arp = pcn_parse_at(ctx, offset, sizeof(*arp));
+    return arp && lbdsr_arp_asks(arp, &target);
+}
+
 /* The frame in it becomes the frame. version: of the IP inside, and outside. */
 PCN_INLINE bool lbdsr_segment_open(struct pcn_ctx *ctx, __u32 offset, __u32 version, __u32 outer_version)
 {
@@ -143,13 +162,17 @@ PCN_INLINE __u32 lbdsr_segment_try(struct pcn_ctx *ctx, const struct pcn_packet 
 {
     struct lbdsr_segment segment = {};
     __u32 version;
+    bool looked;
 
     lbdsr_segment_pull(ctx);
     if (!lbdsr_segment_is_outer(ctx, packet) || !lbdsr_segment_find(ctx, packet, &segment))
         return LBDSR_NOT_OURS;
     version = packet->ip_version;
     *now = segment.tenant;
-    if (!lbdsr_segment_look(ctx, &segment) || !lbdsr_segment_is_taken(ctx, packet, segment.tenant))
+    looked = lbdsr_segment_look(ctx, &segment);
+    if (lbdsr_segment_asks(ctx, packet, &segment, looked))
+        return LBDSR_SOLICITED;
+    if (!looked || !lbdsr_segment_is_taken(ctx, packet, segment.tenant))
         return LBDSR_NOT_OURS;
     /* Of several datagrams in one, each has an outer header. */
     if (pcn_segment_size(ctx) || !lbdsr_segment_open(ctx, segment.offset, packet->ip_version, version))
@@ -158,8 +181,8 @@ PCN_INLINE __u32 lbdsr_segment_try(struct pcn_ctx *ctx, const struct pcn_packet 
 }
 
 /*
- * LBDSR_NOT_OURS: it is as it was; LBDSR_AS_FLOW: it was taken out; LBDSR_BAD: that did not go. It is to be parsed then,
- * not before: the way of all others does not wait for what is done here.
+ * LBDSR_NOT_OURS: it is as it was; LBDSR_SOLICITED: so it is, and to be answered; LBDSR_AS_FLOW: it was taken out; LBDSR_BAD:
+ * that did not go. It is to be parsed then, not before: the way of all others does not wait for what is done here.
  */
 __noinline __u32 lbdsr_segment(struct pcn_ctx *ctx)
 {

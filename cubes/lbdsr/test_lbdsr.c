@@ -681,6 +681,7 @@ static const struct pcn_test tests[] = {
      .skip = pcn_skip_unless_root},
     {"segments: those of two types and ids are apart", test_segment_apart, .skip = pcn_skip_unless_root},
     {"segments: what no service takes passes as it came", test_segment_untouched, .skip = pcn_skip_unless_root},
+    {"segments: who asks for a VIP inside is answered by user space", test_segment_asked, .skip = pcn_skip_unless_root},
     {"segments: so does what is cut short, at any byte", test_segment_cut, .skip = pcn_skip_unless_root},
     {"segments: ICMP errors and fragments inside go to the backend of their flow", test_segment_rare,
      .skip = pcn_skip_unless_root},

@@ -72,6 +72,7 @@ void test_tenants(void);
 void test_outer_segment(void);
 void test_segment(void);
 void test_segment_apart(void);
+void test_segment_asked(void);
 void test_segment_untouched(void);
 void test_segment_cut(void);
 void test_segment_rare(void);

@@ -121,7 +121,7 @@ static void check_others(struct rig *rig)
     const struct pcn_frame inner[] = {
         pcn_frame_tcp(CLIENT, VIP, 1000, 81, SYN),        pcn_frame_udp(CLIENT, VIP, 1000, 80, 9),
         pcn_frame_tcp(CLIENT, "203.0.113.2", 1, 80, SYN), pcn_frame_tcp(CLIENT6, VIP6, 1, 80, SYN),
-        pcn_frame_arp_request(INNER_MAC, CLIENT, VIP),    pcn_frame_echo(CLIENT, VIP, 7, 1),
+        pcn_frame_arp_request(INNER_MAC, CLIENT, TUNNEL), pcn_frame_echo(CLIENT, VIP, 7, 1),
         pcn_frame_nd_solicit(INNER_MAC, CLIENT6, VIP6),   pcn_frame_tcp(CLIENT, TUNNEL, 1000, 80, SYN),
         pcn_frame_udp(CLIENT, TUNNEL, 1000, 4789, 100),
     };
@@ -162,6 +162,60 @@ static void check_others(struct rig *rig)
     check_untouched(rig, &frame);
 }
 
+/* User space gets it as it is. */
+static void check_asked(struct rig *rig, const struct pcn_frame *frame)
+{
+    PCN_CHECK_OK(pcn_fast_run(&rig->fast, PCN_INGRESS, FRONT, frame, &rig->run));
+    PCN_REQUIRE(pcn_fast_records(&rig->fast) == 1);
+    PCN_CHECK_EQ(rig->fast.records->record.reason, LBDSR_SLOW_SEGMENT);
+    PCN_CHECK_FRAME(&rig->fast.records->frame, frame);
+}
+
+void test_segment_asked(void)
+{
+    FOR_BOTH(1024)
+    {
+        const struct pcn_frame arp = pcn_frame_arp_request(INNER_MAC, CLIENT, VIP);
+        const struct pcn_frame solicit = pcn_frame_make(&(struct pcn_frame_spec){.source = CLIENT6,
+                                                                                 .destination = VIP6,
+                                                                                 .protocol = IPPROTO_ICMPV6,
+                                                                                 .ttl = 255,
+                                                                                 .icmp_type = 135,
+                                                                                 .nd_target = VIP6,
+                                                                                 .nd_mac = INNER_MAC});
+        struct pcn_frame other = arp, frame;
+
+        /* For all protocols, or for one, and in one segment each. */
+        serve(rig, VIP, IPPROTO_TCP, LBDSR_VXLAN, VNI, 1);
+        serve(rig, VIP6, LBDSR_ALL, LBDSR_VXLAN, VNI, 2);
+        serve(rig, VIP, LBDSR_ALL, LBDSR_GENEVE, VNI, 3);
+        serve(rig, VIP6, IPPROTO_TCP, LBDSR_GENEVE, VNI, 4);
+        for (int i = 0; i < 8; i++) {
+            const struct pcn_frame_spec outer6 = {.source = "2001:db8:55::1", .destination = TUNNEL6};
+            const struct pcn_frame *asks = i & 1 ? &solicit : &arp;
+            const struct pcn_frame_spec *outer = i & 2 ? &outer6 : &plain;
+            uint8_t mode = i & 4 ? LBDSR_GENEVE : LBDSR_VXLAN;
+
+            frame = in_segment(asks, mode, VNI, outer);
+            check_asked(rig, &frame);
+            frame = in_segment(asks, mode, VNI + 1, outer);
+            check_untouched(rig, &frame);
+        }
+        /* An answer of somebody; what is cut short. */
+        other.bytes[14 + 7] = 2;
+        frame = in_segment(&other, LBDSR_VXLAN, VNI, &plain);
+        check_untouched(rig, &frame);
+        other = arp;
+        other.length = 14 + 27;
+        frame = in_segment(&other, LBDSR_VXLAN, VNI, &plain);
+        check_untouched(rig, &frame);
+        other = solicit;
+        other.length -= 16;
+        frame = in_segment(&other, LBDSR_VXLAN, VNI, &plain);
+        check_untouched(rig, &frame);
+    }
+}
+
 void test_segment_untouched(void)
 {
     FOR_BOTH(1024)
@@ -186,17 +240,8 @@ void test_segment_untouched(void)
             frame.bytes[14 + 28 + bits[i].offset] = bits[i].value;
             check_untouched(rig, &frame);
         }
-        /* One of all protocols gets echoes, but nobody asks it for its MAC. */
+        /* One of all protocols gets echoes. */
         serve(rig, VIP6, LBDSR_ALL, LBDSR_VXLAN, VNI + 1, 5);
-        frame = pcn_frame_make(&(struct pcn_frame_spec){.source = CLIENT6,
-                                                        .destination = VIP6,
-                                                        .protocol = IPPROTO_ICMPV6,
-                                                        .ttl = 255,
-                                                        .icmp_type = 135,
-                                                        .nd_target = VIP6,
-                                                        .nd_mac = INNER_MAC});
-        frame = in_segment(&frame, LBDSR_VXLAN, VNI + 1, &plain);
-        check_untouched(rig, &frame);
         frame = pcn_frame_echo(CLIENT6, VIP6, 7, 1);
         frame = in_segment(&frame, LBDSR_VXLAN, VNI + 1, &plain);
         PCN_CHECK_EQ(goes_to(rig, &frame), 5);

@@ -6,19 +6,36 @@
 
 services() { rest GET lbdsr/lb1/service/ | sed -E 's/"(packets|bytes)":[0-9]+//g'; }
 
-# segment DEVICE VNI LOCAL REMOTE ADDRESS...: of the client, which is told whose frames VIPs get: ARP in it is not answered.
+# segment DEVICE VNI LOCAL REMOTE ADDRESS...: of the client.
 segment() {
-    local vip address nodad
+    local address nodad
     in_host c ip link add "$1" type vxlan id "$2" dstport 4789 local "$3" remote "$4"
     in_host c ip link set "$1" mtu 1400 up
     for address in "${@:5}"; do
         [[ $address == *:* ]] && nodad=1 || nodad=
         in_host c ip address add "$address" dev "$1" ${nodad:+nodad}
-        vip=${address/2\//100\/}
-        in_host c ip neighbour add "${vip%/*}" lladdr 02:00:00:00:00:77 dev "$1"
     done
     in_host c sysctl -qw "net.ipv4.conf.$1.rp_filter=0"
     [ "$type" = TC ] || in_host c ethtool -K "$1" tx off tso off gso off >/dev/null
+}
+# geneve_who VNI VIP: asks in Geneve, with eight bytes of options; prints who answers, as ARP says and in which segment.
+geneve_who() {
+    in_host c timeout 5 python3 -c "
+import socket, struct
+def ip(source, destination, payload):
+    header = struct.pack('!2B3H2BH', 69, 0, 20 + len(payload), 1, 0, 64, 17, 0) + socket.inet_aton(source) + socket.inet_aton(destination)
+    total = sum(struct.unpack('!10H', header)); total = (total >> 16) + (total & 65535)
+    return header[:10] + struct.pack('!H', 65535 - total) + header[12:] + payload
+arp = struct.pack('!3H', 1, 0x0800, 0x0604) + b'\0\1' + b'\2\0\0\0\0\1' + socket.inet_aton('172.16.0.2') + bytes(6) + socket.inet_aton('$2')
+geneve = struct.pack('!2BHI', 2, 0, 0x6558, $1 << 8) + bytes([1, 2, 3, 1, 0, 0, 0, 0]) + b'\xff' * 6 + b'\2\0\0\0\0\1\x08\6' + arp
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x800)); raw.bind(('eth0', 0x800)); raw.settimeout(1)
+raw.send(b'\2\0\0\0\0\x99\2\0\0\0\0\1\x08\0' + ip('10.0.0.2', '10.0.0.200', struct.pack('!4H', 50000, 6081, 8 + len(geneve), 0) + geneve))
+while True:
+    answer = raw.recv(2048)
+    if answer[26:34] == socket.inet_aton('10.0.0.200') + socket.inet_aton('10.0.0.2') and answer[36:38] == b'\x17\xc1':
+        break
+segment, inner, arp = answer[42:50], answer[50:64], answer[64:92]
+print(segment.hex(), inner[:6] == b'\2\0\0\0\0\1', inner[6:12] == arp[8:14], arp[6:8].hex(), socket.inet_ntoa(arp[14:18]), socket.inet_ntoa(arp[24:28]), arp[8:14].hex(':'))"
 }
 # geneve VNI VIP [VLAN]: a question to its UDP port 53 in a frame in Geneve, with eight bytes of options, the outer frame
 # in this VLAN; prints what is answered.
@@ -62,7 +79,8 @@ served
 refused "segments without an address" 'tunnel-address' lb service add 172.16.0.100 80 TCP segment-type=VXLAN segment-id=100
 refused "an address that is none" 'tunnel-address' lb frontend set tunnel-address=224.0.0.1
 refused "one of the other version" 'tunnel-address6' lb frontend set tunnel-address6=10.0.0.200
-expect "where segments arrive" lb frontend set tunnel-address=10.0.0.200 tunnel-address6=fd00::200
+mac=02:00:00:00:77:01
+expect "where segments arrive" lb frontend set tunnel-address=10.0.0.200 tunnel-address6=fd00::200 mac=$mac
 before=$(services)
 refused "an id without a type" 'segment-type: VXLAN or GENEVE' lb service add 172.16.0.100 80 TCP segment-id=100
 refused "a type without an id" 'segment-id.*16777215' lb service add 172.16.0.100 80 TCP segment-type=VXLAN
@@ -91,6 +109,10 @@ expect_output "over IPv6" ' 5 b2' fetch_all 172.17.0.100 5
 expect_output "IPv6 in VXLAN over IPv4" ' 5 b2' fetch_all '[fd16::100]' 5
 expect_output "over IPv6" ' 5 b1' fetch_all '[fd17::100]' 5
 expect_output "UDP" '^b1' udp_ask c 172.16.0.100 53
+# Nobody has told the client whose MACs these are.
+for vip in 172.16.0.100 fd16::100; do expect_output "$vip is found in its segment" "$mac" in_host c ip neighbour show $vip dev vx100; done
+for vip in 172.17.0.100 fd17::100; do expect_output "$vip, too" "$mac" in_host c ip neighbour show $vip dev vx101; done
+refused "nobody has another one" '' in_host c ping -q -c 1 -W 0.3 172.16.0.99
 expect "counters" prints '"packets": *[1-9]' lb service show 172.16.0.100 80 TCP -json
 [ "$type" != TC ] || in_host c ethtool -K eth0 tso off gso off tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off >/dev/null
 for device in vx100 vx101; do in_host c ethtool -K $device tso off gso off >/dev/null; done
@@ -117,6 +139,8 @@ expect_output "it passes as it came" '10.0.0.200.4789: VXLAN.*vni 100' tcpdump -
 # ---- Geneve ----
 refused "another type with this id" '' geneve 100 172.16.0.100
 expect "in this one" lb service 172.16.0.100 53 UDP set segment-type=GENEVE
+expect_output "who has it is answered" "^0000655800006400 True True 0002 172.16.0.100 172.16.0.2 $mac" geneve_who 100 172.16.0.100
+refused "not in another segment" 'timed out' geneve_who 101 172.16.0.100
 expect_output "is served" '^b1' geneve 100 172.16.0.100
 expect_output "and in a tagged frame, whose tag goes with the outer header" '^b1' geneve 100 172.16.0.100 5
 refused "VXLAN is not, then" '' udp_ask c 172.16.0.100 53

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who has a VIP? Neighbour solicitations (RFC 4861), and these and ARP requests (RFC 826) in a segment, which the fast path has
+ * found to be for a VIP. In a segment the answer goes back as the question came: to the other end of the tunnel.
+ */
+#include "lbdsr.h"
+#include <net/ethernet.h>
+#include <net/if_arp.h>
+#include <netinet/icmp6.h>
+#include <netinet/if_ether.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/udp.h>
+
+struct advertisement {
+    struct ip6_hdr ip;
+    struct nd_neighbor_advert advert;
+    struct nd_opt_hdr option;
+    uint8_t mac[ETH_ALEN];
+};
+_Static_assert(sizeof(struct advertisement) == 72, "as on the wire");
+
+#define L2_MAX (ETH_HLEN + 8)
+#define ANSWER_MAX (L2_MAX + sizeof(struct advertisement))
+
+/* What is in front of a frame in a segment. */
+struct outer {
+    size_t l3, l4;
+    size_t inner; /* where the frame begins */
+    bool v6;
+};
+#define SEGMENT_HEADER 8 /* VXLAN's, and Geneve's without options */
+#define OUTER_MAX (L2_MAX + sizeof(struct ip6_hdr) + sizeof(struct udphdr) + SEGMENT_HEADER)
+
+/* ---- answers ---- */
+
+/* Addresses of the answer to a frame, and its tags. */
+static void put_l2(const struct lbdsr *lbdsr, const uint8_t *frame, size_t l2, uint8_t *answer)
+{
+    memcpy(answer, frame, l2);
+    memcpy(answer, frame + ETH_ALEN, ETH_ALEN);
+    memcpy(answer + ETH_ALEN, lbdsr->tables.data->mac, ETH_ALEN);
+}
+
+/* Both write an answer of ANSWER_MAX bytes at most: how many; 0: there is none. */
+
+static size_t answer_arp(const struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint8_t *answer)
+{
+    size_t l2 = lbdsr_l2_length(frame, length, ETHERTYPE_ARP);
+    struct ether_arp asks, says;
+
+    if (!l2 || l2 + sizeof(asks) > length)
+        return 0;
+    memcpy(&asks, frame + l2, sizeof(asks));
+    says = asks;
+    says.ea_hdr.ar_op = htons(ARPOP_REPLY);
+    memcpy(says.arp_sha, lbdsr->tables.data->mac, ETH_ALEN);
+    memcpy(says.arp_spa, asks.arp_tpa, sizeof(says.arp_spa));
+    memcpy(says.arp_tha, asks.arp_sha, ETH_ALEN);
+    memcpy(says.arp_tpa, asks.arp_spa, sizeof(says.arp_tpa));
+    put_l2(lbdsr, frame, l2, answer);
+    memcpy(answer + l2, &says, sizeof(says));
+    return l2 + sizeof(says);
+}
+
+static size_t answer_solicitation(const struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint8_t *answer)
+{
+    size_t l2 = lbdsr_l2_length(frame, length, ETHERTYPE_IPV6);
+    struct nd_neighbor_solicit asks;
+    struct advertisement says = {};
+    struct ip6_hdr ip;
+
+    if (!l2 || l2 + sizeof(ip) + sizeof(asks) > length)
+        return 0;
+    memcpy(&ip, frame + l2, sizeof(ip));
+    memcpy(&asks, frame + l2 + sizeof(ip), sizeof(asks));
+    /* Asked from nowhere, it is about whether the address is taken: an answer would say so, and to all. */
+    if (ip.ip6_hlim != 255 || ip.ip6_nxt != IPPROTO_ICMPV6 || IN6_IS_ADDR_UNSPECIFIED(&ip.ip6_src))
+        return 0;
+    says.ip.ip6_flow = htonl(6u << 28);
+    says.ip.ip6_plen = htons(sizeof(says) - sizeof(says.ip));
+    says.ip.ip6_nxt = IPPROTO_ICMPV6;
+    says.ip.ip6_hlim = 255;
+    says.ip.ip6_src = asks.nd_ns_target;
+    says.ip.ip6_dst = ip.ip6_src;
+    says.advert.nd_na_type = ND_NEIGHBOR_ADVERT;
+    says.advert.nd_na_flags_reserved = ND_NA_FLAG_SOLICITED | ND_NA_FLAG_OVERRIDE;
+    says.advert.nd_na_target = asks.nd_ns_target;
+    says.option = (struct nd_opt_hdr){.nd_opt_type = ND_OPT_TARGET_LINKADDR, .nd_opt_len = 1};
+    memcpy(says.mac, lbdsr->tables.data->mac, ETH_ALEN);
+    says.advert.nd_na_cksum = lbdsr_checksum6(&says, sizeof(says), IPPROTO_ICMPV6);
+    put_l2(lbdsr, frame, l2, answer);
+    memcpy(answer + l2, &says, sizeof(says));
+    return l2 + sizeof(says);
+}
+
+void lbdsr_solicited(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port)
+{
+    uint8_t answer[ANSWER_MAX];
+    size_t size = lbdsr_answers_take(lbdsr) ? answer_solicitation(lbdsr, frame, length, answer) : 0;
+
+    if (size)
+        (void)pcn_cube_send(lbdsr->cube, port, PCN_EGRESS, answer, size);
+}
+
+/* ---- in a segment ---- */
+
+static bool outer_find(const uint8_t *frame, size_t length, struct outer *ret_outer)
+{
+    struct outer outer = {.l3 = lbdsr_l2_length(frame, length, ETHERTYPE_IP)};
+    uint8_t protocol;
+
+    if (outer.l3) {
+        outer.l4 = outer.l3 + (frame[outer.l3] & 15u) * 4;
+        protocol = frame[outer.l3 + offsetof(struct iphdr, protocol)];
+    } else {
+        outer.v6 = true;
+        outer.l3 = lbdsr_l2_length(frame, length, ETHERTYPE_IPV6);
+        outer.l4 = outer.l3 + sizeof(struct ip6_hdr);
+        if (!outer.l3 || outer.l4 > length)
+            return false;
+        protocol = frame[outer.l3 + offsetof(struct ip6_hdr, ip6_nxt)];
+    }
+    outer.inner = outer.l4 + sizeof(struct udphdr) + SEGMENT_HEADER;
+    if (protocol != IPPROTO_UDP || outer.inner > length)
+        return false;
+    if (frame[outer.l4 + 2] == LBDSR_GENEVE_PORT >> 8 && frame[outer.l4 + 3] == (LBDSR_GENEVE_PORT & 0xff))
+        outer.inner += (frame[outer.l4 + sizeof(struct udphdr)] & 0x3fu) * 4;
+    *ret_outer = outer;
+    return outer.inner < length;
+}
+
+/* The IP header of the way back, for so many bytes behind it: its length. */
+static size_t put_l3(const uint8_t *frame, const struct outer *outer, size_t length, uint8_t *at)
+{
+    struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP}, sent;
+    struct ip6_hdr ip6 = {.ip6_flow = htonl(6u << 28)}, sent6;
+
+    if (outer->v6) {
+        memcpy(&sent6, frame + outer->l3, sizeof(sent6));
+        ip6.ip6_plen = htons((uint16_t)length);
+        ip6.ip6_nxt = IPPROTO_UDP;
+        ip6.ip6_hlim = 64;
+        ip6.ip6_src = sent6.ip6_dst;
+        ip6.ip6_dst = sent6.ip6_src;
+        memcpy(at, &ip6, sizeof(ip6));
+        return sizeof(ip6);
+    }
+    memcpy(&sent, frame + outer->l3, sizeof(sent));
+    ip.tot_len = htons((uint16_t)(sizeof(ip) + length));
+    ip.saddr = sent.daddr;
+    ip.daddr = sent.saddr;
+    ip.check = lbdsr_checksum(&ip, sizeof(ip));
+    memcpy(at, &ip, sizeof(ip));
+    return sizeof(ip);
+}
+
+/* The length of what goes in front of an answer. */
+static size_t outer_length(const struct outer *outer)
+{
+    return outer->l3 + (outer->v6 ? sizeof(struct ip6_hdr) : sizeof(struct iphdr)) + sizeof(struct udphdr) +
+           SEGMENT_HEADER;
+}
+
+/* In front of an answer of so many bytes that stands behind it already. Over IPv6, UDP needs a checksum. */
+static void put_outer(const struct lbdsr *lbdsr, const uint8_t *frame, const struct outer *outer, size_t length,
+                      uint8_t *at)
+{
+    const size_t udp_length = sizeof(struct udphdr) + SEGMENT_HEADER + length;
+    uint8_t *l3 = at + outer->l3, *l4 = l3 + put_l3(frame, outer, udp_length, l3),
+            *segment = l4 + sizeof(struct udphdr);
+    struct udphdr udp;
+
+    put_l2(lbdsr, frame, outer->l3, at);
+    memcpy(&udp, frame + outer->l4, sizeof(udp));
+    udp.len = htons((uint16_t)udp_length);
+    udp.check = 0;
+    memcpy(l4, &udp, sizeof(udp));
+    memcpy(segment, frame + outer->l4 + sizeof(udp), SEGMENT_HEADER);
+    /* Options of Geneve do not go back. */
+    if (outer->inner > outer->l4 + sizeof(udp) + SEGMENT_HEADER)
+        segment[0] = 0;
+    if (outer->v6) {
+        udp.check = lbdsr_checksum6(l3, sizeof(struct ip6_hdr) + udp_length, IPPROTO_UDP) ?: 0xffff;
+        memcpy(l4, &udp, sizeof(udp));
+    }
+}
+
+void lbdsr_solicited_in_segment(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port)
+{
+    uint8_t answer[OUTER_MAX + ANSWER_MAX];
+    struct outer outer;
+    size_t size, at;
+
+    if (!lbdsr_answers_take(lbdsr) || !outer_find(frame, length, &outer))
+        return;
+    at = outer_length(&outer);
+    size = answer_arp(lbdsr, frame + outer.inner, length - outer.inner, answer + at)
+               ?: answer_solicitation(lbdsr, frame + outer.inner, length - outer.inner, answer + at);
+    if (!size)
+        return;
+    put_outer(lbdsr, frame, &outer, size, answer);
+    (void)pcn_cube_send(lbdsr->cube, port, PCN_EGRESS, answer, at + size);
+}
