@@ -240,12 +240,11 @@ bool lbdsr_answers_take(struct lbdsr *lbdsr);
 size_t lbdsr_l2_length(const uint8_t *frame, size_t length, uint16_t wanted);
 /* In network order. */
 uint16_t lbdsr_checksum(const void *bytes, size_t length);
-#define LBDSR_ANSWER6_MAX 1280u /* RFC 4443 section 2.4: what any path takes */
-/* Of a message over IPv6, whose header is in front of it; length: of both, LBDSR_ANSWER6_MAX at most. */
+/* Of a message over IPv6, whose header is in front of it; length: of both, 65,535 at most. */
 uint16_t lbdsr_checksum6(const void *packet, size_t length, uint8_t protocol);
 
 /* ---- lbdsr_neighbour.c: who has a VIP? ---- */
 
-/* A neighbour solicitation, and a frame in a segment that asks so: answered at the port that it came by. */
+/* A neighbour solicitation; a frame in a segment that asks, by ARP, ND or an echo. They are answered where they came from. */
 void lbdsr_solicited(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port);
 void lbdsr_solicited_in_segment(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has a VIP? Neighbour solicitations (RFC 4861), and these and ARP requests (RFC 826) in a segment, which the fast path has
- * found to be for a VIP. In a segment the answer goes back as the question came: to the other end of the tunnel.
+ * Who has a VIP? Neighbour solicitations (RFC 4861), and in a segment these, ARP requests (RFC 826) and echoes: the fast path
+ * has found that they are for a VIP. In a segment the answer goes back as the question came: to the other end of the tunnel.
  */
 #include "lbdsr.h"
 #include <net/ethernet.h>
@@ -10,6 +10,7 @@
 #include <netinet/if_ether.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
 
 struct advertisement {
@@ -21,7 +22,7 @@ struct advertisement {
 _Static_assert(sizeof(struct advertisement) == 72, "as on the wire");
 
 #define L2_MAX (ETH_HLEN + 8)
-#define ANSWER_MAX (L2_MAX + sizeof(struct advertisement))
+#define ANSWER_MAX PCN_CAPTURE_MAX /* that of an echo */
 
 /* What is in front of a frame in a segment. */
 struct outer {
@@ -42,7 +43,8 @@ static void put_l2(const struct lbdsr *lbdsr, const uint8_t *frame, size_t l2, u
     memcpy(answer + ETH_ALEN, lbdsr->tables.data->mac, ETH_ALEN);
 }
 
-/* Both write an answer of ANSWER_MAX bytes at most: how many; 0: there is none. */
+/* Writes an answer, of as many bytes as an advertisement or the question has at most: how many; 0: it is not asked so. */
+typedef size_t answer_to(const struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint8_t *answer);
 
 static size_t answer_arp(const struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint8_t *answer)
 {
@@ -94,9 +96,51 @@ static size_t answer_solicitation(const struct lbdsr *lbdsr, const uint8_t *fram
     return l2 + sizeof(says);
 }
 
+/* The type becomes the answer's, and the checksum follows (RFC 1624). */
+static void echo_turn(uint8_t *icmp, uint8_t type)
+{
+    uint32_t sum = (uint16_t) ~(icmp[2] << 8 | icmp[3]) + (uint32_t)(uint16_t) ~(icmp[0] << 8) + (uint32_t)(type << 8);
+
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = ~(sum + (sum >> 16));
+    icmp[0] = type;
+    icmp[2] = (uint8_t)(sum >> 8);
+    icmp[3] = (uint8_t)sum;
+}
+
+static size_t answer_echo(const struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint8_t *answer)
+{
+    size_t l3 = lbdsr_l2_length(frame, length, ETHERTYPE_IP), l4, end, address_size;
+    const uint8_t *addresses;
+    bool v4 = l3;
+
+    if (v4) {
+        l4 = l3 + (frame[l3] & 15u) * 4;
+        end = l3 + (size_t)(frame[l3 + 2] << 8 | frame[l3 + 3]);
+        addresses = frame + l3 + offsetof(struct iphdr, saddr);
+        address_size = sizeof(struct in_addr);
+    } else {
+        l3 = lbdsr_l2_length(frame, length, ETHERTYPE_IPV6);
+        l4 = l3 + sizeof(struct ip6_hdr);
+        if (!l3 || l4 > length || frame[l3 + offsetof(struct ip6_hdr, ip6_nxt)] != IPPROTO_ICMPV6)
+            return 0;
+        end = l4 + (size_t)(frame[l3 + 4] << 8 | frame[l3 + 5]);
+        addresses = frame + l3 + offsetof(struct ip6_hdr, ip6_src);
+        address_size = sizeof(struct in6_addr);
+    }
+    if (l4 + sizeof(struct icmphdr) > end || end > length || frame[l4] != (v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST))
+        return 0;
+    memcpy(answer, frame, end);
+    put_l2(lbdsr, frame, l3, answer);
+    memcpy(answer + (addresses - frame), addresses + address_size, address_size);
+    memcpy(answer + (addresses - frame) + address_size, addresses, address_size);
+    echo_turn(answer + l4, v4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY);
+    return end;
+}
+
 void lbdsr_solicited(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port)
 {
-    uint8_t answer[ANSWER_MAX];
+    uint8_t answer[L2_MAX + sizeof(struct advertisement)];
     size_t size = lbdsr_answers_take(lbdsr) ? answer_solicitation(lbdsr, frame, length, answer) : 0;
 
     if (size)
@@ -188,15 +232,16 @@ static void put_outer(const struct lbdsr *lbdsr, const uint8_t *frame, const str
 
 void lbdsr_solicited_in_segment(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port)
 {
+    static answer_to *const answers[] = {answer_arp, answer_solicitation, answer_echo};
     uint8_t answer[OUTER_MAX + ANSWER_MAX];
     struct outer outer;
-    size_t size, at;
+    size_t size = 0, at;
 
     if (!lbdsr_answers_take(lbdsr) || !outer_find(frame, length, &outer))
         return;
     at = outer_length(&outer);
-    size = answer_arp(lbdsr, frame + outer.inner, length - outer.inner, answer + at)
-               ?: answer_solicitation(lbdsr, frame + outer.inner, length - outer.inner, answer + at);
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(answers) && !size; i++)
+        size = answers[i](lbdsr, frame + outer.inner, length - outer.inner, answer + at);
     if (!size)
         return;
     put_outer(lbdsr, frame, &outer, size, answer);

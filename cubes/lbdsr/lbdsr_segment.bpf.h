@@ -3,7 +3,7 @@
  * Tenants that are segments. A packet to the tunnel address, in VXLAN or Geneve, is taken out of its outer header if a
  * service of its segment takes what is inside; from then on it is a packet as any other, of that tenant. All that is not
  * sure to be taken passes as it came: outer fragments, what is cut short, tagged frames in segments. Who asks in a segment
- * for the MAC of a VIP of it is answered by user space.
+ * for a VIP of it, by ARP, ND or an echo, is answered by user space.
  */
 #pragma once
 #include "lbdsr_rare.bpf.h"
@@ -101,7 +101,7 @@ PCN_INLINE bool lbdsr_segment_is_taken(struct pcn_ctx *ctx, const struct pcn_pac
                                lbdsr_domain(packet->ip_version, tenant));
 }
 
-/* Whether it asks who has a VIP. Of IPv6, lbdsr_segment_look() has seen it. */
+/* Whether it asks who has a VIP, or whether somebody is there. looked: lbdsr_segment_look() has seen what it is. */
 PCN_INLINE bool lbdsr_segment_asks(struct pcn_ctx *ctx, const struct pcn_packet *packet,
                                    const struct lbdsr_segment *segment, bool looked)
 {
@@ -110,9 +110,14 @@ PCN_INLINE bool lbdsr_segment_asks(struct pcn_ctx *ctx, const struct pcn_packet 
     union pcn_address target;
     const struct lbdsr_arp *arp;
 
-    if (looked)
-        return packet->ip_version == 6 && packet->l4_protocol == IPPROTO_ICMPV6 && packet->icmp_type == 135 &&
-               packet->fragment == PCN_FRAGMENT_NONE && lbdsr_solicited(ctx, packet) == LBDSR_SOLICITED;
+    if (looked) {
+        if (packet->fragment != PCN_FRAGMENT_NONE ||
+            packet->l4_protocol != (packet->ip_version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+            return false;
+        if (packet->icmp_type == (packet->ip_version == 4 ? 8 : 128))
+            return lbdsr_is_vip(&packet->destination, packet->ip_version);
+        return packet->ip_version == 6 && packet->icmp_type == 135 && lbdsr_solicited(ctx, packet) == LBDSR_SOLICITED;
+    }
     if (!ethertype || *ethertype != bpf_htons(ETH_P_ARP) || offset + sizeof(*arp) > segment->end)
         return false;
     arp = pcn_parse_at(ctx, offset, sizeof(*arp));
@@ -170,10 +175,8 @@ PCN_INLINE __u32 lbdsr_segment_try(struct pcn_ctx *ctx, const struct pcn_packet 
     version = packet->ip_version;
     *now = segment.tenant;
     looked = lbdsr_segment_look(ctx, &segment);
-    if (lbdsr_segment_asks(ctx, packet, &segment, looked))
-        return LBDSR_SOLICITED;
     if (!looked || !lbdsr_segment_is_taken(ctx, packet, segment.tenant))
-        return LBDSR_NOT_OURS;
+        return lbdsr_segment_asks(ctx, packet, &segment, looked) ? LBDSR_SOLICITED : LBDSR_NOT_OURS;
     /* Of several datagrams in one, each has an outer header. */
     if (pcn_segment_size(ctx) || !lbdsr_segment_open(ctx, segment.offset, packet->ip_version, version))
         return LBDSR_BAD;

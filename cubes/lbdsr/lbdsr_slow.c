@@ -9,7 +9,8 @@
 
 #define ANSWERS_PER_SECOND 1000u /* each costs a sender's packet, so that this bounds nobody's harm */
 #define ANSWERS_BURST 200u
-#define QUOTE 520 /* RFC 1812 section 4.3.2.3: 576 in all, with 20 of IP and 8 of ICMP, rounded down */
+#define MESSAGE6_MAX 1280u /* RFC 4443 section 2.4: what any path takes */
+#define QUOTE 520          /* RFC 1812 section 4.3.2.3: 576 in all, with 20 of IP and 8 of ICMP, rounded down */
 
 bool lbdsr_answers_take(struct lbdsr *lbdsr)
 {
@@ -25,16 +26,34 @@ bool lbdsr_answers_take(struct lbdsr *lbdsr)
     return true;
 }
 
-uint16_t lbdsr_checksum(const void *bytes, size_t length)
+/* Of words in network order, the last byte alone if their number is odd. */
+static uint64_t sum_of(const void *bytes, size_t length)
 {
     const uint8_t *at = bytes;
-    uint32_t sum = 0;
+    uint64_t sum = 0;
 
     for (size_t i = 0; i < length; i++)
         sum += i & 1 ? at[i] : (uint32_t)at[i] << 8;
+    return sum;
+}
+
+static uint16_t folded(uint64_t sum)
+{
     while (sum >> 16)
         sum = (sum & 0xffff) + (sum >> 16);
     return htons((uint16_t)~sum);
+}
+
+uint16_t lbdsr_checksum(const void *bytes, size_t length)
+{
+    return folded(sum_of(bytes, length));
+}
+
+uint16_t lbdsr_checksum6(const void *packet, size_t length, uint8_t protocol)
+{
+    const size_t addresses = offsetof(struct ip6_hdr, ip6_src), rest = length - sizeof(struct ip6_hdr);
+
+    return folded(sum_of((const uint8_t *)packet + addresses, length - addresses) + rest + protocol);
 }
 
 size_t lbdsr_l2_length(const uint8_t *frame, size_t length, uint16_t wanted)
@@ -80,20 +99,9 @@ static void too_big(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, ui
     (void)pcn_cube_send(lbdsr->cube, port, PCN_EGRESS, answer, at + sizeof(icmp) + quote);
 }
 
-uint16_t lbdsr_checksum6(const void *packet, size_t length, uint8_t protocol)
-{
-    uint8_t bytes[LBDSR_ANSWER6_MAX];
-    const uint32_t rest[2] = {htonl((uint32_t)(length - sizeof(struct ip6_hdr))), htonl(protocol)};
-
-    /* The pseudo header has the addresses where they are, and eight bytes in front of them. */
-    memcpy(bytes, packet, length);
-    memcpy(bytes, rest, sizeof(rest));
-    return lbdsr_checksum(bytes, length);
-}
-
 static void too_big6(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port, uint32_t mtu)
 {
-    uint8_t answer[ETH_HLEN + 8 + LBDSR_ANSWER6_MAX];
+    uint8_t answer[ETH_HLEN + 8 + MESSAGE6_MAX];
     struct icmp6_hdr icmp = {.icmp6_type = ICMP6_PACKET_TOO_BIG, .icmp6_dataun.icmp6_un_data32 = {htonl(mtu)}};
     size_t l2 = lbdsr_l2_length(frame, length, ETHERTYPE_IPV6), quote, size;
     struct ip6_hdr ip = {}, sent;
@@ -101,7 +109,7 @@ static void too_big6(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, u
     if (!l2 || l2 + sizeof(sent) > length || frame[ETH_ALEN] & 1 || !lbdsr_answers_take(lbdsr))
         return;
     memcpy(&sent, frame + l2, sizeof(sent));
-    quote = PCN_MIN(length - l2, LBDSR_ANSWER6_MAX - sizeof(ip) - sizeof(icmp));
+    quote = PCN_MIN(length - l2, MESSAGE6_MAX - sizeof(ip) - sizeof(icmp));
     size = sizeof(ip) + sizeof(icmp) + quote;
     ip.ip6_flow = htonl(6u << 28);
     ip.ip6_plen = htons((uint16_t)(sizeof(icmp) + quote));

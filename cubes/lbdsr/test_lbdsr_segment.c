@@ -121,7 +121,7 @@ static void check_others(struct rig *rig)
     const struct pcn_frame inner[] = {
         pcn_frame_tcp(CLIENT, VIP, 1000, 81, SYN),        pcn_frame_udp(CLIENT, VIP, 1000, 80, 9),
         pcn_frame_tcp(CLIENT, "203.0.113.2", 1, 80, SYN), pcn_frame_tcp(CLIENT6, VIP6, 1, 80, SYN),
-        pcn_frame_arp_request(INNER_MAC, CLIENT, TUNNEL), pcn_frame_echo(CLIENT, VIP, 7, 1),
+        pcn_frame_arp_request(INNER_MAC, CLIENT, TUNNEL), pcn_frame_echo(CLIENT, TUNNEL, 7, 1),
         pcn_frame_nd_solicit(INNER_MAC, CLIENT6, VIP6),   pcn_frame_tcp(CLIENT, TUNNEL, 1000, 80, SYN),
         pcn_frame_udp(CLIENT, TUNNEL, 1000, 4789, 100),
     };
@@ -190,6 +190,13 @@ void test_segment_asked(void)
         serve(rig, VIP6, LBDSR_ALL, LBDSR_VXLAN, VNI, 2);
         serve(rig, VIP, LBDSR_ALL, LBDSR_GENEVE, VNI, 3);
         serve(rig, VIP6, IPPROTO_TCP, LBDSR_GENEVE, VNI, 4);
+        /* An echo, where no service takes it. */
+        frame = pcn_frame_echo(CLIENT, VIP, 7, 1);
+        frame = in_segment(&frame, LBDSR_VXLAN, VNI, &plain);
+        check_asked(rig, &frame);
+        frame = pcn_frame_echo(CLIENT6, VIP6, 7, 1);
+        frame = in_segment(&frame, LBDSR_VXLAN, VNI, &plain);
+        PCN_CHECK_EQ(goes_to(rig, &frame), 2);
         for (int i = 0; i < 8; i++) {
             const struct pcn_frame_spec outer6 = {.source = "2001:db8:55::1", .destination = TUNNEL6};
             const struct pcn_frame *asks = i & 1 ? &solicit : &arp;

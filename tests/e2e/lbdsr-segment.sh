@@ -112,6 +112,10 @@ expect_output "UDP" '^b1' udp_ask c 172.16.0.100 53
 # Nobody has told the client whose MACs these are.
 for vip in 172.16.0.100 fd16::100; do expect_output "$vip is found in its segment" "$mac" in_host c ip neighbour show $vip dev vx100; done
 for vip in 172.17.0.100 fd17::100; do expect_output "$vip, too" "$mac" in_host c ip neighbour show $vip dev vx101; done
+expect_output "it answers echoes there" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 -s 1001 172.16.0.100
+expect_output "of any segment" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 172.17.0.100
+expect_output "IPv6 in IPv4" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 -s 1001 fd16::100
+expect_output "IPv6 in IPv6" ' 0% packet loss' in_host c ping -q -c 2 -i 0.2 -W 2 -s 1 fd17::100
 refused "nobody has another one" '' in_host c ping -q -c 1 -W 0.3 172.16.0.99
 expect "counters" prints '"packets": *[1-9]' lb service show 172.16.0.100 80 TCP -json
 [ "$type" != TC ] || in_host c ethtool -K eth0 tso off gso off tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off >/dev/null
