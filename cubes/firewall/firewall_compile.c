@@ -5,7 +5,7 @@ struct firewall_plan {
     struct firewall_store store;
     struct firewall_bank bank;
     struct firewall_plan_sizes sizes;
-    struct firewall_fields fields;
+    struct firewall_fields *fields;          /* NULL: it is not known what the rules want of them */
     uint64_t signatures[FIREWALL_FIELD_MAX]; /* of what the tables were made of; 0: there is none */
     struct firewall_address addresses[FIREWALL_DESTINATION6 + 1]; /* by enum firewall_field_kind */
     uint32_t interfaces[FIREWALL_CLASSES];                        /* words, by class */
@@ -98,7 +98,7 @@ static bool field_is_made(const struct firewall_plan *plan, enum firewall_field_
     *signature = PLAN_FOLLOWED;
     if (changed != FIREWALL_FIELDS_ANEW)
         return plan->signatures[kind] && !(changed >> kind & 1);
-    *signature = firewall_field_signature(&plan->fields.items[kind]);
+    *signature = firewall_field_signature(&plan->fields->items[kind]);
     return *signature == plan->signatures[kind];
 }
 
@@ -107,7 +107,7 @@ static int plan_field(struct firewall_plan *plan, enum firewall_field_kind kind,
 {
     _cleanup_(segments_done) struct firewall_segments own = {};
     struct firewall_segments *segments = kind <= FIREWALL_DESTINATION6 ? &plan->addresses[kind].segments : &own;
-    const struct firewall_field *field = &plan->fields.items[kind];
+    const struct firewall_field *field = &plan->fields->items[kind];
     uint64_t signature;
     int r;
 
@@ -147,8 +147,13 @@ static int plan_addresses(struct firewall_plan *plan, uint32_t n, enum firewall_
 static int plan_fields(struct firewall_plan *plan, const struct firewall_rule *rules, uint32_t n)
 {
     uint32_t changed, made = 0;
-    int r = firewall_fields_follow(&plan->fields, rules, n, &changed);
+    int r;
 
+    if (!plan->fields)
+        plan->fields = calloc(1, sizeof(*plan->fields));
+    if (!plan->fields)
+        return -ENOMEM;
+    r = firewall_fields_follow(plan->fields, rules, n, &changed);
     for (int kind = 0; kind < FIREWALL_FIELD_MAX && r >= 0; kind++)
         r = plan_field(plan, (enum firewall_field_kind)kind, changed, &made);
     for (int kind = FIREWALL_SOURCE4; kind <= FIREWALL_SOURCE6 && r >= 0; kind += FIREWALL_SOURCE6 - FIREWALL_SOURCE4) {
@@ -283,12 +288,19 @@ int firewall_plan_interfaces(struct firewall_plan *plan, const uint32_t *ifindex
     return firewall_interfaces_build(plan->interfaces, ifindexes, n, &plan->bank);
 }
 
+void firewall_plan_forget(struct firewall_plan *plan)
+{
+    if (plan->fields)
+        firewall_fields_done(plan->fields);
+    pcn_freep(&plan->fields);
+}
+
 void firewall_plan_freep(struct firewall_plan **plan)
 {
     if (!*plan)
         return;
     firewall_store_done(&(*plan)->store);
-    firewall_fields_done(&(*plan)->fields);
+    firewall_plan_forget(*plan);
     for (size_t i = 0; i < PCN_ARRAY_SIZE((*plan)->addresses); i++)
         segments_done(&(*plan)->addresses[i].segments);
     pcn_freep(plan);

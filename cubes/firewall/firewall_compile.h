@@ -48,6 +48,8 @@ int firewall_plan_new(const struct firewall_rule *rules, size_t n, const struct 
  * none. The plan is to be written again.
  */
 int firewall_plan_interfaces(struct firewall_plan *plan, const uint32_t *ifindexes, uint32_t n);
+/* It will not become another one, or need not become one soon: what that takes is given up. */
+void firewall_plan_forget(struct firewall_plan *plan);
 void firewall_plan_freep(struct firewall_plan **plan);
 struct firewall_plan_sizes firewall_plan_sizes(const struct firewall_plan *plan);
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define COUNTERS_MIN 256u
-#define SPARE_RULES_MIN 1000u
+#define SPARE_RULES_MIN 1000u         /* of fewer, a plan is made anew each time */
 #define FIRST_SLOT FIREWALL_CHAIN_MAX /* below are those of the defaults */
 
 /* ---- sizes ---- */
@@ -190,6 +190,8 @@ static int rules_compile(struct firewall *firewall, struct firewall_rules *rules
         r = -E2BIG;
     if (r >= 0)
         r = firewall_plan_new(array->rules, array->n, &fallback, &rules->plan);
+    if (r >= 0 && rules->n < SPARE_RULES_MIN)
+        firewall_plan_forget(rules->plan);
     if (r >= 0 && firewall_interfaces_resolve(&rules->interfaces, firewall->cube))
         r = firewall_plan_interfaces(rules->plan, rules->interfaces.ifindexes, rules->interfaces.n);
     if (r == -E2BIG)

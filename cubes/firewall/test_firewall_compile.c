@@ -259,6 +259,8 @@ static void made_of_another(bool told)
         rule_mutate(&rules.rules[at], &others.rules[oracle_random(&random, MUTATED)], oracle_random(&random, 6));
         rules.rules[at].stamp = told ? ++stamp : 0;
         PCN_REQUIRE_OK(firewall_plan_new(rules.rules, n, &accept_all, plan));
+        if (i % 32 == 31)
+            firewall_plan_forget(*plan);
         PCN_REQUIRE_OK(plan_interfaces(*plan));
         PCN_REQUIRE_OK(firewall_plan_write(*plan, FIREWALL_INGRESS, &probe.memory));
         differences += compare(&probe, FIREWALL_INGRESS, &rules, N_PACKETS / 2, i);
