@@ -57,6 +57,20 @@ static int draft_insert(struct draft *draft, size_t id, char *fields, struct pcn
     return 0;
 }
 
+/* What is to come has to say something: a rule of nothing would drop all. And what is to go is told in one way. */
+static int fields_check(const char *operation, const struct pcn_node *input, const char *fields,
+                        struct pcn_error *error)
+{
+    if (!pcn_streq(operation, "DELETE"))
+        return fields[0] ? 0
+                         : pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, "",
+                                         "the rule says nothing: give what it is to match, or its action");
+    if (fields[0] && pcn_node_string(input, "id"))
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "id",
+                             "id and fields exclude each other: give the id of the rule, or exactly its fields");
+    return 0;
+}
+
 /* The rule that an action means: by id, or else the first with exactly these fields. */
 static int draft_find(const struct draft *draft, const struct pcn_node *input, const char *fields, size_t *ret_id,
                       struct pcn_error *error)
@@ -90,8 +104,10 @@ static void draft_delete(struct draft *draft, size_t id)
 static int draft_change(struct draft *draft, const char *operation, const struct pcn_node *input, char **fields,
                         size_t *ret_id, struct pcn_error *error)
 {
-    int r;
+    int r = fields_check(operation, input, *fields, error);
 
+    if (r < 0)
+        return r;
     *ret_id = pcn_streq(operation, "APPEND") ? draft->n : (size_t)pcn_node_uint(input, "id", 0);
     if (pcn_streq(operation, "APPEND") || pcn_streq(operation, "INSERT")) {
         r = draft_insert(draft, *ret_id, *fields, error);
@@ -161,6 +177,8 @@ static int rule_change(struct pcn_cube *cube, const char *chain, const char *ope
     int r;
 
     r = firewall_entry_fields(input, &fields);
+    if (r >= 0)
+        r = fields_check(operation, input, fields, error);
     if (r >= 0 && (pcn_streq(operation, "APPEND") ||
                    (pcn_streq(operation, "INSERT") && pcn_node_uint(input, "id", 0) == rules->n))) {
         *ret_id = rules->n;
@@ -212,16 +230,23 @@ int firewall_chain_batch_action(struct pcn_cube *cube, const char *const *keys, 
 {
     const struct firewall *firewall = pcn_cube_state(cube);
     _cleanup_(draft_done) struct draft draft = {};
+    size_t number = 0;
     int r;
 
+    if (!pcn_node_first(input, "rules"))
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, "rules", "rules is missing: give at least one change");
     r = draft_new(&firewall->chains[firewall_chain_of(keys[0])].now, &draft);
     for (const struct pcn_node *node = pcn_node_first(input, "rules"); node && r >= 0; node = pcn_node_next(node)) {
         _cleanup_free_ char *fields = NULL;
+        struct pcn_error cause = {};
         size_t id;
 
         r = firewall_entry_fields(node, &fields);
         if (r >= 0)
-            r = draft_change(&draft, pcn_node_string(node, "operation"), node, &fields, &id, error);
+            r = draft_change(&draft, pcn_node_string(node, "operation"), node, &fields, &id, &cause);
+        if (r < 0 && cause.message[0])
+            return pcn_error_set(error, cause.tag, "rules", "change %zu of the batch: %s", number, cause.message);
+        number++;
     }
     return r < 0 ? r : draft_write(cube, keys[0], &draft, error);
 }

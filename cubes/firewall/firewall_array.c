@@ -173,13 +173,14 @@ static int array_add_rules(struct firewall *firewall, struct firewall_rules *rul
                            struct firewall_array *array, struct pcn_error *error)
 {
     const struct firewall_entry *entry = rules->entries[id];
+    struct pcn_error cause = {};
     uint64_t classes[2] = {};
     size_t first = array->n;
     int r;
 
-    r = array_add_entry(firewall, array, entry, error);
+    r = array_add_entry(firewall, array, entry, &cause);
     if (r < 0)
-        return r;
+        return cause.message[0] ? pcn_error_set(error, cause.tag, cause.path, "rule %zu: %s", id, cause.message) : r;
     if (entry->in.n && firewall_interfaces_add(&rules->interfaces, &entry->in, classes) < 0)
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "chain/rule/in-interface",
                              "in-interface: the rules of a chain name at most %d devices", FIREWALL_INTERFACES_MAX);

@@ -37,7 +37,8 @@ struct firewall_memory {
  * *ret_plan is NULL, or a plan that is to become this one: tables of fields of which the rules say the same as before are
  * not made again. It is freed on failure.
  *
- * Of fallback counter, action and id are taken: the chain's default. Rules and lists are not needed afterwards.
+ * Of fallback counter, action and id are taken: the chain's default. Rules are not needed afterwards,
+ * nor are lists, but for those without a serial of rules that keep their stamp.
  * -E2BIG: more than FIREWALL_RULES_MAX rules; -ENOSPC: more than FIREWALL_PAGES_MAX pages; -EINVAL: a prefix
  * that is too long, or a range that ends before it begins; -ENOMEM.
  */

@@ -5,10 +5,12 @@
  */
 #include "firewall_compile_private.h"
 
-/* So many rules may be others than before; and there may come so many more than there were. */
-#define FOLLOWED_MAX 64
-/* Intervals that no rule wants any more, beside those that were there at first. */
-#define LEFT_OVER 4096
+/* So many rules may be others than before: taking one out of a set goes through that. */
+#define FOLLOWED_MAX 16
+/* Room beyond what was there when all rules were read: for rules, and for sets, of which those that nobody is in stay. */
+#define ROOM 64
+/* As many intervals again may come, and so many more: those of sets that nobody is in stay. */
+#define INTERVALS_MORE 4096
 
 /* ---- sets ---- */
 
@@ -145,7 +147,7 @@ static int fields_read(struct firewall_fields *fields, const struct firewall_rul
 
     firewall_fields_done(fields);
     fields->n = n;
-    fields->room = n + FOLLOWED_MAX;
+    fields->room = n + ROOM;
     fields->stamps = calloc(fields->room, sizeof(*fields->stamps));
     if (!fields->stamps)
         return -ENOMEM;
@@ -184,7 +186,8 @@ static bool fields_have_room(const struct firewall_fields *fields, uint32_t n, u
     for (uint32_t kinds = fields->named; kinds; kinds &= kinds - 1) {
         const struct firewall_field *field = &fields->items[__builtin_ctz(kinds)];
 
-        if (field->n_sets + n_others > fields->room || field->n_intervals > 2 * field->n_intervals_read + LEFT_OVER)
+        if (field->n_sets + n_others > fields->room ||
+            field->n_intervals > 2 * field->n_intervals_read + INTERVALS_MORE)
             return false;
     }
     return true;
@@ -192,7 +195,7 @@ static bool fields_have_room(const struct firewall_fields *fields, uint32_t n, u
 
 /*
  * Takes a rule out of the sets that it is not to stay in: NULL, out of all. Items that are known by where they stand in
- * memory may have made room for others there.
+ * memory may have made room for others there: whatever may be such a key, a few bitmaps too, is read again.
  */
 static uint32_t fields_drop(struct firewall_fields *fields, const struct firewall_rule *rule, uint32_t number)
 {

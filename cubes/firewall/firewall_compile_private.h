@@ -163,8 +163,8 @@ struct firewall_fields {
 #define FIREWALL_FIELDS_ANEW UINT32_MAX /* all rules were read again: what has changed is not known */
 
 /*
- * They become those of these rules. ret_changed: bits by enum firewall_field_kind, those of which rules want something else
- * than before; or FIREWALL_FIELDS_ANEW. On failure they are only good to be done with.
+ * They become those of these rules. ret_changed: bits by enum firewall_field_kind, those of which rules may want
+ * something else than before; or FIREWALL_FIELDS_ANEW. On failure they are only good to be done with.
  */
 int firewall_fields_follow(struct firewall_fields *fields, const struct firewall_rule *rules, uint32_t n,
                            uint32_t *ret_changed);

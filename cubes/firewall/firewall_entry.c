@@ -242,6 +242,12 @@ static int entry_read(struct firewall_entry *entry, const struct pcn_node *node,
         entry->rule.fragment = read_fragment(text);
     }
     entry->rule.action = (uint8_t)read_action(pcn_node_string(node, "action"));
+    if (pcn_node_string(node, "burst") && !pcn_node_string(node, "rate") && entry->rule.action != FIREWALL_LOG) {
+        char path[256];
+
+        (void)snprintf(path, sizeof(path), "%s%sburst", base, base[0] ? "/" : "");
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path, "burst is of a rate: give rate, too");
+    }
     read_rate(&entry->rule, node);
     text = pcn_node_string(node, "description");
     entry->description = text ? strdup(text) : NULL;

@@ -83,7 +83,7 @@ struct firewall_rule {
     uint32_t id;            /* handed through */
     uint32_t counter;       /* slot of its counters: the control plane gives them out */
     uint32_t rate;          /* packets a second, beyond which it does not match; 0: any. Handed through */
-    uint64_t stamp;         /* a rule that has the same one at the same place is the same rule; 0: it may be another */
+    uint64_t stamp;         /* no other rule ever had it, and its lists stay where they are; 0: not known */
 };
 
 static inline void firewall_bit_set(uint64_t *bitmap, unsigned int bit)

@@ -55,7 +55,8 @@ static int set_group(struct firewall_set *set, struct firewall_set_entry **entri
             group = &set->groups[set->n_groups++];
             group->protocol = entries[i]->protocol;
             group->ports = entries[i]->ports;
-            group->prefixes = (struct firewall_prefixes){.items = &set->prefixes[i], .given = true};
+            group->prefixes =
+                (struct firewall_prefixes){.items = &set->prefixes[i], .given = true, .serial = firewall_text_serial()};
         }
         set->groups[set->n_groups - 1].prefixes.n++;
     }
@@ -64,7 +65,6 @@ static int set_group(struct firewall_set *set, struct firewall_set_entry **entri
 
 int firewall_set_fill(struct firewall_set *set)
 {
-    static uint32_t serial;
     _cleanup_free_ struct firewall_set_entry **entries = NULL;
     uint32_t size = HASH_COUNT(set->entries) + 1;
     struct firewall_set_entry *entry;
@@ -78,7 +78,7 @@ int firewall_set_fill(struct firewall_set *set)
         set_forget(set);
         return -ENOMEM;
     }
-    set->serial = ++serial;
+    set->serial = firewall_text_serial();
     for (entry = set->entries; entry; entry = entry->hh.next) {
         if (entry->removed)
             continue;
@@ -86,7 +86,11 @@ int firewall_set_fill(struct firewall_set *set)
         set->ranges[set->n] = entry->ports;
         entries[set->n++] = entry;
     }
-    return set->kind == FIREWALL_SET_TUPLES ? set_group(set, entries) : 0;
+    if (set->kind == FIREWALL_SET_TUPLES && set_group(set, entries) < 0) {
+        set_forget(set);
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 int firewall_sets_check(const struct firewall_set *sets, struct pcn_error *error)
@@ -126,7 +130,9 @@ void firewall_sets_settle(struct firewall_set **sets, bool applied)
         bool gone = applied ? set->removed : set->added;
 
         entries_settle(set, applied, gone);
-        set_forget(set);
+        /* What was made of it is as it is to be now: those that change are forgotten when they do. */
+        if (gone || !applied)
+            set_forget(set);
         set->n_soon = HASH_COUNT(set->entries);
         set->added = false;
         set->removed = false;
@@ -245,6 +251,7 @@ int firewall_sets_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
         set->added = true;
         HASH_ADD_STR(firewall->sets, name, set);
     }
+    set_forget(set);
     set->removed = false;
     kind = pcn_node_string(change->after, "kind");
     for (int i = 0; i < FIREWALL_SET_KIND_MAX; i++)

@@ -58,6 +58,17 @@ struct items {
     void *target;
 };
 
+/* Blanks may stand around an item, not in it. */
+static char *item_trimmed(char *item)
+{
+    size_t length;
+
+    item += strspn(item, " ");
+    for (length = strlen(item); length && item[length - 1] == ' ';)
+        item[--length] = '\0';
+    return item;
+}
+
 static int items_each(const char *text, const struct items *items, bool *ret_negate, struct pcn_error *error)
 {
     const char *leaf = strrchr(items->path, '/');
@@ -72,22 +83,32 @@ static int items_each(const char *text, const struct items *items, bool *ret_neg
         return -ENOMEM;
     next = copy;
     while ((item = strsep(&next, ","))) {
-        item += strspn(item, " ");
-        item[strcspn(item, " ")] = '\0';
-        r = ++n > FIREWALL_ITEMS_MAX ? -E2BIG : items->take(items->target, item);
+        item = item_trimmed(item);
+        if (++n > FIREWALL_ITEMS_MAX)
+            r = -E2BIG;
+        else
+            r = strchr(item, ' ') ? -EINVAL : items->take(items->target, item);
         if (r == -ENOMEM)
             return r;
         if (r == -E2BIG)
             return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, items->path, "a list of at most %d items is accepted",
                                  FIREWALL_ITEMS_MAX);
         if (r < 0)
-            return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, items->path, "%s: \"%s\" is not accepted: give %s",
-                                 leaf ? leaf + 1 : items->path, item, items->form);
+            return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, items->path, "%s: \"%s\" is not accepted: give %s%s",
+                                 leaf ? leaf + 1 : items->path, item, items->form,
+                                 strchr(item, ' ') ? "; of several, a comma between them" : "");
     }
     return 0;
 }
 
 /* ---- lists that keep their items ---- */
+
+uint32_t firewall_text_serial(void)
+{
+    static uint32_t last;
+
+    return ++last;
+}
 
 static int prefix_take(void *target, const char *item)
 {
@@ -132,6 +153,7 @@ int firewall_text_prefixes(const char *text, const char *path, struct firewall_p
                                 ret_prefixes};
 
     ret_prefixes->given = true;
+    ret_prefixes->serial = firewall_text_serial();
     return items_each(text, &items, &ret_prefixes->negate, error);
 }
 
@@ -163,6 +185,7 @@ int firewall_text_ports(const char *text, const char *path, struct firewall_rang
     const struct items items = {path, "a port from 0 to 65535, or a range such as 8000-8099", port_take, ret_ranges};
 
     ret_ranges->given = true;
+    ret_ranges->serial = firewall_text_serial();
     return items_each(text, &items, &ret_ranges->negate, error);
 }
 
@@ -186,6 +209,7 @@ int firewall_text_icmp(const char *text, const char *path, struct firewall_range
     const struct items items = {path, "a type from 0 to 255, or type/code such as 3/4", icmp_take, ret_ranges};
 
     ret_ranges->given = true;
+    ret_ranges->serial = firewall_text_serial();
     return items_each(text, &items, &ret_ranges->negate, error);
 }
 

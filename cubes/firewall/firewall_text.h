@@ -10,6 +10,9 @@
 
 #define FIREWALL_ITEMS_MAX 1024 /* of one list */
 
+/* Of a list that is about to be made, see struct firewall_prefixes. */
+uint32_t firewall_text_serial(void);
+
 /* "10.0.0.0/8,2001:db8::1". The items are the caller's to free. */
 int firewall_text_prefixes(const char *text, const char *path, struct firewall_prefixes *ret_prefixes,
                            struct pcn_error *error);

@@ -351,7 +351,7 @@ static void test_followed_lists(void)
     /* The last one goes, and comes back. */
     finds(&probe, rules, 2, &plan, 53, FIREWALL_NONE);
     finds(&probe, rules, 3, &plan, 53, 2);
-    /* More changes than are followed in one: all are read again. */
+    /* More sets than there is room for: all rules are read again. */
     for (uint64_t stamp = 6; stamp < 206; stamp++) {
         rules[0].stamp = stamp;
         items[0].low = items[0].high = (uint16_t)(1000 + stamp);

@@ -83,6 +83,15 @@ refused "a prefix that is none" 'src: "10.0.0.0/33" is not accepted: give an add
 refused "a protocol that is none" 'l4proto: "TPC" is not accepted: give TCP' fw chain INGRESS append l4proto=TPC
 refused "a flag that is none" 'tcpflags: "SIN" is not accepted: give FIN' fw chain INGRESS append tcpflags=SIN
 refused "a state that is none" 'conntrack: "OLD" is not accepted: give NEW' fw chain INGRESS append conntrack=OLD
+for rule in 'src=10.0.0.1 10.0.0.2' 'dport=80 - 90' 'dport=80 443' 'tcpflags=SYN !ACK' 'l4proto=TCP UDP' 'conntrack=NEW RELATED' 'icmp-type=8 3/4' 'dscp=1 2'; do
+    refused "a list without commas: $rule" '; of several, a comma between them' fw chain INGRESS append "$rule"
+done
+refused "a rule of nothing" 'give what it is to match, or its action' fw chain INGRESS append
+refused "nor in front" 'give what it is to match, or its action' fw chain INGRESS insert id=0
+refused "a burst without a rate" 'burst: .*give rate' fw chain INGRESS append src=10.0.0.9 burst=10
+refused "a batch of nothing" 'rules is missing' fw chain INGRESS batch
+refused "a batch that fails says where" 'change 1 of the batch: id 77 is not accepted' sh -c "echo '{\"rules\": [{\"operation\": \"APPEND\", \"src\": \"10.0.0.9\"}, {\"operation\": \"INSERT\", \"id\": 77, \"src\": \"10.0.0.9\"}]}' | '$build/bin/polycubectl' --url 'unix://$lab_dir/run/default/api.sock' fw chain INGRESS batch"
+refused "what is to go, in two ways" 'id and fields exclude each other' fw chain INGRESS delete id=0 src=8.8.8.8
 refused "a field that is none" 'color' fw chain INGRESS append color=red
 refused "a gap" 'no gaps: chain INGRESS would have rule 5 and no rule 1' fw chain INGRESS rule add 5 action=DROP
 refused "a place behind the end" 'id 7 is not accepted: give 0 to 1' fw chain INGRESS insert id=7 action=DROP
@@ -96,13 +105,14 @@ expect_output "nothing has changed" '\[\[0,null\]\]' ids
 # ---- sets ----
 expect_output "no rule" "^20[014]$" rest PUT firewall/fw/chain/INGRESS/rule/ -d '[]'
 expect "a set" fw sets add bad
-refused "a set that does not exist" 'src: there is no set none' fw chain INGRESS append src=@none
+refused "a set that does not exist" 'rule [0-9]+: src: there is no set none' fw chain INGRESS append src=@none
 refused "one of another kind" 'dport: the set bad holds prefixes' fw chain INGRESS append dport=@bad
 expect "a rule by it" fw chain INGRESS append src=@bad action=DROP
 expect "which is empty" from_a
 expect "an entry" fw sets bad entry add 10.0.0.0/31
 expect "is dropped" blocked from_a
 refused "a set in use stays" 'there is no set bad, which a rule refers to' fw sets del bad
+refused "two in one" 'a comma between them|give an address or prefix' fw sets bad entry add '10.9.0.1 - 10.9.0.9'
 refused "an entry that is none" 'is not accepted: give an address or prefix' fw sets bad entry add foo
 expect "the entry goes" fw sets bad entry del 10.0.0.0/31
 expect "and nothing is dropped" from_a
