@@ -499,9 +499,25 @@ bool pcn_route_framework(struct pcn_daemon *daemon, const struct pcn_request *re
     return false;
 }
 
+/* What chooses entries to be shown must not seem to choose those that are deleted. */
+static bool is_of_get(const struct pcn_request *request, struct pcn_answer *answer)
+{
+    struct pcn_error error = {};
+
+    if (request->verb == PCN_VERB_GET || request->verb == PCN_VERB_OPTIONS ||
+        !(request->page.offset || request->page.limit || request->page.filter))
+        return true;
+    pcn_error_set(&error, PCN_ERROR_BAD_ATTRIBUTE, "",
+                  "query: offset, limit and filter are of GET: they choose what is shown, not what is changed");
+    pcn_answer_error(answer, &error);
+    return false;
+}
+
 void pcn_request_handle(struct pcn_daemon *daemon, const struct pcn_request *request, struct pcn_answer *ret_answer)
 {
     *ret_answer = (struct pcn_answer){};
+    if (!is_of_get(request, ret_answer))
+        return;
     if (!pcn_route_framework(daemon, request, ret_answer))
         pcn_route_cube(daemon, request, ret_answer);
 }

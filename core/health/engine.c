@@ -258,6 +258,8 @@ static void target_stop(struct engine *engine, struct pcn_health *health)
     if (health->running)
         kind_of(health)->stop(engine, health);
     health->running = false;
+    pcn_closep(&health->silent);
+    health->refused = 0;
     engine_schedule(engine, health, NEVER);
 }
 

@@ -81,6 +81,8 @@ struct pcn_health {
     size_t place;   /* in the heap, from 1 on; 0: in none */
     bool running;
     struct source source; /* TCP, UDP: the socket */
+    int silent;           /* UDP: that of the check before, which nobody has answered: a refusal may still come; -1: none */
+    uint64_t refused;     /* UDP: when it was refused last, ms; 0: it was not */
     uint32_t slot;        /* ICMP: of the echo */
     uint64_t nonce;
     struct transfer *transfer;
@@ -182,6 +184,8 @@ socklen_t target_sockaddr(const struct pcn_health *health, struct sockaddr_stora
 uint16_t target_port(const struct pcn_health *health);
 /* A reason of this host's why something cannot be made, not of the backend's. */
 bool errno_is_local(int error);
+/* The same of a call that sends: there is no route from here. Of one that tells what came of it, a router has said so. */
+bool errno_is_local_at_once(int error);
 
 /* ---- echo.c ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TCP: a connection is accepted. UDP: a datagram is answered, or at least not refused. */
+/* TCP: a connection is accepted. UDP: a datagram is answered, or at least not refused, now or of late. */
 #include "private.h"
 #include <net/if.h>
 #include <netinet/tcp.h>
@@ -49,11 +49,26 @@ bool errno_is_local(int error)
     }
 }
 
-static void fail(struct engine *engine, struct pcn_health *health, int error)
+bool errno_is_local_at_once(int error)
 {
-    enum outcome outcome = errno_is_local(error) ? OUTCOME_NONE : OUTCOME_FAILURE;
+    return errno_is_local(error) || error == ENETUNREACH;
+}
+
+static void failed(struct engine *engine, struct pcn_health *health, int error, bool local)
+{
+    enum outcome outcome = local ? OUTCOME_NONE : OUTCOME_FAILURE;
 
     engine_done(engine, health, outcome, "%s%s", outcome == OUTCOME_NONE ? "not checked: " : "", strerror(error));
+}
+
+static void fail(struct engine *engine, struct pcn_health *health, int error)
+{
+    failed(engine, health, error, errno_is_local(error));
+}
+
+static void fail_at_once(struct engine *engine, struct pcn_health *health, int error)
+{
+    failed(engine, health, error, errno_is_local_at_once(error));
 }
 
 /* Connected, or on its way to be. -errno. */
@@ -88,7 +103,7 @@ static void tcp_begin(struct engine *engine, struct pcn_health *health)
     int r = socket_open(engine, health, SOCK_STREAM, EPOLLOUT);
 
     if (r < 0)
-        fail(engine, health, -r);
+        fail_at_once(engine, health, -r);
 }
 
 static void tcp_ready(struct engine *engine, struct pcn_health *health)
@@ -109,15 +124,46 @@ static void tcp_expired(struct engine *engine, struct pcn_health *health)
     engine_done(engine, health, OUTCOME_FAILURE, "no connection within %u ms", health->check->timeout);
 }
 
+/*
+ * A host sends few ICMP errors, often one a second for all its ports; and that a neighbour does not exist is known after
+ * three. So long after a refusal silence is none but that.
+ */
+#define REFUSED_MS 10000
+
+static int socket_error(int fd)
+{
+    int error = 0;
+    socklen_t length = sizeof(error);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? errno : error;
+}
+
+/* What has come since the check before was over. */
+static void udp_look_back(struct engine *engine, struct pcn_health *health)
+{
+    int error = health->silent >= 0 ? socket_error(health->silent) : 0;
+
+    if (error && !errno_is_local(error))
+        health->refused = engine->now;
+    pcn_closep(&health->silent);
+}
+
 static void udp_begin(struct engine *engine, struct pcn_health *health)
 {
     const struct pcn_health_check *check = health->check;
-    int r = socket_open(engine, health, SOCK_DGRAM, EPOLLIN);
+    const int on = 1;
+    int r;
 
+    udp_look_back(engine, health);
+    r = socket_open(engine, health, SOCK_DGRAM, EPOLLIN);
+    /* Of hosts that cannot be reached, too, not of ports alone. */
+    if (r >= 0 && (health->version == 4 ? setsockopt(health->source.fd, SOL_IP, IP_RECVERR, &on, sizeof(on))
+                                        : setsockopt(health->source.fd, SOL_IPV6, IPV6_RECVERR, &on, sizeof(on))) < 0)
+        r = -errno;
     if (r >= 0 && send(health->source.fd, check->udp.payload, check->udp.payload_size, 0) < 0)
         r = -errno;
     if (r < 0)
-        fail(engine, health, -r);
+        fail_at_once(engine, health, -r);
 }
 
 static void udp_ready(struct engine *engine, struct pcn_health *health)
@@ -127,10 +173,13 @@ static void udp_ready(struct engine *engine, struct pcn_health *health)
     ssize_t n = recv(health->source.fd, answer, sizeof(answer), 0);
 
     if (n < 0) {
-        if (errno != EAGAIN)
-            fail(engine, health, errno);
+        if (errno == EAGAIN)
+            return;
+        health->refused = errno_is_local(errno) ? health->refused : engine->now;
+        fail(engine, health, errno);
         return;
     }
+    health->refused = 0;
     if (check->udp.expect_size > (size_t)n ||
         (check->udp.expect_size && memcmp(answer, check->udp.expect, check->udp.expect_size) != 0))
         engine_done(engine, health, OUTCOME_FAILURE, "the answer is not what is expected");
@@ -140,8 +189,15 @@ static void udp_ready(struct engine *engine, struct pcn_health *health)
 
 static void udp_expired(struct engine *engine, struct pcn_health *health)
 {
-    if (health->check->udp.expect_size || health->check->udp.answer_required)
+    if (health->check->udp.expect_size || health->check->udp.answer_required) {
         engine_done(engine, health, OUTCOME_FAILURE, "no answer within %u ms", health->check->timeout);
+        return;
+    }
+    (void)epoll_ctl(engine->epoll, EPOLL_CTL_DEL, health->source.fd, NULL);
+    health->silent = health->source.fd;
+    health->source.fd = -1;
+    if (health->refused && engine->now - health->refused < REFUSED_MS)
+        engine_done(engine, health, OUTCOME_FAILURE, "refused within the last %u s", REFUSED_MS / 1000);
     else
         engine_done(engine, health, OUTCOME_SUCCESS, "not refused");
 }

@@ -178,6 +178,7 @@ static int health_new(const struct pcn_health_target *target, struct pcn_health 
     health->agreed = pcn_health_check_ref(target->check);
     health->agreed_port = target->port;
     health->source = (struct source){SOURCE_TARGET, -1};
+    health->silent = -1;
     (void)clock_gettime(CLOCK_REALTIME, &health->changed);
     *ret_health = TAKE_PTR(health);
     return 0;

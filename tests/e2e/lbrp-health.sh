@@ -55,6 +55,23 @@ for n in 1 2; do expect "b$n is up" is_now $n UP; done
 downloads_end b1 b2
 expect_output "events" '"service":"10.0.0.10080TCP","backend":"10.0.0.12","state":"DOWN"' \
     tr -d '\n ' <<<"$(lb health-events show -json)"
+
+# ---- UDP: a host that is not there, a port that is not ----
+by_udp() { lb service 10.0.0.100 53 UDP "$@"; }
+later() { eventually "$@" || eventually "$@"; }
+udp_is() { prints "\"state\": *\"$2\"" by_udp backend "$1" health show -json; }
+expect "a service of UDP" lb service add 10.0.0.100 53 UDP
+serve b1 :: udp/53
+served
+expect "a server" by_udp backend add 10.0.0.11 port=53 mac="$(mac_of b1)"
+expect "a port that nobody has" by_udp backend add 10.0.0.12 port=53 mac="$(mac_of b2)"
+expect "a host that is not there" by_udp backend add 10.0.0.99 port=53 mac="$(mac_of b2)"
+expect "checked by UDP" by_udp health-check set type=UDP interval=300 timeout=200 rise=2 fall=2
+expect "the port is down" eventually udp_is 10.0.0.12 DOWN
+# That nobody has the address is known after three seconds.
+expect "the host is down" later udp_is 10.0.0.99 DOWN
+expect "the server is up" udp_is 10.0.0.11 UP
+expect_output "and is asked" '^b1' udp_ask c 10.0.0.100 53
 expect "the cube goes" pctl lbrp del lb1
 
 finish

@@ -158,6 +158,8 @@ static void test_limits(void)
     PCN_CHECK_EQ(e2e_ask(&lab, "GET", "cubes?limit=0", NULL, "a number from 1"), 400);
     PCN_CHECK_EQ(e2e_ask(&lab, "GET", "cubes?depth=1", NULL, "depth"), 400);
     PCN_CHECK_EQ(e2e_ask(&lab, "GET", "cubes?limit=1&limit=2", NULL, "twice"), 400);
+    PCN_CHECK_EQ(e2e_ask(&lab, "DELETE", BRIDGE "/ports/?filter=name=none", NULL, "of GET"), 400);
+    PCN_CHECK_EQ(e2e_ask(&lab, "DELETE", BRIDGE "/ports/?limit=1", NULL, "of GET"), 400);
     PCN_CHECK_EQ(e2e_ask(&lab, "GET", "simplebridge/../cubes", NULL, NULL), 400);
 }
 

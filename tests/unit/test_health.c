@@ -170,6 +170,31 @@ static void test_udp(void)
     (void)close(fd);
 }
 
+/* Of many refusals few are said: after one, silence is no good news for some time. */
+static void test_udp_refused_of_late(void)
+{
+    const struct pcn_health_check check = {
+        .type = PCN_HEALTH_UDP, .interval = 100, .timeout = 50, .fall = 2, .rise = 2};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(rig_free_port())};
+    struct pcn_health *health = rig_add("127.0.0.1", ntohs(address.sin_port), &check);
+    uint64_t checks, refused;
+    int fd;
+
+    PCN_REQUIRE(health != NULL);
+    PCN_CHECK(rig_becomes(health, PCN_HEALTH_DOWN, SOON));
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    PCN_REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    refused = pcn_test_now_ms();
+    checks = rig_look(health).checks;
+    PCN_CHECK(PCN_WAIT(SOON, rig_look(health).checks >= checks + 5));
+    PCN_CHECK_STR(rig_look(health).reason, "refused within the last 10 s");
+    PCN_CHECK_EQ(rig_look(health).state, PCN_HEALTH_DOWN);
+    PCN_CHECK(rig_becomes(health, PCN_HEALTH_UP, 10000 + SOON));
+    PCN_CHECK(pcn_test_now_ms() - refused >= 9000);
+    rig_remove(&health);
+    (void)close(fd);
+}
+
 /* ---- ICMP ---- */
 
 static void test_icmp(void)
@@ -501,6 +526,7 @@ static const struct pcn_test tests[] = {
     {"checks leave by the device that is named", test_device},
     {"a server that dies is down after fall checks, and up again after rise, in time", test_rise_fall},
     {"UDP: an answer, an expected one, silence and refusal", test_udp},
+    {"UDP: silence after a refusal", test_udp_refused_of_late},
     {"ICMP: echoes of IPv4 and IPv6, by a device, and those that nobody answers", test_icmp},
     {"ICMP: 400 targets, half of them silent", test_icmp_many},
     {"link-local addresses, with the device", test_link_local},
