@@ -81,6 +81,47 @@ static void job_work(void *data)
     job->r = lbrp_spread(&job->service, job->size);
 }
 
+/* Backends of the service that have just gone out, by number; false: there are none. */
+static bool leaving_mark(const struct lbrp_group *service, uint64_t *numbers)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < service->n_ends; i++) {
+        const struct lbrp_end *end = &service->ends[i];
+
+        if (!end->health.leaves || !end->number)
+            continue;
+        numbers[end->number / 64] |= 1ull << end->number % 64;
+        any = true;
+    }
+    return any;
+}
+
+/*
+ * Nothing tells a client of UDP that its server is gone, and each packet that it sends keeps its session alive: so that is
+ * over, and the next packet begins one with another backend. Of TCP it stays, for a backend that comes back.
+ */
+static void sessions_leave(struct lbrp *lbrp, const struct lbrp_group *service)
+{
+    struct pcn_flows *flows = &lbrp->flows;
+    uint64_t numbers[(UINT16_MAX + 1) / 64] = {};
+    uint64_t now = pcn_clock_jiffies();
+    struct pcn_flow flow;
+    uint32_t n = 0;
+
+    if ((service->key.kind != IPPROTO_UDP && service->key.kind != LBRP_ALL) || !leaving_mark(service, numbers))
+        return;
+    for (uint32_t slot = 0; slot < flows->n_numbers; slot++) {
+        uint32_t number = ((const struct lbrp_session *)pcn_flows_own(flows, slot))->state & 0xffff;
+
+        if (numbers[number / 64] >> number % 64 & 1 && pcn_flows_get(flows, slot, now, &flow) &&
+            (flow.key.words[4] >> PCN_CT_PROTOCOL_SHIFT & 0xff) == IPPROTO_UDP)
+            n += pcn_flows_remove(flows, &flow);
+    }
+    if (n)
+        pcn_cube_log(lbrp->cube, PCN_LOG_INFO, "%u sessions of UDP with backends that went down are over", n);
+}
+
 static void tables_follow(struct lbrp *lbrp);
 
 static void job_done(void *data)
@@ -99,6 +140,7 @@ static void job_done(void *data)
         service->n_table = job->service.n_table;
         lbrp_tables_publish(&lbrp->tables, service, service, &lbrp->settings);
         pcn_freep(&service->table);
+        sessions_leave(lbrp, service);
         /* Somebody may have changed meanwhile. */
         service->stale = is_stale(service);
     }

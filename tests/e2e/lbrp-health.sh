@@ -72,6 +72,22 @@ expect "the port is down" eventually udp_is 10.0.0.12 DOWN
 expect "the host is down" later udp_is 10.0.0.99 DOWN
 expect "the server is up" udp_is 10.0.0.11 UP
 expect_output "and is asked" '^b1' udp_ask c 10.0.0.100 53
+# A client that goes on from one port is asked by another server once its own is gone.
+serve b2 :: udp/53
+served
+expect "the other one, too" later udp_is 10.0.0.12 UP
+in_host c python3 -c "
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.1); s.connect(('10.0.0.100', 53))
+while True:
+    try: s.send(b'ask'); print(s.recv(100).decode().split()[0], flush=True)
+    except OSError: print('silence', flush=True)
+    time.sleep(0.05)" >"$lab_dir/asked" &
+expect "a client asks" eventually grep -q '^b[12]' "$lab_dir/asked"
+server=$(grep -m 1 -o '^b[12]' "$lab_dir/asked")
+silence "$server"
+expect "its server is down" later udp_is "10.0.0.1${server#b}" DOWN
+expect "the other one answers it" eventually grep -qv "^silence\|^$server" "$lab_dir/asked"
 expect "the cube goes" pctl lbrp del lb1
 
 finish
