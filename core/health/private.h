@@ -81,9 +81,9 @@ struct pcn_health {
     size_t place;   /* in the heap, from 1 on; 0: in none */
     bool running;
     struct source source; /* TCP, UDP: the socket */
-    int silent;           /* UDP: that of the check before, which nobody has answered: a refusal may still come; -1: none */
-    uint64_t refused;     /* UDP: when it was refused last, ms; 0: it was not */
-    uint32_t slot;        /* ICMP: of the echo */
+    int silent;       /* UDP: that of the check before, which nobody has answered: a refusal may still come; -1: none */
+    uint64_t refused; /* UDP: when it was refused last, ms; 0: it was not */
+    uint32_t slot;    /* ICMP: of the echo */
     uint64_t nonce;
     struct transfer *transfer;
     struct process *process;
