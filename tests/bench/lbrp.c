@@ -13,12 +13,18 @@ static const struct flows_scene scenes[] = {
     {"each packet a new flow", "10.200.0.1", 0, NEW_FLOWS, 200},
 };
 
+#define EIGHT                                                                                                          \
+    "map { 0 : 10.200.0.2, 1 : 10.200.0.3, 2 : 10.200.0.4, 3 : 10.200.0.5, 4 : 10.200.0.6, 5 : 10.200.0.7, "           \
+    "6 : 10.200.0.8, 7 : 10.200.0.9 }; }; }'" FLOWS_NO_CHECKSUMS
+
 static const struct flows_peer peers[] = {
     {},
+    {"iptables DNAT, range", "iptables-legacy -t nat -A PREROUTING -d 10.200.0.1 -p udp --dport 53 -j DNAT "
+                             "--to-destination 10.200.0.2-10.200.0.9 --random" FLOWS_NO_CHECKSUMS},
+    {"nft numgen map", "nft 'table ip nat { chain prerouting { type nat hook prerouting priority dstnat; "
+                       "ip daddr 10.200.0.1 udp dport 53 dnat to numgen inc mod 8 " EIGHT},
     {"nft jhash map", "nft 'table ip nat { chain prerouting { type nat hook prerouting priority dstnat; "
-                      "ip daddr 10.200.0.1 udp dport 53 dnat to jhash ip saddr . udp sport mod 8 map { "
-                      "0 : 10.200.0.2, 1 : 10.200.0.3, 2 : 10.200.0.4, 3 : 10.200.0.5, "
-                      "4 : 10.200.0.6, 5 : 10.200.0.7, 6 : 10.200.0.8, 7 : 10.200.0.9 }; }; }'" FLOWS_NO_CHECKSUMS},
+                      "ip daddr 10.200.0.1 udp dport 53 dnat to jhash ip saddr . udp sport mod 8 " EIGHT},
 };
 
 /* Between the line's two devices. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Destination NAT of UDP flows: those that are known, and new ones, beside the kernel's. */
+/* Destination and source NAT of UDP flows: those that are known, and new ones, beside the kernel's. */
 #include "flows.h"
 #include <stdio.h>
 
@@ -39,15 +39,68 @@ static int cube_open(struct flows_bench *bench, enum bench_way way, struct filte
     return filter_attach(bench->daemon, &bench->lab, way, name, ret_device);
 }
 
+/* ---- many behind one address ---- */
+
+/* Of more flows of ours some come from ports below 1024, for which the kernel finds too few others. */
+static const struct flows_scene source_scenes[] = {
+    {"1,024 flows", "10.200.0.1", 1024, FILTER_RUN, 0},
+};
+
+static const struct flows_peer source_peers[] = {
+    {},
+    {"iptables MASQUERADE", "iptables-legacy -t nat -A POSTROUTING -s 10.100.0.0/16 -j MASQUERADE" FLOWS_NO_CHECKSUMS},
+    {"nft masquerade", "nft 'table ip nat { chain postrouting { type nat hook postrouting priority srcnat; "
+                       "ip saddr 10.100.0.0/16 masquerade; }; }'" FLOWS_NO_CHECKSUMS},
+};
+
+/* Where packets leave by a port, nat is in front of it: the cube that sends them there is measured, too. */
+static int source_cube_open(struct flows_bench *bench, enum bench_way way, struct filter_device *ret_device)
+{
+    int line = bench_lab_line(&bench->lab, way);
+    char name[16], body[512];
+
+    if (line < 0)
+        return line;
+    (void)snprintf(name, sizeof(name), "hop%d", (int)way);
+    (void)snprintf(body, sizeof(body),
+                   "{\"type\": \"%s\", \"loglevel\": \"OFF\", \"action\": \"FORWARD\", \"ports\": ["
+                   "{\"name\": \"in\", \"peer\": \"d%d\"}, {\"name\": \"out\", \"peer\": \"e%d\"}]}",
+                   flows_way(way), line, line);
+    if (pcn_testd_post(bench->daemon, body, "helloworld/%s", name) != 201)
+        return -EIO;
+    (void)snprintf(body, sizeof(body),
+                   "{\"type\": \"%s\", \"loglevel\": \"OFF\", \"table-size\": %u, \"rule\": {\"snat\": {\"entry\": "
+                   "[{\"id\": 0, \"internal-net\": \"10.100.0.0/16\", \"external-ip\": \"10.201.0.1\"}]}}}",
+                   flows_way(way), TABLE);
+    if (pcn_testd_post(bench->daemon, body, "nat/bench%d", (int)way) != 201)
+        return -EIO;
+    (void)snprintf(body, sizeof(body), "{\"cube\": \"bench%d\", \"port\": \"%s:out\"}", (int)way, name);
+    if (pcn_testd_post(bench->daemon, body, "attach") / 100 != 2)
+        return -EIO;
+    return filter_hold(bench->daemon, way, line, ret_device);
+}
+
 int bench_nat(void)
 {
-    static const struct flows_group group = {.kind = "nat",
-                                             .what = "nat, DNAT",
-                                             .scenes = scenes,
-                                             .n_scenes = PCN_ARRAY_SIZE(scenes),
-                                             .peers = peers,
-                                             .n_peers = PCN_ARRAY_SIZE(peers),
-                                             .cube_open = cube_open};
+    static const struct flows_group groups[] = {
+        {.kind = "nat",
+         .what = "nat, DNAT",
+         .scenes = scenes,
+         .n_scenes = PCN_ARRAY_SIZE(scenes),
+         .peers = peers,
+         .n_peers = PCN_ARRAY_SIZE(peers),
+         .cube_open = cube_open},
+        {.kind = "nat",
+         .what = "nat, SNAT behind a hop",
+         .scenes = source_scenes,
+         .n_scenes = PCN_ARRAY_SIZE(source_scenes),
+         .peers = source_peers,
+         .n_peers = PCN_ARRAY_SIZE(source_peers),
+         .cube_open = source_cube_open},
+    };
+    int r = 0;
 
-    return flows_group_run(&group);
+    for (size_t i = 0; i < PCN_ARRAY_SIZE(groups) && r == 0; i++)
+        r = flows_group_run(&groups[i]);
+    return r;
 }
