@@ -66,9 +66,11 @@ static int set_of(struct firewall *firewall, const struct firewall_entry *entry,
     struct firewall_set *set = firewall_set_find(firewall->sets, entry->sets[field]);
 
     if (!set)
-        return pcn_error_set(error, PCN_ERROR_DATA_MISSING, fields[field].leaf,
-                             "%s: there is no set %s, which a rule refers to: add it to sets, or change the rule first",
-                             fields[field].leaf, entry->sets[field]);
+        return pcn_error_set(
+            error, PCN_ERROR_DATA_MISSING, fields[field].leaf,
+            "%s: the rule refers to set %s, which does not exist, or would not any more: add it to sets, "
+            "or change the rule first",
+            fields[field].leaf, entry->sets[field]);
     if (set->kind != fields[field].kind)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, fields[field].leaf,
                              "%s: the set %s holds %s: a set of %s is accepted", fields[field].leaf, set->name,

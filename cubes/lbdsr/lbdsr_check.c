@@ -186,6 +186,11 @@ static int end_check(const struct lbdsr_group *service, const struct lbdsr_end *
         return 0;
     lbdsr_service_path(service, path);
     (void)inet_ntop(end->version == 4 ? AF_INET : AF_INET6, &end->address, name, sizeof(name));
+    /* In a segment an address may be that of somebody else outside. */
+    if (service->mode != LBDSR_L2DSR && !service->key.segment && end->version == service->key.version &&
+        memcmp(&end->address, &service->key.address, sizeof(end->address)) == 0)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "backend %s is the vip itself: mode %s would send packets back here", name, mode);
     if (service->mode == LBDSR_L2DSR && !end->has_mac)
         return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, path,
                              "backend %s has no mac: mode L2DSR sends frames to it", name);

@@ -105,13 +105,13 @@ expect_output "nothing has changed" '\[\[0,null\]\]' ids
 # ---- sets ----
 expect_output "no rule" "^20[014]$" rest PUT firewall/fw/chain/INGRESS/rule/ -d '[]'
 expect "a set" fw sets add bad
-refused "a set that does not exist" 'rule [0-9]+: src: there is no set none' fw chain INGRESS append src=@none
+refused "a set that does not exist" 'rule [0-9]+: src: the rule refers to set none, which does not exist' fw chain INGRESS append src=@none
 refused "one of another kind" 'dport: the set bad holds prefixes' fw chain INGRESS append dport=@bad
 expect "a rule by it" fw chain INGRESS append src=@bad action=DROP
 expect "which is empty" from_a
 expect "an entry" fw sets bad entry add 10.0.0.0/31
 expect "is dropped" blocked from_a
-refused "a set in use stays" 'there is no set bad, which a rule refers to' fw sets del bad
+refused "a set in use stays" 'the rule refers to set bad, which does not exist, or would not any more' fw sets del bad
 refused "two in one" 'a comma between them|give an address or prefix' fw sets bad entry add '10.9.0.1 - 10.9.0.9'
 refused "an entry that is none" 'is not accepted: give an address or prefix' fw sets bad entry add foo
 expect "the entry goes" fw sets bad entry del 10.0.0.0/31

@@ -99,6 +99,7 @@ done
 refused "IPIP without a source" 'outer-source' lb service add 10.0.0.101 80 TCP mode=IPIP
 expect "sources" lb set outer-source=10.200.0.0/16
 expect "a service" lb service add 10.0.0.101 80 TCP mode=IPIP
+refused "a backend that is the VIP" 'backend 10.0.0.101 is the vip itself' lb service 10.0.0.101 80 TCP backend add 10.0.0.101 mac=02:00:00:00:00:11
 refused "a backend without a way to it" 'no mac' lb service 10.0.0.101 80 TCP backend add 10.0.0.11
 for n in 1 2; do
     expect "a backend" lb service 10.0.0.101 80 TCP backend add 10.0.0.1$n mac="$(mac_of b$n)"
