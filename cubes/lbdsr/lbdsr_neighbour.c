@@ -12,14 +12,7 @@
 #include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
-
-struct advertisement {
-    struct ip6_hdr ip;
-    struct nd_neighbor_advert advert;
-    struct nd_opt_hdr option;
-    uint8_t mac[ETH_ALEN];
-};
-_Static_assert(sizeof(struct advertisement) == 72, "as on the wire");
+#include <pcn/answer.h>
 
 #define L2_MAX (ETH_HLEN + 8)
 #define ANSWER_MAX PCN_CAPTURE_MAX /* that of an echo */
@@ -43,7 +36,7 @@ static void put_l2(const struct lbdsr *lbdsr, const uint8_t *frame, size_t l2, u
     memcpy(answer + ETH_ALEN, lbdsr->tables.data->mac, ETH_ALEN);
 }
 
-/* Writes an answer, of as many bytes as an advertisement or the question has at most: how many; 0: it is not asked so. */
+/* Writes an answer, of PCN_ANSWER_MAX bytes or as many as the question has at most: how many; 0: it is not asked so. */
 typedef size_t answer_to(const struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint8_t *answer);
 
 static size_t answer_arp(const struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint8_t *answer)
@@ -67,33 +60,7 @@ static size_t answer_arp(const struct lbdsr *lbdsr, const uint8_t *frame, size_t
 
 static size_t answer_solicitation(const struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint8_t *answer)
 {
-    size_t l2 = lbdsr_l2_length(frame, length, ETHERTYPE_IPV6);
-    struct nd_neighbor_solicit asks;
-    struct advertisement says = {};
-    struct ip6_hdr ip;
-
-    if (!l2 || l2 + sizeof(ip) + sizeof(asks) > length)
-        return 0;
-    memcpy(&ip, frame + l2, sizeof(ip));
-    memcpy(&asks, frame + l2 + sizeof(ip), sizeof(asks));
-    /* Asked from nowhere, it is about whether the address is taken: an answer would say so, and to all. */
-    if (ip.ip6_hlim != 255 || ip.ip6_nxt != IPPROTO_ICMPV6 || IN6_IS_ADDR_UNSPECIFIED(&ip.ip6_src))
-        return 0;
-    says.ip.ip6_flow = htonl(6u << 28);
-    says.ip.ip6_plen = htons(sizeof(says) - sizeof(says.ip));
-    says.ip.ip6_nxt = IPPROTO_ICMPV6;
-    says.ip.ip6_hlim = 255;
-    says.ip.ip6_src = asks.nd_ns_target;
-    says.ip.ip6_dst = ip.ip6_src;
-    says.advert.nd_na_type = ND_NEIGHBOR_ADVERT;
-    says.advert.nd_na_flags_reserved = ND_NA_FLAG_SOLICITED | ND_NA_FLAG_OVERRIDE;
-    says.advert.nd_na_target = asks.nd_ns_target;
-    says.option = (struct nd_opt_hdr){.nd_opt_type = ND_OPT_TARGET_LINKADDR, .nd_opt_len = 1};
-    memcpy(says.mac, lbdsr->tables.data->mac, ETH_ALEN);
-    says.advert.nd_na_cksum = lbdsr_checksum6(&says, sizeof(says), IPPROTO_ICMPV6);
-    put_l2(lbdsr, frame, l2, answer);
-    memcpy(answer + l2, &says, sizeof(says));
-    return l2 + sizeof(says);
+    return pcn_answer_solicitation(frame, length, lbdsr->tables.data->mac, answer);
 }
 
 /* The type becomes the answer's, and the checksum follows (RFC 1624). */
@@ -140,7 +107,7 @@ static size_t answer_echo(const struct lbdsr *lbdsr, const uint8_t *frame, size_
 
 void lbdsr_solicited(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, uint16_t port)
 {
-    uint8_t answer[L2_MAX + sizeof(struct advertisement)];
+    uint8_t answer[PCN_ANSWER_MAX];
     size_t size = lbdsr_answers_take(lbdsr) ? answer_solicitation(lbdsr, frame, length, answer) : 0;
 
     if (size)
