@@ -18,14 +18,16 @@ segment() {
     in_host c sysctl -qw "net.ipv4.conf.$1.rp_filter=0"
     [ "$type" = TC ] || in_host c ethtool -K "$1" tx off tso off gso off >/dev/null
 }
-# geneve_who VNI VIP: asks in Geneve, with eight bytes of options; prints who answers, as ARP says and in which segment.
-geneve_who() {
-    in_host c timeout 5 python3 -c "
+# Python that makes packets of UDP.
+packets="
 import socket, struct
 def ip(source, destination, payload):
     header = struct.pack('!2B3H2BH', 69, 0, 20 + len(payload), 1, 0, 64, 17, 0) + socket.inet_aton(source) + socket.inet_aton(destination)
     total = sum(struct.unpack('!10H', header)); total = (total >> 16) + (total & 65535)
-    return header[:10] + struct.pack('!H', 65535 - total) + header[12:] + payload
+    return header[:10] + struct.pack('!H', 65535 - total) + header[12:] + payload"
+# geneve_who VNI VIP: asks in Geneve, with eight bytes of options; prints who answers, as ARP says and in which segment.
+geneve_who() {
+    in_host c timeout 5 python3 -c "$packets
 arp = struct.pack('!3H', 1, 0x0800, 0x0604) + b'\0\1' + b'\2\0\0\0\0\1' + socket.inet_aton('172.16.0.2') + bytes(6) + socket.inet_aton('$2')
 geneve = struct.pack('!2BHI', 2, 0, 0x6558, $1 << 8) + bytes([1, 2, 3, 1, 0, 0, 0, 0]) + b'\xff' * 6 + b'\2\0\0\0\0\1\x08\6' + arp
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x800)); raw.bind(('eth0', 0x800)); raw.settimeout(1)
@@ -40,12 +42,7 @@ print(segment.hex(), inner[:6] == b'\2\0\0\0\0\1', inner[6:12] == arp[8:14], arp
 # geneve VNI VIP [VLAN]: a question to its UDP port 53 in a frame in Geneve, with eight bytes of options, the outer frame
 # in this VLAN; prints what is answered.
 geneve() {
-    in_host c timeout 5 python3 -c "
-import socket, struct
-def ip(source, destination, payload):
-    header = struct.pack('!2B3H2BH', 69, 0, 20 + len(payload), 1, 0, 64, 17, 0) + socket.inet_aton(source) + socket.inet_aton(destination)
-    total = sum(struct.unpack('!10H', header)); total = (total >> 16) + (total & 65535)
-    return header[:10] + struct.pack('!H', 65535 - total) + header[12:] + payload
+    in_host c timeout 5 python3 -c "$packets
 def udp(source, destination, payload): return struct.pack('!4H', source, destination, 8 + len(payload), 0) + payload
 asks = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); asks.bind(('172.16.0.2', 0)); asks.settimeout(1)
 frame = b'\2\0\0\0\0\x77\2\0\0\0\0\1\x08\0' + ip('172.16.0.2', '$2', udp(asks.getsockname()[1], 53, b'ask\n'))
