@@ -199,8 +199,7 @@ static void echo_begin(struct engine *engine, struct pcn_health *health)
     int r = request_send(engine, health);
 
     if (r < 0)
-        engine_done(engine, health, errno_is_local_at_once(-r) ? OUTCOME_NONE : OUTCOME_FAILURE, "%s%s",
-                    errno_is_local_at_once(-r) ? "not checked: " : "", strerror(-r));
+        errno_done(engine, health, -r, errno_is_local_at_once(-r));
 }
 
 static void echo_stop(struct engine *engine, struct pcn_health *health)

@@ -186,6 +186,8 @@ uint16_t target_port(const struct pcn_health *health);
 bool errno_is_local(int error);
 /* The same of a call that sends: there is no route from here. Of one that tells what came of it, a router has said so. */
 bool errno_is_local_at_once(int error);
+/* The check ended by an error, which says nothing about the backend if it is local. */
+void errno_done(struct engine *engine, struct pcn_health *health, int error, bool local);
 
 /* ---- echo.c ---- */
 

@@ -54,21 +54,23 @@ bool errno_is_local_at_once(int error)
     return errno_is_local(error) || error == ENETUNREACH;
 }
 
-static void failed(struct engine *engine, struct pcn_health *health, int error, bool local)
+void errno_done(struct engine *engine, struct pcn_health *health, int error, bool local)
 {
-    enum outcome outcome = local ? OUTCOME_NONE : OUTCOME_FAILURE;
-
-    engine_done(engine, health, outcome, "%s%s", outcome == OUTCOME_NONE ? "not checked: " : "", strerror(error));
+    engine_done(engine, health, local ? OUTCOME_NONE : OUTCOME_FAILURE, "%s%s", local ? "not checked: " : "",
+                strerror(error));
 }
 
 static void fail(struct engine *engine, struct pcn_health *health, int error)
 {
-    failed(engine, health, error, errno_is_local(error));
+    errno_done(engine, health, error, errno_is_local(error));
 }
 
-static void fail_at_once(struct engine *engine, struct pcn_health *health, int error)
+static int socket_error(int fd)
 {
-    failed(engine, health, error, errno_is_local_at_once(error));
+    int error = 0;
+    socklen_t length = sizeof(error);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? errno : error;
 }
 
 /* Connected, or on its way to be. -errno. */
@@ -103,16 +105,13 @@ static void tcp_begin(struct engine *engine, struct pcn_health *health)
     int r = socket_open(engine, health, SOCK_STREAM, EPOLLOUT);
 
     if (r < 0)
-        fail_at_once(engine, health, -r);
+        errno_done(engine, health, -r, errno_is_local_at_once(-r));
 }
 
 static void tcp_ready(struct engine *engine, struct pcn_health *health)
 {
-    int error = 0;
-    socklen_t length = sizeof(error);
+    int error = socket_error(health->source.fd);
 
-    if (getsockopt(health->source.fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
-        error = errno;
     if (error)
         fail(engine, health, error);
     else
@@ -129,14 +128,6 @@ static void tcp_expired(struct engine *engine, struct pcn_health *health)
  * three. So long after a refusal silence is none but that.
  */
 #define REFUSED_MS 10000
-
-static int socket_error(int fd)
-{
-    int error = 0;
-    socklen_t length = sizeof(error);
-
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? errno : error;
-}
 
 /* What has come since the check before was over. */
 static void udp_look_back(struct engine *engine, struct pcn_health *health)
@@ -163,7 +154,7 @@ static void udp_begin(struct engine *engine, struct pcn_health *health)
     if (r >= 0 && send(health->source.fd, check->udp.payload, check->udp.payload_size, 0) < 0)
         r = -errno;
     if (r < 0)
-        fail_at_once(engine, health, -r);
+        errno_done(engine, health, -r, errno_is_local_at_once(-r));
 }
 
 static void udp_ready(struct engine *engine, struct pcn_health *health)

@@ -36,6 +36,11 @@ static uint16_t sum_finish(uint32_t sum)
     return htons((uint16_t)~sum);
 }
 
+uint16_t pcn_answer_checksum(const void *bytes, size_t size, uint32_t sum)
+{
+    return sum_finish(sum_of(bytes, size, sum));
+}
+
 /* Whether an error may be sent about the packet (RFC 1122 3.2.2, RFC 4443 2.4 e). */
 static bool may_answer(const struct quote *quote)
 {

@@ -104,10 +104,8 @@ static void draft_delete(struct draft *draft, size_t id)
 static int draft_change(struct draft *draft, const char *operation, const struct pcn_node *input, char **fields,
                         size_t *ret_id, struct pcn_error *error)
 {
-    int r = fields_check(operation, input, *fields, error);
+    int r;
 
-    if (r < 0)
-        return r;
     *ret_id = pcn_streq(operation, "APPEND") ? draft->n : (size_t)pcn_node_uint(input, "id", 0);
     if (pcn_streq(operation, "APPEND") || pcn_streq(operation, "INSERT")) {
         r = draft_insert(draft, *ret_id, *fields, error);
@@ -242,6 +240,8 @@ int firewall_chain_batch_action(struct pcn_cube *cube, const char *const *keys, 
         size_t id;
 
         r = firewall_entry_fields(node, &fields);
+        if (r >= 0)
+            r = fields_check(pcn_node_string(node, "operation"), node, fields, &cause);
         if (r >= 0)
             r = draft_change(&draft, pcn_node_string(node, "operation"), node, &fields, &id, &cause);
         if (r < 0 && cause.message[0])

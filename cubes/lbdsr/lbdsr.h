@@ -238,9 +238,7 @@ void lbdsr_packet_in(struct pcn_cube *cube, const struct pcn_packet_in *packet);
 bool lbdsr_answers_take(struct lbdsr *lbdsr);
 /* Bytes of the Ethernet header and its tags; 0: what follows is of another type (host order), or is short of an IPv4 header. */
 size_t lbdsr_l2_length(const uint8_t *frame, size_t length, uint16_t wanted);
-/* In network order. */
-uint16_t lbdsr_checksum(const void *bytes, size_t length);
-/* Of a message over IPv6, whose header is in front of it; length: of both, 65,535 at most. */
+/* Network order. Of a message over IPv6, whose header is in front of it; length: of both, 65,535 at most. */
 uint16_t lbdsr_checksum6(const void *packet, size_t length, uint8_t protocol);
 
 /* ---- lbdsr_neighbour.c: who has a VIP? ---- */

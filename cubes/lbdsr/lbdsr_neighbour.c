@@ -83,6 +83,8 @@ static size_t answer_echo(const struct lbdsr *lbdsr, const uint8_t *frame, size_
 
     if (v4) {
         l4 = l3 + (frame[l3] & 15u) * 4;
+        if (frame[l3 + offsetof(struct iphdr, protocol)] != IPPROTO_ICMP)
+            return 0;
         end = l3 + (size_t)(frame[l3 + 2] << 8 | frame[l3 + 3]);
         addresses = frame + l3 + offsetof(struct iphdr, saddr);
         address_size = sizeof(struct in_addr);
@@ -161,7 +163,7 @@ static size_t put_l3(const uint8_t *frame, const struct outer *outer, size_t len
     ip.tot_len = htons((uint16_t)(sizeof(ip) + length));
     ip.saddr = sent.daddr;
     ip.daddr = sent.saddr;
-    ip.check = lbdsr_checksum(&ip, sizeof(ip));
+    ip.check = pcn_answer_checksum(&ip, sizeof(ip), 0);
     memcpy(at, &ip, sizeof(ip));
     return sizeof(ip);
 }

@@ -101,27 +101,30 @@ PCN_INLINE bool lbdsr_segment_is_taken(struct pcn_ctx *ctx, const struct pcn_pac
                                lbdsr_domain(packet->ip_version, tenant));
 }
 
-/* Whether it asks who has a VIP, or whether somebody is there. looked: lbdsr_segment_look() has seen what it is. */
-PCN_INLINE bool lbdsr_segment_asks(struct pcn_ctx *ctx, const struct pcn_packet *packet,
-                                   const struct lbdsr_segment *segment, bool looked)
+/* Whether it asks, by ARP, who has a VIP. */
+PCN_INLINE bool lbdsr_segment_asks_arp(struct pcn_ctx *ctx, const struct lbdsr_segment *segment)
 {
     __u32 offset = segment->offset + sizeof(struct ethhdr);
     const __u16 *ethertype = pcn_parse_at(ctx, segment->offset + 12, 2);
     union pcn_address target;
     const struct lbdsr_arp *arp;
 
-    if (looked) {
-        if (packet->fragment != PCN_FRAGMENT_NONE ||
-            packet->l4_protocol != (packet->ip_version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
-            return false;
-        if (packet->icmp_type == (packet->ip_version == 4 ? 8 : 128))
-            return lbdsr_is_vip(&packet->destination, packet->ip_version);
-        return packet->ip_version == 6 && packet->icmp_type == 135 && lbdsr_solicited(ctx, packet) == LBDSR_SOLICITED;
-    }
     if (!ethertype || *ethertype != bpf_htons(ETH_P_ARP) || offset + sizeof(*arp) > segment->end)
         return false;
     arp = pcn_parse_at(ctx, offset, sizeof(*arp));
     return arp && lbdsr_arp_asks(arp, &target);
+}
+
+/* Of IP, which lbdsr_segment_look() has seen: whether a VIP is there, or by ND who has it. */
+PCN_INLINE bool lbdsr_segment_asks_ip(struct pcn_ctx *ctx, const struct pcn_packet *packet)
+{
+    bool v4 = packet->ip_version == 4;
+
+    if (packet->fragment != PCN_FRAGMENT_NONE || packet->l4_protocol != (v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+        return false;
+    if (packet->icmp_type == (v4 ? 8 : 128))
+        return lbdsr_is_vip(&packet->destination, packet->ip_version);
+    return !v4 && packet->icmp_type == 135 && lbdsr_solicited(ctx, packet) == LBDSR_SOLICITED;
 }
 
 /* The frame in it becomes the frame. version: of the IP inside, and outside. */
@@ -167,16 +170,16 @@ PCN_INLINE __u32 lbdsr_segment_try(struct pcn_ctx *ctx, const struct pcn_packet 
 {
     struct lbdsr_segment segment = {};
     __u32 version;
-    bool looked;
 
     lbdsr_segment_pull(ctx);
     if (!lbdsr_segment_is_outer(ctx, packet) || !lbdsr_segment_find(ctx, packet, &segment))
         return LBDSR_NOT_OURS;
     version = packet->ip_version;
     *now = segment.tenant;
-    looked = lbdsr_segment_look(ctx, &segment);
-    if (!looked || !lbdsr_segment_is_taken(ctx, packet, segment.tenant))
-        return lbdsr_segment_asks(ctx, packet, &segment, looked) ? LBDSR_SOLICITED : LBDSR_NOT_OURS;
+    if (!lbdsr_segment_look(ctx, &segment))
+        return lbdsr_segment_asks_arp(ctx, &segment) ? LBDSR_SOLICITED : LBDSR_NOT_OURS;
+    if (!lbdsr_segment_is_taken(ctx, packet, segment.tenant))
+        return lbdsr_segment_asks_ip(ctx, packet) ? LBDSR_SOLICITED : LBDSR_NOT_OURS;
     /* Of several datagrams in one, each has an outer header. */
     if (pcn_segment_size(ctx) || !lbdsr_segment_open(ctx, segment.offset, packet->ip_version, version))
         return LBDSR_BAD;

@@ -6,6 +6,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
+#include <pcn/answer.h>
 
 #define ANSWERS_PER_SECOND 1000u /* each costs a sender's packet, so that this bounds nobody's harm */
 #define ANSWERS_BURST 200u
@@ -26,34 +27,11 @@ bool lbdsr_answers_take(struct lbdsr *lbdsr)
     return true;
 }
 
-/* Of words in network order, the last byte alone if their number is odd. */
-static uint64_t sum_of(const void *bytes, size_t length)
-{
-    const uint8_t *at = bytes;
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < length; i++)
-        sum += i & 1 ? at[i] : (uint32_t)at[i] << 8;
-    return sum;
-}
-
-static uint16_t folded(uint64_t sum)
-{
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return htons((uint16_t)~sum);
-}
-
-uint16_t lbdsr_checksum(const void *bytes, size_t length)
-{
-    return folded(sum_of(bytes, length));
-}
-
 uint16_t lbdsr_checksum6(const void *packet, size_t length, uint8_t protocol)
 {
     const size_t addresses = offsetof(struct ip6_hdr, ip6_src), rest = length - sizeof(struct ip6_hdr);
 
-    return folded(sum_of((const uint8_t *)packet + addresses, length - addresses) + rest + protocol);
+    return pcn_answer_checksum((const uint8_t *)packet + addresses, length - addresses, (uint32_t)rest + protocol);
 }
 
 size_t lbdsr_l2_length(const uint8_t *frame, size_t length, uint16_t wanted)
@@ -86,7 +64,7 @@ static void too_big(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, ui
     ip.saddr = sent.daddr;
     ip.daddr = sent.saddr;
     ip.tot_len = htons((uint16_t)(sizeof(ip) + sizeof(icmp) + quote));
-    ip.check = lbdsr_checksum(&ip, sizeof(ip));
+    ip.check = pcn_answer_checksum(&ip, sizeof(ip), 0);
     memcpy(answer, frame, l2);
     memcpy(answer, frame + ETH_ALEN, ETH_ALEN);
     memcpy(answer + ETH_ALEN, lbdsr->tables.data->mac, ETH_ALEN);
@@ -94,7 +72,7 @@ static void too_big(struct lbdsr *lbdsr, const uint8_t *frame, size_t length, ui
     at += sizeof(ip);
     memcpy(answer + at, &icmp, sizeof(icmp));
     memcpy(answer + at + sizeof(icmp), frame + l2, quote);
-    icmp.checksum = lbdsr_checksum(answer + at, sizeof(icmp) + quote);
+    icmp.checksum = pcn_answer_checksum(answer + at, sizeof(icmp) + quote, 0);
     memcpy(answer + at, &icmp, sizeof(icmp));
     (void)pcn_cube_send(lbdsr->cube, port, PCN_EGRESS, answer, at + sizeof(icmp) + quote);
 }

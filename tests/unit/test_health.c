@@ -176,22 +176,20 @@ static void test_udp_refused_of_late(void)
     const struct pcn_health_check check = {
         .type = PCN_HEALTH_UDP, .interval = 100, .timeout = 50, .fall = 2, .rise = 2};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(rig_free_port())};
+    uint64_t began = pcn_test_now_ms(), checks;
     struct pcn_health *health = rig_add("127.0.0.1", ntohs(address.sin_port), &check);
-    uint64_t checks, refused;
     int fd;
 
     PCN_REQUIRE(health != NULL);
     PCN_CHECK(rig_becomes(health, PCN_HEALTH_DOWN, SOON));
     fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     PCN_REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-    refused = pcn_test_now_ms();
     checks = rig_look(health).checks;
     PCN_CHECK(PCN_WAIT(SOON, rig_look(health).checks >= checks + 5));
     PCN_CHECK_STR(rig_look(health).reason, "refused within the last 10 s");
     PCN_CHECK_EQ(rig_look(health).state, PCN_HEALTH_DOWN);
     PCN_CHECK(rig_becomes(health, PCN_HEALTH_UP, 10000 + SOON));
-    /* The last refusal was some time before. */
-    PCN_CHECK(pcn_test_now_ms() - refused >= 5000);
+    PCN_CHECK(pcn_test_now_ms() - began >= 10000);
     rig_remove(&health);
     (void)close(fd);
 }

@@ -15,6 +15,8 @@
  */
 PCN_EXPORT size_t pcn_answer_reject(const uint8_t *frame, size_t size, size_t header, uint8_t protocol,
                                     uint8_t ret_frame[PCN_ANSWER_MAX]);
+/* RFC 1071, in network order. sum: of words that stand elsewhere, in host order, such as a pseudo header's; size: 65,535 at most. */
+PCN_EXPORT uint16_t pcn_answer_checksum(const void *bytes, size_t size, uint32_t sum);
 /* frame: a neighbour solicitation. The advertisement that says mac; 0: it is none, or gets none. */
 PCN_EXPORT size_t pcn_answer_solicitation(const uint8_t *frame, size_t size, const uint8_t mac[ETH_ALEN],
                                           uint8_t ret_frame[PCN_ANSWER_MAX]);
