@@ -17,3 +17,19 @@ function(pcn_add_test name)
     # 77: every test of the executable was skipped, by a probe that printed the reason.
     set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
+
+# pcn_record_frames(<test>...): what its programs are given, and what leaves them, goes to $PCN_FRAMES/<test>.{in,out}.pcap;
+# there tshark looks at it, in the test checksums_<test>.
+set(PCN_FRAMES_DIRECTORY ${CMAKE_BINARY_DIR}/frames CACHE INTERNAL "where frames of tests are recorded")
+function(pcn_record_frames)
+    if(NOT PCN_TESTS)
+        return()
+    endif()
+    file(MAKE_DIRECTORY ${PCN_FRAMES_DIRECTORY})
+    foreach(name IN LISTS ARGN)
+        set_tests_properties(${name} PROPERTIES FIXTURES_SETUP ${name} ENVIRONMENT "PCN_FRAMES=${PCN_FRAMES_DIRECTORY}")
+        add_test(NAME checksums_${name}
+            COMMAND ${CMAKE_SOURCE_DIR}/tests/harness/checksums.sh ${PCN_FRAMES_DIRECTORY} ${name})
+        set_tests_properties(checksums_${name} PROPERTIES TIMEOUT 120 FIXTURES_REQUIRED ${name})
+    endforeach()
+endfunction()

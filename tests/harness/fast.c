@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "private.h"
 #include <harness/testrun.h>
 #include <limits.h>
 #include <sched.h>
@@ -216,6 +217,8 @@ int pcn_fast_run_with(struct pcn_fast *fast, enum pcn_direction direction, const
         return r;
     if (fast->rings)
         (void)ring_buffer__consume(fast->rings);
+    if (run.verdict != pcn_fast_dropped(fast))
+        pcn_record(frame, &run.frame);
     *ret_run = (struct pcn_fast_run){
         .verdict = run.verdict, .port = packets[cpu].port, .packet = packets[cpu], .frame = run.frame, .skb = run.skb};
     return 0;
