@@ -313,6 +313,23 @@ static void action(const struct pcn_request *request, const struct target *targe
     pcn_answer_take(answer, 200, text, text ? strlen(text) : 0);
 }
 
+/* An entry that an action of its own deletes. Returns false: it is none. */
+static bool delete_by_action(const struct target *target, struct pcn_answer *answer)
+{
+    struct pcn_error error = {};
+    int r = pcn_tree_delete(target->member->tree, target->member->cube, target->path, target->n, &error);
+
+    if (r == -EOPNOTSUPP)
+        return false;
+    if (r < 0) {
+        pcn_answer_error(answer, &error);
+        return true;
+    }
+    pcn_generation_next(target->member);
+    answer->status = 204;
+    return true;
+}
+
 static void edit(struct pcn_daemon *daemon, const struct pcn_request *request, const struct target *target,
                  enum pcn_target_kind kind, struct pcn_answer *answer)
 {
@@ -416,7 +433,7 @@ static void member_route(struct pcn_daemon *daemon, const struct pcn_request *re
     } else if (kind == PCN_TARGET_CUBE && request->verb == PCN_VERB_DELETE) {
         pcn_member_delete(daemon, target->member);
         answer->status = 204;
-    } else {
+    } else if (request->verb != PCN_VERB_DELETE || !delete_by_action(target, answer)) {
         edit(daemon, request, target, kind, answer);
     }
 }

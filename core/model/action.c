@@ -63,6 +63,50 @@ int pcn_tree_action(const struct pcn_tree *tree, struct pcn_cube *cube, const ch
     return 0;
 }
 
+/* The keys of an entry, by their names. NULL: no memory. */
+static json_t *entry_keys(const struct target *target)
+{
+    const char *const *keys = &target->keys[target->n_keys - target->n_own];
+    const struct lysc_node *key = NULL;
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < target->n_own && object; i++) {
+        key = schema_next(target->schema, key);
+        if (json_object_set_new(object, key->name, json_string(keys[i])) < 0) {
+            json_decref(object);
+            return NULL;
+        }
+    }
+    return object;
+}
+
+int pcn_tree_delete(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,
+                    struct pcn_error *error)
+{
+    const char *path[n_segments];
+    _cleanup_free_ char *text = NULL;
+    struct target target;
+    json_t *keys;
+    size_t n;
+    int r;
+
+    r = target_find(tree->schema, tree, segments, n_segments, &target, error);
+    if (r < 0)
+        return r;
+    if (target.kind != PCN_TARGET_ENTRY || !info(target.schema)->delete_action)
+        return -EOPNOTSUPP;
+    if (!target.node)
+        return target_missing(&target, PCN_ERROR_DATA_MISSING, error);
+    /* The action stands beside the list. */
+    n = n_segments - target.n_own;
+    memcpy(path, segments, (n - 1) * sizeof(*path));
+    path[n - 1] = info(target.schema)->delete_action;
+    keys = entry_keys(&target);
+    r = keys ? pcn_tree_action(tree, cube, path, n, keys, &text, error) : -ENOMEM;
+    json_decref(keys);
+    return r;
+}
+
 int pcn_tree_forget(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,
                     struct pcn_error *error)
 {

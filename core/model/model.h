@@ -141,6 +141,10 @@ int pcn_tree_get(const struct pcn_tree *tree, const char *const *segments, size_
 int pcn_tree_action(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,
                     json_t *input, char **ret_text, struct pcn_error *error);
 
+/* Deletes an entry of a list that has a delete-action. -EOPNOTSUPP: it is none. */
+int pcn_tree_delete(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,
+                    struct pcn_error *error);
+
 /* Entry that is not configuration (a learned one): calls the handler's forget. -ENOENT: there is none. */
 int pcn_tree_forget(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,
                     struct pcn_error *error);

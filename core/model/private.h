@@ -13,6 +13,7 @@
 struct node_info {
     const struct pcn_handler *handler; /* NULL: none */
     const char *example;               /* of extension cli-example, or NULL */
+    const char *delete_action;         /* of extension delete-action, or NULL */
     bool init_only;
     bool base_state; /* the core's own state: tolerated in a body, so that what was shown can be sent back */
     bool leaf_lists; /* has a leaf-list that is configuration */

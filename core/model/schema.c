@@ -145,6 +145,7 @@ static int node_bind(struct pcn_schema *schema, const struct lysc_node *node, st
         ((struct lysc_node *)node)->flags = (uint16_t)((node->flags & ~LYS_ORDBY_SYSTEM) | LYS_ORDBY_USER);
     memcpy(new->path, path, strlen(path) + 1);
     new->example = extension(node, "cli-example");
+    new->delete_action = extension(node, "delete-action");
     new->init_only = extension(node, "init-only-config") != NULL;
     new->base_state = is_base_state(path);
     schema->constraints = schema->constraints || (node != schema->cube && is_constrained(node));

@@ -105,10 +105,8 @@ int firewall_chain_settle(struct firewall_chain_state *chain, enum firewall_dire
     for (size_t i = 0; i < next->n; i++) {
         if (!next->entries[i])
             return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "chain/rule/id",
-                                 "ids of rules have no gaps: chain %s would have rule %zu and no rule %zu%s",
-                                 firewall_chain_names[number], next->n - 1, i,
-                                 i < chain->now.n ? "; the chain's action delete takes one out and renumbers the others"
-                                                  : "");
+                                 "ids of rules have no gaps: chain %s would have rule %zu and no rule %zu",
+                                 firewall_chain_names[number], next->n - 1, i);
         if (!next->entries[i]->rule.counter)
             entry_find_old(chain, &next->entries[i]);
     }

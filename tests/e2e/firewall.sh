@@ -73,8 +73,10 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.connect(('10.0.0.2', 9)); s.send(b'x'); s.recv(1)"
 expect_output "and of IPv6" 'Destination unreachable: Port unreachable' in_host a ping -c 1 -W 1 fd00::2
 expect "what is not rejected" in_host a curl -sf -o /dev/null --max-time 1 http://10.0.0.2:8080/
-fw chain INGRESS delete id=2
-fw chain INGRESS delete id=1
+expect "one in the middle goes" fw chain INGRESS rule del 1
+expect_output "those behind it move up" 'ICMPV6' fw chain INGRESS rule 1 show
+refused "none is at its end" 'rule/2 does not exist' fw chain INGRESS rule del 2
+expect "and the last one" fw chain INGRESS delete id=1
 
 # ---- bad rules ----
 refused "a port that is none" 'dport: "70000" is not accepted: give a port' fw chain INGRESS append l4proto=TCP dport=70000
