@@ -101,6 +101,9 @@ static int parser_valued(struct parser *p, const char *word, const char *name, c
     return *value ? 1 : -ENOMEM;
 }
 
+/* Without the dash: what the daemon's query calls them. */
+static const char *const page_options[PCN_CLI_PAGE_OPTIONS] = {"-offset", "-limit", "-filter"};
+
 static int parser_flag(struct parser *p, const char *word)
 {
     static const char *const formats[] = {"-normal", "-brief", "-verbose", "-json", "-yaml"};
@@ -118,6 +121,8 @@ static int parser_flag(struct parser *p, const char *word)
         return 0;
     }
     r = parser_valued(p, word, "-hide", &command->hide);
+    for (size_t i = 0; i < PCN_CLI_PAGE_OPTIONS && r == 0; i++)
+        r = parser_valued(p, word, page_options[i], &command->page[i]);
     if (r == 0)
         r = parser_valued(p, word, "--url", &command->url);
     if (r == 0)
@@ -318,6 +323,9 @@ static int parser_finish(struct parser *p)
     command->method = verb_methods[command->verb];
     if ((p->formatted || command->hide) && command->verb != PCN_CLI_SHOW && command->verb != PCN_CLI_ACTION)
         return pcn_cli_fail(p->message, -EINVAL, "%s has no output to format", verb_names[command->verb]);
+    for (size_t i = 0; i < PCN_CLI_PAGE_OPTIONS; i++)
+        if (command->page[i] && command->verb != PCN_CLI_SHOW)
+            return pcn_cli_fail(p->message, -EINVAL, "%s goes with show", page_options[i]);
     if (command->hide && (command->format == PCN_CLI_JSON || command->format == PCN_CLI_YAML))
         return pcn_cli_fail(p->message, -EINVAL, "-hide cannot be given with -json or -yaml");
     r = parser_wiring(p);
@@ -370,9 +378,38 @@ void pcn_cli_command_done(struct pcn_cli_command *command)
     json_decref(command->body);
     free(command->input_member);
     free(command->hide);
+    for (size_t i = 0; i < PCN_CLI_PAGE_OPTIONS; i++)
+        free(command->page[i]);
     free(command->url);
     free(command->instance);
     *command = (struct pcn_cli_command){};
+}
+
+/* Each word escaped, between two texts; -ENOMEM. */
+static int url_put(FILE *out, const char *before, const char *word, const char *after)
+{
+    _cleanup_free_ char *escaped = pcn_cli_escape(word);
+
+    if (!escaped)
+        return -ENOMEM;
+    (void)fprintf(out, "%s%s%s", before, escaped, after);
+    return 0;
+}
+
+static int url_put_page(FILE *out, const struct pcn_cli_command *command)
+{
+    char before[16];
+    bool more = false;
+    int r = 0;
+
+    for (size_t i = 0; i < PCN_CLI_PAGE_OPTIONS && r >= 0; i++) {
+        if (!command->page[i])
+            continue;
+        (void)snprintf(before, sizeof(before), "%c%s=", more ? '&' : '?', page_options[i] + 1);
+        r = url_put(out, before, command->page[i], "");
+        more = true;
+    }
+    return r;
 }
 
 char *pcn_cli_command_url(const struct pcn_cli_command *command, bool completion)
@@ -380,21 +417,17 @@ char *pcn_cli_command_url(const struct pcn_cli_command *command, bool completion
     _cleanup_free_ char *url = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&url, &length);
+    int r = 0;
 
     if (!out)
         return NULL;
-    for (size_t i = 0; i < command->n_path; i++) {
-        _cleanup_free_ char *escaped = pcn_cli_escape(command->path[i]);
-
-        if (!escaped) {
-            (void)fclose(out);
-            return NULL;
-        }
-        (void)fprintf(out, "%s/", escaped);
-    }
+    for (size_t i = 0; i < command->n_path && r >= 0; i++)
+        r = url_put(out, "", command->path[i], "/");
     if (pcn_streq(command->method, "OPTIONS"))
         (void)fprintf(out, "?help=%s%s", verb_helps[command->verb], completion ? "&completion" : "");
-    if (fclose(out) != 0)
+    else if (r >= 0)
+        r = url_put_page(out, command);
+    if (fclose(out) != 0 || r < 0)
         return NULL;
     return TAKE_PTR(url);
 }

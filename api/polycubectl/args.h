@@ -15,6 +15,7 @@
 #define PCN_CLI_WORDS_MAX 512      /* of a command line */
 #define PCN_CLI_WORD_LENGTH 65536u /* bytes of a word */
 #define PCN_CLI_PATH_MAX 32        /* path words: as many segments as the daemon takes */
+#define PCN_CLI_PAGE_OPTIONS 3     /* which entries of a list are shown */
 
 enum pcn_cli_verb {
     PCN_CLI_ACTION,
@@ -61,10 +62,11 @@ struct pcn_cli_command {
     char *input_member; /* owned; the one `name=` that standard input may fill; or NULL */
     enum pcn_cli_input input;
     enum pcn_cli_format format;
-    char *hide;     /* owned; "ports.uuid,route" or NULL */
-    char *url;      /* owned; --url, or NULL */
-    char *instance; /* owned; --instance, or NULL */
-    int rest;       /* COMPLETE: index of the first word to complete after */
+    char *hide;                       /* owned; "ports.uuid,route" or NULL */
+    char *page[PCN_CLI_PAGE_OPTIONS]; /* owned; -offset, -limit, -filter, or NULL */
+    char *url;                        /* owned; --url, or NULL */
+    char *instance;                   /* owned; --instance, or NULL */
+    int rest;                         /* COMPLETE: index of the first word to complete after */
 };
 
 /*

@@ -96,7 +96,8 @@ static void candidates_value(struct completer *completer)
 
 static void candidates_word(struct completer *completer, struct pcn_cli_command *command)
 {
-    static const char *const flags[] = {"-normal", "-brief", "-verbose", "-json", "-yaml", "-hide="};
+    static const char *const flags[] = {"-normal", "-brief",   "-verbose", "-json",   "-yaml",
+                                        "-hide=",  "-offset=", "-limit=",  "-filter="};
     static const char *const positions[] = {"position=", "before=", "after="};
     _cleanup_free_ char *url = NULL;
 

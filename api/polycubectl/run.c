@@ -19,6 +19,7 @@ void pcn_cli_usage(FILE *out)
                 "\n"
                 "  -normal -brief -verbose -json -yaml   form of the output of show and of actions\n"
                 "  -hide=a,b.c                           members that are not shown\n"
+                "  -offset=N -limit=N -filter=a=x,b=y    entries of a list that are shown\n"
                 "  --url URL        http://, https:// or unix:// URL of the daemon\n"
                 "  --instance NAME  the daemon of that name on this machine, by its socket\n"
                 "  -h, --help       this text\n"

@@ -89,7 +89,7 @@ char *pcn_cli_escape(const char *text)
     if (!escaped)
         return NULL;
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (isalnum(*c) || strchr("-_.~$&=:@", *c)) {
+        if (isalnum(*c) || strchr("-_.~$=:@", *c)) {
             *end++ = (char)*c;
             continue;
         }

@@ -161,14 +161,39 @@ static bool page_has_next(struct pcn_emitter *emitter)
     return index >= emitter->offset && (!emitter->limit || index - emitter->offset < emitter->limit);
 }
 
+/* Whether text stands in JSON as it is. */
+static bool is_plain(const char *text)
+{
+    while ((unsigned char)*text >= ' ' && *text != '"' && *text != '\\')
+        text++;
+    return !*text;
+}
+
+/* Most entries need not be parsed to see that they have not all values. */
+static bool entry_may_pass(const struct pcn_emitter *emitter, const char *start)
+{
+    const char *name, *text;
+    json_t *wanted;
+
+    json_object_foreach ((json_t *)emitter->filter, name, wanted) {
+        text = json_string_value(wanted);
+        if (is_plain(text) && !strstr(start, text))
+            return false;
+    }
+    return true;
+}
+
 /* Whether the entry that was written last has all members of the filter. */
 static bool entry_passes(const struct pcn_emitter *emitter)
 {
     const char *start = emitter->text + emitter->entry + (emitter->entry_comma ? 1 : 0), *name;
-    json_t *entry = json_loadb(start, (size_t)(emitter->text + emitter->length - start), 0, NULL);
-    bool passes = entry != NULL;
-    json_t *wanted;
+    json_t *entry, *wanted;
+    bool passes;
 
+    if (!entry_may_pass(emitter, start))
+        return false;
+    entry = json_loadb(start, (size_t)(emitter->text + emitter->length - start), 0, NULL);
+    passes = entry != NULL;
     json_object_foreach ((json_t *)emitter->filter, name, wanted) {
         const json_t *value = json_object_get(entry, name);
         char text[32];

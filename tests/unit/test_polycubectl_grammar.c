@@ -161,22 +161,32 @@ static void path_words_are_escaped(void)
 
 static void what_is_not_of_the_grammar_is_an_error(void)
 {
-    EXAMPLES_HOLD({"r1 add show", "ERROR two verbs, add and show: put -- in front of a name that is a verb"},
-                  {"r1 set a=b=c", "ERROR a=b=c is not a valid format, expected name=value"},
-                  {"r1 set =c", "ERROR =c is not a valid format, expected name=value"},
-                  {"r1 add a=1 word", "ERROR word is not a valid format, expected name=value"},
-                  {"r1 a=1 set", "ERROR set is not a valid format, expected name=value"},
-                  {"r1 add a=1 a=1", "ERROR a is given twice"}, {"rule show -1", "ERROR unknown option -1"},
-                  {"r1 show -json -yaml", "ERROR only one of -normal, -brief, -verbose, -json, -yaml can be given"},
-                  {"r1 show -json -hide=a", "ERROR -hide cannot be given with -json or -yaml"},
-                  {"r1 add -json", "ERROR add has no output to format"},
-                  {"r1 del a=1", "ERROR del takes no name=value"}, {"r1 show a=1", "ERROR show takes no name=value"},
-                  {"r1 show -", "ERROR show takes no input"}, {"? r1", "ERROR ? must be the last word"},
-                  {"a=1", "ERROR what to act on is missing"}, {"-json", "ERROR what to act on is missing"},
-                  {"r1 show ''", "ERROR an empty word cannot be part of a path"},
-                  {"r1 show --url", "ERROR --url needs a value"}, {"r1 show -hide=", "ERROR -hide needs a value"},
-                  {"r1 add a=1 -", "ERROR values come from the command line or from -, not from both"},
-                  {"--url a --url b r1 show", "ERROR --url is given twice"});
+    EXAMPLES_HOLD(
+        {"r1 add show", "ERROR two verbs, add and show: put -- in front of a name that is a verb"},
+        {"r1 set a=b=c", "ERROR a=b=c is not a valid format, expected name=value"},
+        {"r1 set =c", "ERROR =c is not a valid format, expected name=value"},
+        {"r1 add a=1 word", "ERROR word is not a valid format, expected name=value"},
+        {"r1 a=1 set", "ERROR set is not a valid format, expected name=value"},
+        {"r1 add a=1 a=1", "ERROR a is given twice"}, {"rule show -1", "ERROR unknown option -1"},
+        {"r1 show -json -yaml", "ERROR only one of -normal, -brief, -verbose, -json, -yaml can be given"},
+        {"r1 show -json -hide=a", "ERROR -hide cannot be given with -json or -yaml"},
+        {"r1 add -json", "ERROR add has no output to format"}, {"r1 del a=1", "ERROR del takes no name=value"},
+        {"r1 show a=1", "ERROR show takes no name=value"}, {"r1 show -", "ERROR show takes no input"},
+        {"? r1", "ERROR ? must be the last word"}, {"a=1", "ERROR what to act on is missing"},
+        {"-json", "ERROR what to act on is missing"}, {"r1 show ''", "ERROR an empty word cannot be part of a path"},
+        {"fw append -limit=3", "ERROR -limit goes with show"}, {"r1 show -offset=", "ERROR -offset needs a value"},
+        {"r1 show -filter=a=1 -filter=b=2", "ERROR -filter is given twice"},
+        {"r1 show --url", "ERROR --url needs a value"}, {"r1 show -hide=", "ERROR -hide needs a value"},
+        {"r1 add a=1 -", "ERROR values come from the command line or from -, not from both"},
+        {"--url a --url b r1 show", "ERROR --url is given twice"});
+}
+
+static void options_choose_entries_of_a_list(void)
+{
+    EXAMPLES_HOLD({"ct session-table show -limit=10", "GET ct/session-table/?limit=10"},
+                  {"ct -filter=l4proto=TCP,dport=80 show session-table -limit 10 -offset=20",
+                   "GET ct/session-table/?offset=20&limit=10&filter=l4proto=TCP%2Cdport=80"},
+                  {"ct session-table show '-limit=1&x'", "GET ct/session-table/?limit=1%26x"});
 }
 
 static void too_long_a_path_is_an_error(void)
@@ -303,6 +313,7 @@ int main(void)
         {"dotted names nest", dotted_names_nest},
         {"path words are escaped", path_words_are_escaped},
         {"what is not of the grammar is an error", what_is_not_of_the_grammar_is_an_error},
+        {"options choose entries of a list", options_choose_entries_of_a_list},
         {"too long a path is an error", too_long_a_path_is_an_error},
         {"-- makes path words of what follows", double_dash_makes_path_words},
         {"? asks for help with the verb at hand", question_mark_asks_for_help},
