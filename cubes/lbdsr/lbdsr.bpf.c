@@ -42,13 +42,14 @@ PCN_INLINE __u32 lbdsr_remembered(const struct pcn_packet *packet, struct lbdsr_
 PCN_INLINE __u32 lbdsr_spread(const struct pcn_packet *packet, const struct lbdsr_vip *vip, struct lbdsr_flow *flow,
                               __u64 hash, __u32 cpu)
 {
+    const union lbdsr_table table = lbdsr_table_of(vip);
     const struct lbdsr_target *backend;
     __u32 number = 0, word;
 
-    if (pcn_unlikely(vip->changed) && !flow && !lbdsr_is_first(packet))
+    if (pcn_unlikely(table.changed) && !flow && !lbdsr_is_first(packet))
         number = lbdsr_flow_anywhere(hash);
     if (!number)
-        number = lbdsr_choose(vip, &packet->source, hash);
+        number = lbdsr_choose(vip, table, &packet->source, hash);
     backend = lbdsr_backend_at(number);
     if (pcn_unlikely(!backend))
         return 0;
@@ -99,6 +100,7 @@ PCN_INLINE enum pcn_verdict lbdsr_balance(struct pcn_ctx *ctx, struct pcn_packet
     __u32 number, cpu = bpf_get_smp_processor_id(), tenant = lbdsr_tenant(packet), backend;
     __u64 seed = lbdsr_seed(tenant), hash;
     const struct lbdsr_vip *vip;
+    union lbdsr_table table;
 
     number = lbdsr_vip_closest(&packet->destination, ports, packet->l4_protocol, packet->ip_version, tenant);
     vip = lbdsr_vip_at(number);
@@ -108,11 +110,12 @@ PCN_INLINE enum pcn_verdict lbdsr_balance(struct pcn_ctx *ctx, struct pcn_packet
                            lbdsr_address_hash(&packet->destination, packet->ip_version, seed), ports,
                            packet->l4_protocol, seed);
     backend = 0;
-    if (pcn_unlikely(vip->rules)) {
-        if (vip->rules & LBDSR_ALLOW && !lbdsr_is_allowed(number))
+    table = lbdsr_table_of(vip);
+    if (pcn_unlikely(table.rules)) {
+        if (table.rules & LBDSR_ALLOW && !lbdsr_is_allowed(number))
             return pcn_drop(packet, LBDSR_DROP_NOT_ALLOWED);
-        if (vip->rules & LBDSR_QUIC)
-            backend = lbdsr_quic_backend(ctx, number, vip->quic_config);
+        if (table.rules & LBDSR_QUIC)
+            backend = lbdsr_quic_backend(ctx, number, table.quic_config);
     }
     if (!backend)
         backend = lbdsr_backend_of(packet, vip, hash, cpu);

@@ -2,7 +2,6 @@
 #include "lbdsr.h"
 #include "lbdsr_embed.h"
 #include "lbdsr_model.h"
-#include <pcn/maglev.h>
 
 static const struct pcn_reason reasons[] = {
     {"no-other-port", "there is not one port of each type"},
@@ -162,14 +161,14 @@ static int configure(struct pcn_object *object, const struct pcn_node *config, s
     };
     int r;
 
-    if (!pcn_maglev_is_prime((uint32_t)table_size))
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "table-size",
-                             "%u is not a prime: of a table of another size, backends could not reach all places",
-                             (uint32_t)table_size);
+    r = lbdsr_table_size_check(table_size, "table-size", error);
+    if (r < 0)
+        return r;
     if (1 + 2 * services * table_size > LBDSR_PLACES_MAX)
-        return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "max-services",
-                             "max-services times table-size is at most %u: 4096 services have tables of 16381",
-                             LBDSR_PLACES_MAX / 2);
+        return pcn_error_set(
+            error, PCN_ERROR_RESOURCE_DENIED, "max-services",
+            "max-services times table-size is at most %u: 4096 services have tables of 16381, on average",
+            LBDSR_PLACES_MAX / 2);
     if (sizes.n_counts > LBDSR_COUNTS_MAX)
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "max-backends", "for %u CPUs it is %u at most",
                              sizes.n_cpus, LBDSR_COUNTS_MAX / sizes.n_cpus - 1);
@@ -181,7 +180,7 @@ static int configure(struct pcn_object *object, const struct pcn_node *config, s
     return r;
 }
 
-static int memory_open(struct lbdsr *lbdsr)
+static int memory_open(struct lbdsr *lbdsr, uint32_t table_size)
 {
     struct lbdsr_tables *tables = &lbdsr->tables;
     const struct {
@@ -198,7 +197,7 @@ static int memory_open(struct lbdsr *lbdsr)
 
     for (size_t i = 0; i < PCN_ARRAY_SIZE(arrays) && r >= 0; i++)
         r = pcn_map_memory(lbdsr->cube, arrays[i].map, arrays[i].memory, &size);
-    return r < 0 ? r : lbdsr_tables_open(tables);
+    return r < 0 ? r : lbdsr_tables_open(tables, table_size);
 }
 
 static void lbdsr_freep(struct lbdsr **ptr)
@@ -222,7 +221,7 @@ static int create(struct pcn_cube *cube, const struct pcn_node *config, struct p
         return -ENOMEM;
     lbdsr->cube = cube;
     lbdsr->tables.sizes = sizes_of(config);
-    r = memory_open(lbdsr);
+    r = memory_open(lbdsr, (uint32_t)pcn_node_uint(config, "table-size", TABLE_SIZE));
     if (r >= 0)
         r = lbdsr_health_open(lbdsr);
     if (r < 0)

@@ -68,8 +68,9 @@ struct lbdsr_group {
     bool pool;         /* that of frontend/vip; key.version 0: there is no such address */
     struct lbdsr_end *ends;
     size_t n_ends;
-    uint32_t vip;  /* number; 0: none yet */
-    uint32_t slot; /* its part of the places */
+    uint32_t vip;        /* number; 0: none yet */
+    uint32_t table_size; /* a prime */
+    uint32_t places;     /* the first of its: two halves; 0: none yet */
     uint32_t half;
     uint32_t moved;
     uint64_t hash;            /* of its places, by the names of backends; 0: nobody takes flows */
@@ -79,6 +80,20 @@ struct lbdsr_group {
     struct pcn_health_check *check;
     bool stale;          /* its backends' health is not what its table was made for */
     uint64_t generation; /* another one for each change of its configuration */
+};
+
+/* Who has which places: pieces, in their order. */
+struct lbdsr_piece {
+    uint32_t first;
+    uint32_t n;
+};
+
+struct lbdsr_pieces {
+    struct lbdsr_piece *all;
+    size_t n;
+    size_t room;
+    uint32_t end;   /* of the places */
+    uint32_t usual; /* size of most tables */
 };
 
 /* What the fast path looks up, and who has which part of it. */
@@ -93,12 +108,10 @@ struct lbdsr_tables {
     struct lbdsr_data *data;
     bool *used_vips;
     bool *used_backends;
-    bool *used_slots;
-    uint32_t *users;               /* of a vip that is an address: its services */
-    uint32_t shapes[LBDSR_SHAPES]; /* services of each */
-    uint32_t n_slots;
-    uint32_t next_vip, next_backend,
-        next_slot; /* where looking for a free one begins: a number rests before it is used again */
+    uint32_t *users;                 /* of a vip that is an address: its services */
+    uint32_t shapes[LBDSR_SHAPES];   /* services of each */
+    uint32_t next_vip, next_backend; /* where looking for a free one begins: a number rests before it is used again */
+    struct lbdsr_pieces pieces;
 };
 
 /* Leaves of the cube that services depend on. */
@@ -121,6 +134,7 @@ struct lbdsr {
     struct lbdsr_tables tables;
     struct lbdsr_settings settings;
     struct lbdsr_settings next_settings;
+    struct lbdsr_pieces next_pieces; /* of the transaction that runs */
     struct lbdsr_group *services;
     struct lbdsr_group *pending; /* copies, of the transaction that runs */
     bool changing;
@@ -155,11 +169,12 @@ void lbdsr_outer_make(const struct lbdsr_group *service, const struct lbdsr_end 
 /* Sizes for what the model says. */
 struct lbdsr_sizes lbdsr_sizes_for(uint32_t services, uint32_t backends, uint32_t table_size, uint32_t connections,
                                    uint32_t cpus);
-uint32_t lbdsr_slots_of(const struct lbdsr_sizes *sizes);
-/* tables: its memory and sizes are set. -ENOMEM. */
-int lbdsr_tables_open(struct lbdsr_tables *tables);
+/* Services there is room for. */
+uint32_t lbdsr_services_of(const struct lbdsr_sizes *sizes);
+/* tables: its memory and sizes are set. table_size: see lbdsr_pieces_open(). -ENOMEM. */
+int lbdsr_tables_open(struct lbdsr_tables *tables, uint32_t table_size);
 void lbdsr_tables_close(struct lbdsr_tables *tables);
-/* Brings a service into force; before: what it was, or NULL. There is room: the caller has looked. */
+/* Brings a service, which has its places, into force; before: what it was, or NULL. There is room: the caller has looked. */
 void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *service, struct lbdsr_group *before,
                           const struct lbdsr_settings *settings);
 /* Whose frames in segments are to be opened. */
@@ -171,6 +186,16 @@ void lbdsr_tables_withdraw(struct lbdsr_tables *tables, struct lbdsr_group *serv
 /* Sum over the CPUs. */
 struct lbdsr_count lbdsr_tables_count(const struct lbdsr_tables *tables, uint32_t backend);
 struct lbdsr_tally lbdsr_tables_statistics(const struct lbdsr_tables *tables);
+
+/* ---- lbdsr_places.c ---- */
+
+/* Place 0 is nobody's. usual: the size of tables that are to fit side by side, whatever others there are. -ENOMEM. */
+int lbdsr_pieces_open(struct lbdsr_pieces *pieces, uint32_t n_places, uint32_t n_services, uint32_t usual);
+void lbdsr_pieces_done(struct lbdsr_pieces *pieces);
+int lbdsr_pieces_copy(const struct lbdsr_pieces *pieces, struct lbdsr_pieces *ret_copy);
+/* The first of both halves of a table; 0: there are not so many side by side. */
+uint32_t lbdsr_pieces_take(struct lbdsr_pieces *pieces, uint32_t table_size);
+void lbdsr_pieces_give(struct lbdsr_pieces *pieces, uint32_t first);
 
 /* ---- lbdsr_config.c ---- */
 
@@ -198,6 +223,8 @@ void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *no
 int lbdsr_settings_parse(const struct pcn_node *node, struct lbdsr_settings *ret_settings, struct pcn_error *error);
 /* Those of the frontend, whose node may be NULL. */
 void lbdsr_settings_tunnels(const struct pcn_node *node, struct lbdsr_settings *settings);
+#define LBDSR_ANY_PRIME 2
+int lbdsr_table_size_check(uint64_t size, const char *path, struct pcn_error *error);
 /* Whether its mode and its tenant have what they need. */
 int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings,
                         struct pcn_error *error);

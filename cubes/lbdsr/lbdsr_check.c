@@ -2,6 +2,7 @@
 /* Leaves of the model, and what of them goes together. */
 #include "lbdsr.h"
 #include <arpa/inet.h>
+#include <pcn/maglev.h>
 #include <stdio.h>
 
 static const char *const mode_names[LBDSR_MODES] = {"L2DSR", "L3DSR", "IPIP", "GUE", "VXLAN", "GENEVE"};
@@ -145,6 +146,16 @@ void lbdsr_settings_tunnels(const struct pcn_node *node, struct lbdsr_settings *
         (void)lbdsr_address_parse(tunnel, &settings->tunnel);
     if (tunnel6)
         (void)lbdsr_address_parse(tunnel6, &settings->tunnel6);
+}
+
+int lbdsr_table_size_check(uint64_t size, const char *path, struct pcn_error *error)
+{
+    if (pcn_maglev_is_prime((uint32_t)size))
+        return 0;
+    return pcn_error_set(
+        error, PCN_ERROR_INVALID_VALUE, path,
+        "table-size %u is not a prime: of a table of another size, backends could not reach all places",
+        (uint32_t)size);
 }
 
 /* ---- what goes together ---- */

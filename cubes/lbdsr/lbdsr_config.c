@@ -79,6 +79,8 @@ static struct lbdsr_group *service_edit(struct lbdsr *lbdsr, const struct lbdsr_
     if (!service)
         return NULL;
     *service = now ? *now : *like;
+    if (!now)
+        service->table_size = lbdsr->tables.pieces.usual;
     service->check = pcn_health_check_ref(service->check);
     service->table = NULL;
     service->ends = NULL;
@@ -128,6 +130,7 @@ static void config_abandon(struct pcn_cube *cube)
 
     list_free(&lbdsr->pending);
     lbdsr->next_settings = lbdsr->settings;
+    lbdsr_pieces_done(&lbdsr->next_pieces);
     lbdsr->changing = false;
 }
 
@@ -286,21 +289,24 @@ int lbdsr_service_validate(struct pcn_cube *cube, struct pcn_change *change, str
     if (!like.key.protocol && like.key.port)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
                              "proto ALL goes with port 0: a port is of TCP or of UDP");
-    return 0;
+    return lbdsr_table_size_check(pcn_node_uint(change->after, "table-size", LBDSR_ANY_PRIME), path, error);
 }
 
 int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     const struct lbdsr_group like = service_like(change->keys);
-    struct lbdsr_group *service = service_edit(pcn_cube_state(cube), &like);
+    struct lbdsr *lbdsr = pcn_cube_state(cube);
+    struct lbdsr_group *service = service_edit(lbdsr, &like);
 
     if (!service)
         return -ENOMEM;
     service->gone = !change->after;
     if (!change->before || !change->after)
         service->n_ends = service->n_allows = 0;
-    if (change->after)
-        lbdsr_service_leaves(service, change->after);
+    if (!change->after)
+        return 0;
+    lbdsr_service_leaves(service, change->after);
+    service->table_size = (uint32_t)pcn_node_uint(change->after, "table-size", lbdsr->tables.pieces.usual);
     return 0;
 }
 
@@ -437,10 +443,16 @@ static int room_begin(const struct lbdsr *lbdsr, struct room *ret_room)
     return ret_room->services ? 0 : -ENOMEM;
 }
 
-/* Its vip or its tenant is another one: it is withdrawn, and comes back. */
+/* Its vip, its tenant or the size of its table is another one: it is withdrawn, and comes back. */
 static bool moves(const struct lbdsr_group *now, const struct lbdsr_group *next)
 {
-    return memcmp(&now->key, &next->key, sizeof(now->key)) != 0;
+    return memcmp(&now->key, &next->key, sizeof(now->key)) != 0 || now->table_size != next->table_size;
+}
+
+/* Whether it is withdrawn, for what it is to be. */
+static bool leaves(const struct lbdsr_group *now, const struct lbdsr_group *next)
+{
+    return is_published(now) && (!is_published(next) || moves(now, next));
 }
 
 /* now: what it is, or NULL. Of backends, those that come have their numbers before those that go give theirs back. */
@@ -479,11 +491,11 @@ static int check_all(struct lbdsr *lbdsr, struct room *room, struct pcn_error *e
 
 static int check_room(const struct lbdsr *lbdsr, const struct room *room, struct pcn_error *error)
 {
-    uint32_t n_slots = lbdsr->tables.n_slots, n_backends = lbdsr->tables.sizes.n_backends - 1;
+    uint32_t n_services = lbdsr_services_of(&lbdsr->tables.sizes), n_backends = lbdsr->tables.sizes.n_backends - 1;
 
-    if (room->n_services > n_slots)
+    if (room->n_services > n_services)
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
-                             "there is room for %u services: create the cube with more max-services", n_slots);
+                             "there is room for %u services: create the cube with more max-services", n_services);
     if (room->n_backends > n_backends)
         return pcn_error_set(
             error, PCN_ERROR_RESOURCE_DENIED, "service",
@@ -494,6 +506,63 @@ static int check_room(const struct lbdsr *lbdsr, const struct room *room, struct
         return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service/allow",
                              "there is room for %u prefixes, of all services together", LBDSR_ALLOWED_MAX);
     return 0;
+}
+
+static void give_places(struct lbdsr *lbdsr, struct lbdsr_pieces *pieces)
+{
+    for (struct lbdsr_group *next = lbdsr->pending; next; next = next->next) {
+        const struct lbdsr_group *now = *service_find(&lbdsr->services, next);
+
+        if (now && leaves(now, next))
+            lbdsr_pieces_give(pieces, now->places);
+    }
+}
+
+/* Returns a service for which there are none; NULL: all have theirs. */
+static const struct lbdsr_group *take_places(struct lbdsr *lbdsr, struct lbdsr_pieces *pieces)
+{
+    for (struct lbdsr_group *next = lbdsr->pending; next; next = next->next) {
+        const struct lbdsr_group *now = *service_find(&lbdsr->services, next);
+
+        if (!is_published(next) || (is_published(now) && !leaves(now, next)))
+            continue;
+        next->places = lbdsr_pieces_take(pieces, next->table_size);
+        if (!next->places)
+            return next;
+    }
+    return NULL;
+}
+
+/*
+ * Places of services that come. Those of services that go are taken only if there are no others: a packet that is on its
+ * way may look there still.
+ */
+static int prepare_places(struct lbdsr *lbdsr, struct pcn_error *error)
+{
+    const struct lbdsr_group *none = NULL;
+    char path[LBDSR_PATH_MAX];
+    int r = 0;
+
+    for (int reuse = 0; reuse < 2 && r >= 0; reuse++) {
+        struct lbdsr_pieces *pieces = &lbdsr->next_pieces;
+
+        lbdsr_pieces_done(pieces);
+        r = lbdsr_pieces_copy(&lbdsr->tables.pieces, pieces);
+        if (r < 0)
+            return r;
+        if (reuse)
+            give_places(lbdsr, pieces);
+        none = take_places(lbdsr, pieces);
+        if (!none && !reuse)
+            give_places(lbdsr, pieces);
+        if (!none)
+            return 0;
+    }
+    lbdsr_service_path(none, path);
+    return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, path,
+                         "there is no room for a table of %u places: create the cube with more max-services, or "
+                         "with a larger table-size",
+                         none->table_size);
 }
 
 static int twins_compare(const void *a, const void *b)
@@ -529,7 +598,6 @@ static int check_twins(struct lbdsr *lbdsr, const struct room *room, struct pcn_
 int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
-    const struct lbdsr_sizes *sizes = &lbdsr->tables.sizes;
     _cleanup_(room_done) struct room room = {};
     int r;
 
@@ -542,6 +610,8 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
         r = check_twins(lbdsr, &room, error);
     if (r >= 0)
         r = check_room(lbdsr, &room, error);
+    if (r >= 0)
+        r = prepare_places(lbdsr, error);
     if (r < 0)
         return r;
     for (struct lbdsr_group *service = lbdsr->pending; service && r >= 0; service = service->next) {
@@ -549,7 +619,7 @@ int lbdsr_config_prepared(struct pcn_cube *cube, struct pcn_error *error)
         service->table = NULL;
         r = lbdsr_health_prepare(service, error);
         if (r >= 0 && is_published(service))
-            r = lbdsr_maglev(service->ends, service->n_ends, sizes->table_size, &service->table);
+            r = lbdsr_maglev(service->ends, service->n_ends, service->table_size, &service->table);
     }
     return r;
 }
@@ -594,6 +664,9 @@ void lbdsr_config_applied(struct pcn_cube *cube)
     if (!lbdsr->changing)
         return;
     lbdsr->settings = lbdsr->next_settings;
+    lbdsr_pieces_done(&lbdsr->tables.pieces);
+    lbdsr->tables.pieces = lbdsr->next_pieces;
+    lbdsr->next_pieces = (struct lbdsr_pieces){};
     lbdsr_tables_tunnels(&lbdsr->tables, &lbdsr->settings);
     withdraw_all(lbdsr);
     for (struct lbdsr_group *service = lbdsr->services; service; service = service->next)
@@ -628,6 +701,7 @@ void lbdsr_config_done(struct lbdsr *lbdsr)
         lbdsr_health_forget(service);
     list_free(&lbdsr->services);
     list_free(&lbdsr->pending);
+    lbdsr_pieces_done(&lbdsr->next_pieces);
 }
 
 /* ---- what is shown ---- */

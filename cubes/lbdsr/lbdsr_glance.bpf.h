@@ -70,13 +70,17 @@ PCN_INLINE __u32 lbdsr_glance_new(const struct lbdsr_glance *seen, __u64 hash)
 {
     const union pcn_address vip_address = {.v6 = {seen->vip}};
     const struct lbdsr_vip *vip;
+    union lbdsr_table table;
 
     if (!(PCN_READ_ONCE(lbdsr_data.shapes) & LBDSR_HAS_PORT))
         return 0;
     vip = lbdsr_vip_at(lbdsr_vip_find(&vip_address, seen->ports >> 16, seen->protocol, lbdsr_domain(4, 0)));
-    if (!vip || PCN_READ_ONCE(vip->changed) || vip->affinity || vip->rules)
+    if (!vip)
         return 0;
-    return lbdsr_choose(vip, &vip_address, hash);
+    table = lbdsr_table_of(vip);
+    if (table.changed || table.affinity || table.rules)
+        return 0;
+    return lbdsr_choose(vip, table, &vip_address, hash);
 }
 
 /* Whether all there is to do for it is done here. */

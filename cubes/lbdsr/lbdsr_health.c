@@ -66,7 +66,7 @@ static int job_new(struct lbdsr *lbdsr, const struct lbdsr_group *service, struc
                               .key = service->key,
                               .generation = service->generation,
                               .n_ends = service->n_ends,
-                              .size = lbdsr->tables.sizes.table_size};
+                              .size = service->table_size};
     job->ends = malloc(service->n_ends * sizeof(*job->ends));
     if (!job->ends)
         return -ENOMEM;

@@ -5,7 +5,7 @@
  *     packet ─ address, port, protocol ─► lbdsr_keys ─► vip ─ hash of the flow ─► its Maglev table ─► backend
  *                                                        └─ hash of the flow ─► connections of this CPU ──┘
  *
- * A vip is published by a word in lbdsr_keys, after all it has is written. Its table has two halves: one is
+ * A vip is published by a word in lbdsr_keys, after all it has is written. Its places have two halves: one is
  * written while packets read the other one, then vip.table is stored. Numbers of vips and of backends begin at 1.
  */
 #pragma once
@@ -43,17 +43,27 @@ enum lbdsr_mode {
 /* Of one that takes all protocols. */
 #define LBDSR_ALL 0
 
+/* How a vip's flows are spread: a word, so that a packet sees all of it as it was, or all as it is. */
+union lbdsr_table {
+    struct {
+        __u64 first : 28;   /* of its places; 0: there is no backend that takes flows */
+        __u64 size : 20;    /* so many: a prime */
+        __u64 affinity : 1; /* the client's address alone decides */
+        __u64 changed : 1;  /* it is not the first one: flows may have another backend than it says */
+        __u64 rules : 2;    /* LBDSR_ALLOW... */
+        __u64 quic_config : 3;
+        __u64 pad : 9;
+    };
+    __u64 word;
+};
+
 struct lbdsr_vip {
     union pcn_address address;
     __u16 port; /* network order; 0: all */
     __u8 protocol;
     __u8 pad;
-    __u32 domain;  /* see lbdsr_domain() */
-    __u8 affinity; /* the client's address alone decides */
-    __u8 rules;    /* LBDSR_ALLOW... */
-    __u8 changed;  /* its table is not the first one: flows may have another backend than it says */
-    __u8 quic_config;
-    __u32 table; /* its first place; 0: there is no backend that takes flows */
+    __u32 domain; /* see lbdsr_domain() */
+    union lbdsr_table table;
 };
 _Static_assert(sizeof(struct lbdsr_vip) == 32, "two to a cache line");
 
@@ -183,7 +193,6 @@ struct lbdsr_sizes {
     __u32 n_counts;
     __u32 n_flow_buckets; /* of all CPUs */
     __u32 flow_mask;      /* of one: buckets - 1 */
-    __u32 table_size;
     __u32 n_cpus;
 };
 

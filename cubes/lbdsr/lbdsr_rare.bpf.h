@@ -96,7 +96,7 @@ PCN_INLINE __u32 lbdsr_quoted(const union pcn_address *client, const union pcn_a
     hash = lbdsr_flow_hash(lbdsr_address_hash(client, version, seed), lbdsr_address_hash(vip, version, seed), ports,
                            protocol, seed);
     backend = lbdsr_flow_anywhere(hash);
-    return backend ? backend : lbdsr_choose(service, client, hash);
+    return backend ? backend : lbdsr_choose(service, lbdsr_table_of(service), client, hash);
 }
 
 PCN_INLINE __u32 lbdsr_error4(struct pcn_ctx *ctx, const struct pcn_packet *packet)

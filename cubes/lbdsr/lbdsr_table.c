@@ -32,35 +32,32 @@ struct lbdsr_sizes lbdsr_sizes_for(uint32_t services, uint32_t backends, uint32_
         .n_counts = cpus * (backends + 1),
         .n_flow_buckets = cpus * flow_buckets,
         .flow_mask = flow_buckets - 1,
-        .table_size = table_size,
         .n_cpus = cpus,
     };
 }
 
-uint32_t lbdsr_slots_of(const struct lbdsr_sizes *sizes)
+uint32_t lbdsr_services_of(const struct lbdsr_sizes *sizes)
 {
-    return (sizes->n_places - 1) / (2 * sizes->table_size);
+    return (sizes->n_vips - 1) / 2;
 }
 
-int lbdsr_tables_open(struct lbdsr_tables *tables)
+int lbdsr_tables_open(struct lbdsr_tables *tables, uint32_t table_size)
 {
-    tables->n_slots = lbdsr_slots_of(&tables->sizes);
     tables->used_vips = calloc(tables->sizes.n_vips, sizeof(bool));
     tables->used_backends = calloc(tables->sizes.n_backends, sizeof(bool));
-    tables->used_slots = calloc(tables->n_slots, sizeof(bool));
     tables->users = calloc(tables->sizes.n_vips, sizeof(uint32_t));
-    if (!tables->used_vips || !tables->used_backends || !tables->used_slots || !tables->users)
+    if (!tables->used_vips || !tables->used_backends || !tables->users)
         return -ENOMEM;
     tables->used_vips[0] = tables->used_backends[0] = true;
-    return 0;
+    return lbdsr_pieces_open(&tables->pieces, tables->sizes.n_places, lbdsr_services_of(&tables->sizes), table_size);
 }
 
 void lbdsr_tables_close(struct lbdsr_tables *tables)
 {
     free(tables->used_vips);
     free(tables->used_backends);
-    free(tables->used_slots);
     free(tables->users);
+    lbdsr_pieces_done(&tables->pieces);
 }
 
 /* The next one that is free; there is one. */
@@ -109,16 +106,13 @@ static uint32_t vip_publish(struct lbdsr_tables *tables, const struct lbdsr_vip 
 {
     uint64_t hash = lbdsr_key_hash(&key->address, key->port, key->protocol, key->domain);
     __u64 *word = key_find(tables, key, hash);
+    union lbdsr_table table = key->table;
     uint32_t number;
 
     if (word) {
         number = (uint32_t)*word;
-        if (key->protocol != LBDSR_ADDRESS)
-            __atomic_store_n(&tables->vips[number].changed, 1, __ATOMIC_RELEASE);
-        __atomic_store_n(&tables->vips[number].table, key->table, __ATOMIC_RELEASE);
-        __atomic_store_n(&tables->vips[number].affinity, key->affinity, __ATOMIC_RELAXED);
-        __atomic_store_n(&tables->vips[number].quic_config, key->quic_config, __ATOMIC_RELAXED);
-        __atomic_store_n(&tables->vips[number].rules, key->rules, __ATOMIC_RELEASE);
+        table.changed = 1;
+        __atomic_store_n(&tables->vips[number].table.word, table.word, __ATOMIC_RELEASE);
         return number;
     }
     word = key_free(tables, hash);
@@ -229,9 +223,9 @@ static uint64_t end_hash(const struct lbdsr_end *end)
 /* Writes the half that no packet reads. Returns where it begins; 0: nobody takes flows. */
 static uint32_t places_write(struct lbdsr_tables *tables, struct lbdsr_group *service, const struct lbdsr_group *before)
 {
-    uint32_t size = tables->sizes.table_size, start = 1 + service->slot * 2 * size, old_half = service->half;
-    const uint16_t *old = tables->places + start + old_half * size;
-    bool had = before && tables->vips[service->vip].table;
+    uint32_t size = service->table_size, old_half = service->half;
+    const uint16_t *old = tables->places + service->places + old_half * size;
+    bool had = before && tables->vips[service->vip].table.first;
     uint16_t *new;
 
     service->moved = 0;
@@ -239,7 +233,7 @@ static uint32_t places_write(struct lbdsr_tables *tables, struct lbdsr_group *se
     if (!service->table)
         return 0;
     service->half = !service->half;
-    new = tables->places + start + service->half *size;
+    new = tables->places + service->places + service->half *size;
     for (uint32_t i = 0; i < size; i++) {
         const struct lbdsr_end *end = &service->ends[service->table[i] - 1];
 
@@ -248,7 +242,7 @@ static uint32_t places_write(struct lbdsr_tables *tables, struct lbdsr_group *se
         if (had && new[i] != old[i])
             service->moved++;
     }
-    return start + service->half * size;
+    return service->places + service->half * size;
 }
 
 static uint8_t shape_of(const struct lbdsr_key *key)
@@ -280,21 +274,19 @@ void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *servi
                             .port = htons(service->key.port),
                             .protocol = service->key.protocol,
                             .domain = domain_of(&service->key),
-                            .affinity = service->affinity,
-                            .rules =
-                                (uint8_t)((service->n_allows ? LBDSR_ALLOW : 0) | (service->has_quic ? LBDSR_QUIC : 0)),
-                            .quic_config = service->quic_config};
+                            .table.size = service->table_size,
+                            .table.affinity = service->affinity,
+                            .table.rules = (service->n_allows ? LBDSR_ALLOW : 0) | (service->has_quic ? LBDSR_QUIC : 0),
+                            .table.quic_config = service->quic_config};
     const struct lbdsr_vip address = address_of(service);
     uint32_t number;
 
-    if (!before)
-        service->slot = take(tables->used_slots, tables->n_slots, &tables->next_slot);
     for (size_t i = 0; i < service->n_ends; i++) {
         if (!service->ends[i].number)
             backend_begin(tables, &service->ends[i]);
         backend_write(tables, service, &service->ends[i], settings);
     }
-    key.table = places_write(tables, service, before);
+    key.table.first = places_write(tables, service, before);
     service->vip = vip_publish(tables, &key);
     backends_down(tables, service);
     if (before) {
@@ -332,7 +324,6 @@ void lbdsr_tables_withdraw(struct lbdsr_tables *tables, struct lbdsr_group *serv
         vip_withdraw(tables, (uint32_t)*word);
     backends_leave(tables, service, NULL);
     shape_count(tables, &service->key, -1);
-    tables->used_slots[service->slot] = false;
 }
 
 /* ---- counters ---- */

@@ -183,17 +183,23 @@ PCN_INLINE void lbdsr_count(struct pcn_ctx *ctx, __u32 cpu, __u32 backend)
     count->bytes += pcn_length(ctx);
 }
 
-/* By the Maglev table: its number; 0: there is none. */
-PCN_INLINE __u32 lbdsr_choose(const struct lbdsr_vip *vip, const union pcn_address *client, __u64 hash)
+PCN_INLINE union lbdsr_table lbdsr_table_of(const struct lbdsr_vip *vip)
 {
-    __u64 table = PCN_READ_ONCE(vip->table), index;
+    return (union lbdsr_table){.word = PCN_READ_ONCE(vip->table.word)};
+}
 
-    if (vip->affinity)
+/* By the vip's Maglev table: number of a backend; 0: there is none. */
+PCN_INLINE __u32 lbdsr_choose(const struct lbdsr_vip *vip, union lbdsr_table table, const union pcn_address *client,
+                              __u64 hash)
+{
+    __u64 index;
+
+    if (table.affinity)
         hash = lbdsr_mix(
             lbdsr_address_hash(client, lbdsr_domain_version(vip->domain), PCN_READ_ONCE(lbdsr_data.hash_seed)), 0,
             PCN_READ_ONCE(lbdsr_data.hash_seed));
-    index = table + lbdsr_place(hash, lbdsr_sizes.table_size);
-    if (!table || index >= lbdsr_sizes.n_places)
+    index = table.first + lbdsr_place(hash, table.size);
+    if (!table.first || index >= lbdsr_sizes.n_places)
         return 0;
     PCN_OPAQUE(index);
     return PCN_READ_ONCE(lbdsr_places[index]);

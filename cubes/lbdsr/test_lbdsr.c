@@ -188,7 +188,7 @@ static void test_many(void)
     tables.backends = calloc(tables.sizes.n_backends, sizeof(*tables.backends));
     tables.counts = calloc(tables.sizes.n_counts, sizeof(*tables.counts));
     tables.data = calloc(1, sizeof(*tables.data));
-    PCN_CHECK_OK(lbdsr_tables_open(&tables));
+    PCN_CHECK_OK(lbdsr_tables_open(&tables, 251));
     for (uint32_t i = 0; i < LBDSR_SERVICES_MAX; i++) {
         groups[i].key =
             (struct lbdsr_key){.address.v4 = htonl(0xcb000000 + i), .port = 80, .protocol = IPPROTO_TCP, .version = 4};
@@ -210,6 +210,83 @@ static void test_many(void)
     free(tables.counts);
     free(tables.data);
     free(groups);
+}
+
+/* Beside a map of all places. */
+static void test_pieces(void)
+{
+    enum { USUAL = 101, TABLES = 64, PLACES = 1 + 2 * TABLES * USUAL };
+    static const uint32_t sizes[] = {USUAL, 7, 13, 53, 211};
+    struct {
+        uint32_t first, size;
+    } held[TABLES] = {};
+    bool used[PLACES] = {true};
+    struct lbdsr_pieces pieces;
+    uint32_t refused = 0;
+
+    PCN_REQUIRE_OK(lbdsr_pieces_open(&pieces, PLACES, TABLES, USUAL));
+    for (uint32_t step = 0; step < 20000; step++) {
+        uint32_t i = (uint32_t)random() % TABLES, size = sizes[random() % PCN_ARRAY_SIZE(sizes)], wrong = 0;
+
+        if (held[i].first) {
+            lbdsr_pieces_give(&pieces, held[i].first);
+            memset(used + held[i].first, false, 2 * held[i].size);
+            held[i].first = 0;
+            continue;
+        }
+        held[i].first = lbdsr_pieces_take(&pieces, size);
+        held[i].size = size;
+        refused += !held[i].first;
+        for (uint32_t place = held[i].first; held[i].first && place < held[i].first + 2 * size; place++) {
+            wrong += place >= PLACES || used[place];
+            used[place] = true;
+        }
+        if (!PCN_CHECK_EQ(wrong, 0))
+            break;
+    }
+    PCN_CHECK(refused < 2000);
+    /* Those of the usual size all fit, whatever was there before. */
+    for (uint32_t i = 0; i < TABLES; i++)
+        if (held[i].first)
+            lbdsr_pieces_give(&pieces, held[i].first);
+    for (uint32_t i = 0; i < TABLES; i++)
+        PCN_CHECK_EQ(lbdsr_pieces_take(&pieces, USUAL), 1 + i * 2 * USUAL);
+    PCN_CHECK_EQ(lbdsr_pieces_take(&pieces, 7), 0);
+    lbdsr_pieces_done(&pieces);
+}
+
+/* Flows of two services go where the table of each says, also once both have changed. */
+static void test_sizes(void)
+{
+    static const char *const vips[] = {VIP, "198.51.100.77"};
+    static const uint32_t sizes[] = {4099, TABLE_SIZE};
+
+    FOR_BOTH(1024)
+    {
+        struct lbdsr_end ends[2][30];
+        uint16_t *tables[2];
+
+        for (uint32_t round = 0; round < 4; round++) {
+            for (uint32_t i = 0; i < 2; i++) {
+                ends_make(ends[i], 1 + 100 * i + round, 30);
+                rig->leaves.table_size = sizes[i];
+                service_set(rig, vips[i], 53, IPPROTO_UDP, LBDSR_L2DSR, ends[i], 30);
+                PCN_REQUIRE_OK(lbdsr_maglev(ends[i], 30, sizes[i], &tables[i]));
+            }
+            for (uint16_t port = 1000; port < 1100; port++) {
+                for (uint32_t i = 0; i < 2; i++) {
+                    uint32_t ports = (uint32_t)htons(53) << 16 | htons((uint16_t)(port + 100 * round));
+                    uint64_t hash = lbdsr_flow_hash(inet_addr(CLIENT), inet_addr(vips[i]), ports, IPPROTO_UDP, 0);
+                    const struct pcn_frame frame =
+                        pcn_frame_udp(CLIENT, vips[i], (uint16_t)(port + 100 * round), 53, 20);
+
+                    PCN_CHECK_EQ(goes_to(rig, &frame), tables[i][lbdsr_place(hash, sizes[i])] + 100 * i + round);
+                }
+            }
+            for (uint32_t i = 0; i < 2; i++)
+                free(tables[i]);
+        }
+    }
 }
 
 static void test_address(void)
@@ -651,6 +728,8 @@ static const struct pcn_test tests[] = {
     {"what is for no service passes, and so does what comes back", test_others, .skip = pcn_skip_unless_root},
     {"the service of the port, of the protocol, of all", test_wildcards, .skip = pcn_skip_unless_root},
     {"4,096 services have their places, and leave them", test_many},
+    {"places of services of any size are theirs alone", test_pieces},
+    {"services have tables of their own sizes", test_sizes, .skip = pcn_skip_unless_root},
     {"ARP and echo of a VIP are answered", test_address, .skip = pcn_skip_unless_root},
     {"flows keep their backend when the table changes; drained ones get no new ones", test_keeps,
      .skip = pcn_skip_unless_root},

@@ -55,7 +55,7 @@ static int rig_open(bool xdp, uint32_t connections, struct rig *rig)
     rig->settings.tunnel.v4 = inet_addr(TUNNEL);
     (void)inet_pton(AF_INET6, TUNNEL6, &rig->settings.tunnel6);
     lbdsr_tables_tunnels(tables, &rig->settings);
-    return lbdsr_tables_open(tables);
+    return lbdsr_tables_open(tables, TABLE_SIZE);
 }
 
 void rig_freep(struct rig **ptr)
@@ -128,6 +128,11 @@ size_t service_set(struct rig *rig, const char *vip, uint16_t port, uint8_t prot
     index = service_find(rig, &key);
     before = index < rig->n_groups ? rig->groups[index] : NULL;
     *group = before ? *before : rig->leaves;
+    if (!before) {
+        group->table_size = rig->leaves.table_size ?: TABLE_SIZE;
+        group->places = lbdsr_pieces_take(&rig->tables.pieces, group->table_size);
+        PCN_CHECK(group->places != 0);
+    }
     group->key = key;
     group->mode = mode;
     group->n_ends = n;
@@ -137,7 +142,7 @@ size_t service_set(struct rig *rig, const char *vip, uint16_t port, uint8_t prot
         for (size_t j = 0; before && j < before->n_ends; j++)
             if (memcmp(&before->ends[j].address, &ends[i].address, sizeof(ends->address)) == 0)
                 group->ends[i].number = before->ends[j].number;
-    PCN_CHECK_OK(lbdsr_maglev(group->ends, n, TABLE_SIZE, &group->table));
+    PCN_CHECK_OK(lbdsr_maglev(group->ends, n, group->table_size, &group->table));
     lbdsr_tables_publish(&rig->tables, group, before, &rig->settings);
     free(group->table);
     group->table = NULL;
@@ -152,6 +157,7 @@ size_t service_set(struct rig *rig, const char *vip, uint16_t port, uint8_t prot
 void service_withdraw(struct rig *rig, size_t index)
 {
     lbdsr_tables_withdraw(&rig->tables, rig->groups[index]);
+    lbdsr_pieces_give(&rig->tables.pieces, rig->groups[index]->places);
     free(rig->groups[index]->ends);
     free(rig->groups[index]);
     rig->groups[index] = NULL;

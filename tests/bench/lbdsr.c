@@ -12,11 +12,14 @@ static const struct lbdsr_layout {
     const char *name;
     unsigned int n_vips;
     unsigned int n_backends; /* of all VIPs together */
+    int table_size;          /* of each VIP */
 } layouts[] = {
-    {"128 VIPs, 4,000 backends", 128, 4000},
-    {"1 VIP, 255 backends", 1, 255},
+    {"128 VIPs, 4,000 backends", 128, 4000, 65537},
+    {"1 VIP, 255 backends", 1, 255, 65537},
+    /* 130 places a backend. */
+    {"128 VIPs, 4,000 backends, tables of 4,099", 128, 4000, 4099},
 };
-enum { LAYOUT_MANY, LAYOUT_ONE, LAYOUTS };
+enum { LAYOUT_MANY, LAYOUT_ONE, LAYOUT_SMALL, LAYOUTS };
 
 static const struct lbdsr_scene {
     const char *mode;
@@ -36,6 +39,8 @@ static const struct lbdsr_scene {
     {"L2DSR", "1,024 flows", LAYOUT_ONE, 1024, FILTER_RUN, 40, false, 4},
     {"L2DSR", "65,536 flows", LAYOUT_MANY, 65536, 10 * 65536, 120, false, -1},
     {"L2DSR", "each packet a new flow", LAYOUT_MANY, 0, NEW_FLOWS, 200, false, -1},
+    {"IPIP", "each packet a new flow", LAYOUT_SMALL, 0, NEW_FLOWS, 200, false, -1},
+    {"L2DSR", "each packet a new flow", LAYOUT_SMALL, 0, NEW_FLOWS, 200, false, -1},
     {"GUE", "1,024 flows", LAYOUT_MANY, 1024, FILTER_RUN, 0, false, -1},
     {"VXLAN", "1,024 flows", LAYOUT_MANY, 1024, FILTER_RUN, 0, false, -1},
 };
@@ -99,8 +104,8 @@ static json_t *service_json(const struct lbdsr_layout *layout, unsigned int n, c
         (void)snprintf(text, sizeof(text), "10.201.%u.%u", i >> 8, i & 255);
         json_array_append_new(backends, json_pack("{s:s, s:s}", "ip", text, "mac", BENCH_SINK_MAC));
     }
-    return json_pack("{s:s, s:i, s:s, s:s, s:i, s:o}", "vip", vip, "port", 53, "proto", "UDP", "mode", mode, "vni", 1,
-                     "backend", backends);
+    return json_pack("{s:s, s:i, s:s, s:s, s:i, s:i, s:o}", "vip", vip, "port", 53, "proto", "UDP", "mode", mode,
+                     "table-size", layout->table_size, "vni", 1, "backend", backends);
 }
 
 static int cube_create(struct flows_bench *bench, const struct lbdsr_scene *scene, enum bench_way way, int line,

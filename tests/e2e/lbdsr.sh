@@ -289,6 +289,8 @@ refused "a third port" 'already' lb ports add third type=FRONTEND
 refused "a port of no type" 'type' lb ports add fourth
 refused "a table that is no prime" 'prime' pctl lbdsr add lb2 type="$type" table-size=65536
 refused "more memory than there may be" 'table-size' pctl lbdsr add lb2 type="$type" max-services=4096
+refused "nor one of a service" 'service/10.0.0.108/80/TCP: table-size 4096 is not a prime' lb service add 10.0.0.108 80 TCP table-size=4096
+refused "nor another one later" 'cannot be changed' lb service 10.0.0.100 80 TCP set table-size=4099
 expect "nothing of it was taken over" test "$before" = "$(services)"
 expect_output "and all still works" '^b2' fetch 10.0.0.100
 expect "room for four backends" pctl lbdsr add lb2 type="$type" max-services=2 table-size=1021 max-backends=4
@@ -299,6 +301,13 @@ expect_output "are replaced by two others" '^20[014]$' ends 3 4
 expect_output "one more" '^20[014]$' ends 3 4 5
 expect_output "not by three, which would be six for a moment" 'room for 4 backends' ends 6 7 8
 expect_output "it has those that it had" '"ip":"10.1.0.5"' rest GET lbdsr/lb2/service/10.0.0.100/80/TCP/backend/
+expect "room for two tables, or for more that are smaller" pctl lbdsr add lb4 type="$type" max-services=6 table-size=251
+expect_output "a large one" '^20[014]$' rest POST lbdsr/lb4/service/10.0.0.1/80/TCP/ -d '{"table-size": 1009}'
+expect_output "a small one" '^20[014]$' rest POST lbdsr/lb4/service/10.0.0.2/80/TCP/ -d '{}'
+expect_output "a second large one has no room" 'no room for a table of 1009 places' rest POST lbdsr/lb4/service/10.0.0.3/80/TCP/ -d '{"table-size": 1009}'
+expect_output "but in the place of the first" '^20[014]$' rest PUT lbdsr/lb4/service/ -d '[
+    {"vip": "10.0.0.2", "port": 80, "proto": "TCP"}, {"vip": "10.0.0.3", "port": 80, "proto": "TCP", "table-size": 1009}]'
+expect_output "which is gone" '^\["10.0.0.2","10.0.0.3"\]$' sh -c "curl -s --unix-socket '$lab_dir/run/default/api.sock' http://x/polycube/v1/lbdsr/lb4/service/ | jq -c 'map(.vip)'"
 expect "many services" pctl lbdsr add lb3 type="$type" max-services=512 table-size=1021 max-backends=8192
 expect "a service goes" lb service del 10.0.0.100 80 TCP
 refused "and is gone" '' fetch 10.0.0.100 0.3
