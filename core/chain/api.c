@@ -191,22 +191,24 @@ static void address_try(void *data, const char *text)
     struct wanted_address *wanted = data;
     char address[INET6_ADDRSTRLEN];
 
+    if (wanted->found)
+        return;
     (void)snprintf(address, sizeof(address), "%.*s", (int)strcspn(text, "/"), text);
-    if (!wanted->found)
-        wanted->found = inet_pton(wanted->family, address, &wanted->address) == 1;
+    wanted->found = inet_pton(wanted->family, address, &wanted->address) == 1;
+    /* That of the link alone is nobody's outside of it. */
+    if (wanted->family == AF_INET6 && (ntohl(wanted->address.v6[0]) & 0xffc00000) == 0xfe800000)
+        wanted->found = false;
 }
 
 int pcn_cube_parent_address(const struct pcn_cube *cube, int family, union pcn_address *ret_address)
 {
     const struct pcn_chain_config *config = &cube->chain->config;
     struct wanted_address wanted = {.family = family};
-    char text[128];
 
     if (cube->parent_netdev)
         pcn_net_addresses(config->net, cube->parent_netdev->device.ifindex, address_try, &wanted);
-    else if (cube->parent_port && config->port_leaf &&
-             config->port_leaf(config->data, cube->parent_port, "ip", text, sizeof(text)) >= 0)
-        address_try(&wanted, text);
+    else if (cube->parent_port && config->port_addresses)
+        config->port_addresses(config->data, cube->parent_port, address_try, &wanted);
     if (!wanted.found)
         return -ENOENT;
     *ret_address = wanted.address;

@@ -116,8 +116,12 @@ struct pcn_chain_config {
     /* See pcn_cube_edit(). */
     int (*edit)(void *data, struct pcn_cube *cube, enum pcn_cube_edit edit, const char *const *segments,
                 size_t n_segments, const char *json, struct pcn_error *error);
-    /* Text of a leaf of a port's configuration. -ENOENT: it has none. NULL: there is no configuration. */
-    int (*port_leaf)(void *data, const struct pcn_port *port, const char *leaf, char *ret_text, size_t size);
+    /*
+     * Addresses that the configuration gives a port, a prefix may follow: leaf ip, then those of list secondaryip. NULL:
+     * there is no configuration.
+     */
+    void (*port_addresses)(void *data, const struct pcn_port *port, void (*each)(void *user, const char *text),
+                           void *user);
     void *data;
 };
 

@@ -109,19 +109,21 @@ static int cube_edit(void *data, struct pcn_cube *cube, enum pcn_cube_edit edit,
     return pcn_member_edit(&process->daemon, pcn_member_of(cube), edit, segments, n_segments, json, error);
 }
 
-static int port_leaf(void *data, const struct pcn_port *port, const char *leaf, char *ret_text, size_t size)
+static void port_addresses(void *data, const struct pcn_port *port, void (*each)(void *user, const char *text),
+                           void *user)
 {
     const struct pcn_member *member = pcn_member_of(port->cube);
     const struct pcn_node *node = member && member->tree ? pcn_tree_root(member->tree) : NULL;
-    const char *text = NULL;
 
-    for (node = node ? pcn_node_first(node, "ports") : NULL; node && !text; node = pcn_node_next(node))
-        if (pcn_streq(pcn_node_string(node, "name"), port->name))
-            text = pcn_node_string(node, leaf);
-    if (!text)
-        return -ENOENT;
-    (void)snprintf(ret_text, size, "%s", text);
-    return 0;
+    node = node ? pcn_node_first(node, "ports") : NULL;
+    while (node && !pcn_streq(pcn_node_string(node, "name"), port->name))
+        node = pcn_node_next(node);
+    if (!node)
+        return;
+    if (pcn_node_string(node, "ip"))
+        each(user, pcn_node_string(node, "ip"));
+    for (node = pcn_node_first(node, "secondaryip"); node; node = pcn_node_next(node))
+        each(user, pcn_node_string(node, "ip"));
 }
 
 static void every_second(void *data)
@@ -262,7 +264,7 @@ static int daemon_start(struct process *process, struct pcn_error *error)
                                                  .loop = daemon->loop,
                                                  .peer_lost = peer_lost,
                                                  .edit = cube_edit,
-                                                 .port_leaf = port_leaf,
+                                                 .port_addresses = port_addresses,
                                                  .data = process},
                       &daemon->chain);
     if (r < 0)

@@ -122,9 +122,6 @@ static void address6_follow(struct pcn_cube *cube)
     if (!has_masquerade(nat, 6) || pcn_cube_parent_address(cube, AF_INET6, &address) < 0)
         address = (union pcn_address){};
     memcpy(words, &address, sizeof(words));
-    /* That of the link alone is nobody's outside of it. */
-    if (be64toh(words[0]) >> 54 == 0xfe80 >> 6)
-        words[0] = words[1] = 0;
     wide = (struct nat_wide){be64toh(words[0]), be64toh(words[1])};
     if (wide.high == now->high && wide.low == now->low)
         return;

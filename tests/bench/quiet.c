@@ -6,7 +6,7 @@
 #define QUIET_LOOPS 20000u /* some 20 us */
 #define QUIET_TRIALS 500u  /* of which the best is what the processor can do */
 #define QUIET_MARGIN 1.04
-#define QUIET_PATIENCE_S 120.0 /* of the whole run: then what is disturbed counts, too */
+#define QUIET_PATIENCE_S 20.0 /* and as long as was measured already: then what is disturbed counts, too */
 
 static double quiet_cpu_ns(void)
 {
@@ -57,20 +57,20 @@ static bool quiet_is(void)
 }
 
 /* Waits until it does, as long as there is patience left. */
-static bool quiet_wait(void)
+static bool quiet_wait(double *patience_s)
 {
-    static double waited;
     double start = quiet_wall_s();
     bool is = quiet_is();
 
-    while (!is && waited + quiet_wall_s() - start < QUIET_PATIENCE_S)
+    while (!is && quiet_wall_s() - start < *patience_s)
         is = quiet_is();
-    waited += quiet_wall_s() - start;
+    *patience_s -= quiet_wall_s() - start;
     return is;
 }
 
 int bench_quiet_run(int program, struct bpf_test_run_opts *options, unsigned int n, unsigned int slice, double *ret_ns)
 {
+    static double patience_s = QUIET_PATIENCE_S;
     double all = 0, quiet = 0, start, ns;
     unsigned int n_quiet = 0;
     bool before;
@@ -78,13 +78,14 @@ int bench_quiet_run(int program, struct bpf_test_run_opts *options, unsigned int
 
     for (unsigned int done = 0; done < n; done += (unsigned int)options->repeat) {
         options->repeat = (int)PCN_MIN(slice, n - done);
-        before = quiet_wait();
+        before = quiet_wait(&patience_s);
         start = quiet_cpu_ns();
         r = bpf_prog_test_run_opts(program, options);
         if (r < 0)
             return r;
         ns = quiet_cpu_ns() - start;
         all += ns;
+        patience_s += ns * 1e-9;
         if (before && quiet_is()) {
             quiet += ns;
             n_quiet += (unsigned int)options->repeat;

@@ -152,6 +152,16 @@ expect "the last frame is seen" eventually prints 'unreachable' tcpdump -nr "$la
 expect_output "all are right that s has seen" '^$' bad_checksums s.pcap
 expect_output "and those that a has" '^$' bad_checksums a.pcap
 
+# ---- masquerade, with an address of the port that is not its first ----
+expect "no source outside" rest PUT nat/n1/rule/snat/entry/ -d '[]'
+expect "masquerade for IPv6" nat rule masquerade set enabled=true ipv6=true
+expect_output "has the port's address" '2001:db8:f::1' nat show masquerade-ipv6
+expect_output "is what the server sees" '^s 2001:db8:f::1 ' fetch a '[2001:db8:f::2]'
+expect "another one" pctl r1 ports up secondaryip add 2001:db8:f::99/64
+expect "in the place of the first" pctl r1 ports up secondaryip del 2001:db8:f::1/64
+expect "is followed" eventually prints '2001:db8:f::99' nat show masquerade-ipv6
+expect_output "and seen" '^s 2001:db8:f::99 ' fetch a '[2001:db8:f::2]'
+
 # ---- masquerade, on a device, where inside is the host ----
 expect "off the port" pctl detach n1 r1:up
 lab_host t 172.16.0.2/24 "" 2001:db8:e::2/64
