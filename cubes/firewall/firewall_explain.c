@@ -17,7 +17,8 @@ struct packet {
     uint8_t protocol;
     uint8_t tcp_flags;
     uint8_t dscp;
-    uint8_t state; /* once the program has said it */
+    uint8_t state;    /* once the program has said it */
+    uint8_t fragment; /* enum pcn_fragment: NONE, FIRST or LATER */
     uint16_t source_port;
     uint16_t destination_port;
     uint16_t icmp;      /* type << 8 | code */
@@ -76,6 +77,13 @@ static int read_interface(const char *text, struct packet *packet, struct pcn_er
     return 0;
 }
 
+static uint8_t read_fragment(const char *text)
+{
+    if (pcn_streq(text, "FIRST"))
+        return PCN_FRAGMENT_FIRST;
+    return pcn_streq(text, "LATER") ? PCN_FRAGMENT_LATER : PCN_FRAGMENT_NONE;
+}
+
 static int packet_read(const struct pcn_node *input, struct packet *packet, struct pcn_error *error)
 {
     uint64_t bits[4] = {};
@@ -84,6 +92,7 @@ static int packet_read(const struct pcn_node *input, struct packet *packet, stru
     packet->source_port = (uint16_t)pcn_node_uint(input, "sport", 1024);
     packet->destination_port = (uint16_t)pcn_node_uint(input, "dport", 0);
     packet->dscp = (uint8_t)pcn_node_uint(input, "dscp", 0);
+    packet->fragment = read_fragment(pcn_node_string(input, "fragment") ?: "NONE");
     r = read_addresses(input, packet, error);
     if (r >= 0)
         r = firewall_text_protocols(pcn_node_string(input, "l4proto") ?: "TCP", "l4proto", bits, error);
@@ -105,7 +114,9 @@ static void put16(uint8_t *at, uint16_t value)
     at[1] = (uint8_t)value;
 }
 
-#define L4_LENGTH 20
+#define L4_LENGTH 24 /* a multiple of 8, as all fragments but the last one have */
+#define FRAGMENT_LENGTH 8
+#define FRAME_MAX (ETH_HLEN + 40 + FRAGMENT_LENGTH + L4_LENGTH)
 
 static void frame_l4(const struct packet *packet, uint8_t *l4)
 {
@@ -124,33 +135,48 @@ static void frame_l4(const struct packet *packet, uint8_t *l4)
     }
 }
 
-/* Bytes written. */
-static size_t frame_make(const struct packet *packet, uint8_t frame[ETH_HLEN + 40 + L4_LENGTH])
+static size_t frame_ipv4(const struct packet *packet, uint8_t *ip)
 {
-    uint8_t *ip = frame + ETH_HLEN;
+    ip[0] = 0x45;
+    ip[1] = (uint8_t)(packet->dscp << 2);
+    put16(ip + 2, 20 + L4_LENGTH);
+    if (packet->fragment != PCN_FRAGMENT_NONE)
+        put16(ip + 6, packet->fragment == PCN_FRAGMENT_FIRST ? IP_MF : L4_LENGTH / 8);
+    ip[8] = 64;
+    ip[9] = packet->protocol;
+    memcpy(ip + 12, &packet->source, 4);
+    memcpy(ip + 16, &packet->destination, 4);
+    frame_l4(packet, ip + 20);
+    return 20 + L4_LENGTH;
+}
 
-    memset(frame, 0, ETH_HLEN + 40 + L4_LENGTH);
-    if (packet->version == 4) {
-        put16(frame + 12, ETHERTYPE_IP);
-        ip[0] = 0x45;
-        ip[1] = (uint8_t)(packet->dscp << 2);
-        put16(ip + 2, 20 + L4_LENGTH);
-        ip[8] = 64;
-        ip[9] = packet->protocol;
-        memcpy(ip + 12, &packet->source, 4);
-        memcpy(ip + 16, &packet->destination, 4);
-        frame_l4(packet, ip + 20);
-        return ETH_HLEN + 20 + L4_LENGTH;
-    }
-    put16(frame + 12, ETHERTYPE_IPV6);
+static size_t frame_ipv6(const struct packet *packet, uint8_t *ip)
+{
+    size_t length = packet->fragment == PCN_FRAGMENT_NONE ? 0 : FRAGMENT_LENGTH;
+    uint8_t *fragment = ip + 40;
+
     put16(ip, (uint16_t)(6 << 12 | packet->dscp << 6));
-    put16(ip + 4, L4_LENGTH);
-    ip[6] = packet->protocol;
+    put16(ip + 4, (uint16_t)(length + L4_LENGTH));
+    ip[6] = length ? IPPROTO_FRAGMENT : packet->protocol;
     ip[7] = 64;
     memcpy(ip + 8, &packet->source, 16);
     memcpy(ip + 24, &packet->destination, 16);
-    frame_l4(packet, ip + 40);
-    return ETH_HLEN + 40 + L4_LENGTH;
+    if (length) {
+        fragment[0] = packet->protocol;
+        /* The offset is in units of 8 bytes, above three bits of flags. */
+        put16(fragment + 2, packet->fragment == PCN_FRAGMENT_FIRST ? 1 : L4_LENGTH);
+    }
+    frame_l4(packet, ip + 40 + length);
+    return 40 + length + L4_LENGTH;
+}
+
+/* Bytes written. */
+static size_t frame_make(const struct packet *packet, uint8_t frame[FRAME_MAX])
+{
+    memset(frame, 0, FRAME_MAX);
+    put16(frame + 12, packet->version == 4 ? ETHERTYPE_IP : ETHERTYPE_IPV6);
+    return ETH_HLEN +
+           (packet->version == 4 ? frame_ipv4(packet, frame + ETH_HLEN) : frame_ipv6(packet, frame + ETH_HLEN));
 }
 
 /* ---- why a rule does not match ---- */
@@ -195,20 +221,21 @@ static bool ranges_match(const struct firewall_ranges *ranges, bool has, uint16_
     return has && found != ranges->negate;
 }
 
-static bool icmp_matches(const struct firewall_rule *rule, const struct packet *packet)
+static bool icmp_matches(const struct firewall_rule *rule, const struct packet *packet, bool has_l4)
 {
     if (packet->version == 4)
-        return rule->icmp.given ? ranges_match(&rule->icmp, packet->protocol == IPPROTO_ICMP, packet->icmp)
+        return rule->icmp.given ? ranges_match(&rule->icmp, has_l4 && packet->protocol == IPPROTO_ICMP, packet->icmp)
                                 : !rule->icmpv6.given;
-    return rule->icmpv6.given ? ranges_match(&rule->icmpv6, packet->protocol == IPPROTO_ICMPV6, packet->icmp)
+    return rule->icmpv6.given ? ranges_match(&rule->icmpv6, has_l4 && packet->protocol == IPPROTO_ICMPV6, packet->icmp)
                               : !rule->icmp.given;
 }
 
 /* Name of the leaf; NULL: the rule matches. */
 static const char *rule_differs(const struct firewall_rule *rule, const struct packet *packet)
 {
-    bool has_ports =
-        packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP || packet->protocol == IPPROTO_SCTP;
+    bool has_l4 = packet->fragment != PCN_FRAGMENT_LATER;
+    bool has_ports = has_l4 && (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP ||
+                                packet->protocol == IPPROTO_SCTP);
 
     if (!prefixes_match(&rule->source, packet->version, &packet->source))
         return "src";
@@ -221,15 +248,15 @@ static const char *rule_differs(const struct firewall_rule *rule, const struct p
     if (!ranges_match(&rule->destination_ports, has_ports, packet->destination_port))
         return "dport";
     if (rule->given & FIREWALL_GIVEN_TCP_FLAGS &&
-        (packet->protocol != IPPROTO_TCP || !firewall_bit(rule->tcp_flags, packet->tcp_flags)))
+        (packet->protocol != IPPROTO_TCP || !has_l4 || !firewall_bit(rule->tcp_flags, packet->tcp_flags)))
         return "tcpflags";
-    if (!icmp_matches(rule, packet))
+    if (!icmp_matches(rule, packet, has_l4))
         return rule->icmp.given && packet->version == 4 ? "icmp-type" : "icmpv6-type";
     if (rule->given & FIREWALL_GIVEN_STATE && !(rule->state >> packet->state & 1))
         return "conntrack";
     if (rule->given & FIREWALL_GIVEN_DSCP && !(rule->dscp >> packet->dscp & 1))
         return "dscp";
-    if (rule->given & FIREWALL_GIVEN_FRAGMENT && !(rule->fragment >> PCN_FRAGMENT_NONE & 1))
+    if (rule->given & FIREWALL_GIVEN_FRAGMENT && !(rule->fragment >> packet->fragment & 1))
         return "fragment";
     return NULL;
 }
@@ -311,7 +338,7 @@ int firewall_explain_action(struct pcn_cube *cube, const char *const *keys, size
 {
     struct firewall *firewall = pcn_cube_state(cube);
     enum firewall_direction chain = firewall_chain_of(pcn_node_string(input, "chain") ?: "INGRESS");
-    uint8_t frame[ETH_HLEN + 40 + L4_LENGTH];
+    uint8_t frame[FRAME_MAX];
     struct firewall_explained explained;
     struct packet packet = {};
     uint32_t ifindex;

@@ -134,6 +134,17 @@ expect "a rule by them" fw chain INGRESS append dst-tuple=@services action=REJEC
 expect_output "has UDP" 'REJECT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=54
 expect_output "and TCP" 'REJECT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=TCP dport=80
 expect_output "not another port" 'ACCEPT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=55
+expect "a rule for fragments" fw chain INGRESS insert id=0 fragment=LATER action=DROP
+expect "and one by a port" fw chain INGRESS insert id=1 l4proto=UDP dport=99 action=REJECT
+for pair in '10.0.0.1 10.0.0.2' 'fd00::1 fd00::2'; do
+    for fragment in NONE=REJECT FIRST=REJECT LATER=DROP; do
+        expect_output "explain knows fragments: ${fragment%=*} of ${pair% *}" "verdict: ${fragment#*=}" \
+            fw explain src="${pair% *}" dst="${pair#* }" l4proto=UDP dport=99 fragment="${fragment%=*}"
+    done
+done
+expect_output "why not" '0 +fragment +LATER' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=99
+refused "half a fragment" 'fragment' fw explain src=10.0.0.1 dst=10.0.0.2 fragment=HALF
+for _ in 1 2; do fw chain INGRESS rule del 0; done
 expect_output "as explain says" '1 +dst-tuple +@services' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=55
 refused "two destinations" 'instead of dst' fw chain INGRESS append dst-tuple=@services dport=80
 
