@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Control path of lbdsr. lbdsr_config.c takes services from the model, lbdsr_places.c gives them places,
- * lbdsr_maglev.c spreads these over backends, lbdsr_outer.c makes what goes in front of packets, lbdsr_table.c writes what the fast path looks up, lbdsr_slow.c
- * answers packets.
+ * lbdsr_maglev.c spreads these over backends, lbdsr_outer.c makes what goes in front of packets, lbdsr_table.c writes
+ * what the fast path looks up, lbdsr_slow.c answers packets.
  */
 #pragma once
 #include "lbdsr_maps.h"
