@@ -539,13 +539,12 @@ static const struct lbdsr_group *take_places(struct lbdsr *lbdsr, struct lbdsr_p
  */
 static int prepare_places(struct lbdsr *lbdsr, struct pcn_error *error)
 {
+    struct lbdsr_pieces *pieces = &lbdsr->next_pieces;
     const struct lbdsr_group *none = NULL;
     char path[LBDSR_PATH_MAX];
-    int r = 0;
+    int r;
 
-    for (int reuse = 0; reuse < 2 && r >= 0; reuse++) {
-        struct lbdsr_pieces *pieces = &lbdsr->next_pieces;
-
+    for (int reuse = 0; reuse < 2; reuse++) {
         lbdsr_pieces_done(pieces);
         r = lbdsr_pieces_copy(&lbdsr->tables.pieces, pieces);
         if (r < 0)
@@ -553,10 +552,11 @@ static int prepare_places(struct lbdsr *lbdsr, struct pcn_error *error)
         if (reuse)
             give_places(lbdsr, pieces);
         none = take_places(lbdsr, pieces);
-        if (!none && !reuse)
+        if (none)
+            continue;
+        if (!reuse)
             give_places(lbdsr, pieces);
-        if (!none)
-            return 0;
+        return 0;
     }
     lbdsr_service_path(none, path);
     return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, path,
