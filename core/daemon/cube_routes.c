@@ -313,21 +313,20 @@ static void action(const struct pcn_request *request, const struct target *targe
     pcn_answer_take(answer, 200, text, text ? strlen(text) : 0);
 }
 
-/* An entry that an action of its own deletes. Returns false: it is none. */
-static bool delete_by_action(const struct target *target, struct pcn_answer *answer)
+/* An entry that an action deletes. Returns false: it is none. */
+static bool delete_by_action(const struct pcn_daemon *daemon, const struct target *target, struct pcn_answer *answer)
 {
     struct pcn_error error = {};
     int r = pcn_tree_delete(target->member->tree, target->member->cube, target->path, target->n, &error);
 
-    if (r == -EOPNOTSUPP)
-        return false;
     if (r < 0) {
         pcn_answer_error(answer, &error);
-        return true;
+    } else if (r > 0) {
+        pcn_generation_next(target->member);
+        answer->status = 204;
+        set_etag(answer, daemon, target->member);
     }
-    pcn_generation_next(target->member);
-    answer->status = 204;
-    return true;
+    return r != 0;
 }
 
 static void edit(struct pcn_daemon *daemon, const struct pcn_request *request, const struct target *target,
@@ -433,7 +432,7 @@ static void member_route(struct pcn_daemon *daemon, const struct pcn_request *re
     } else if (kind == PCN_TARGET_CUBE && request->verb == PCN_VERB_DELETE) {
         pcn_member_delete(daemon, target->member);
         answer->status = 204;
-    } else if (request->verb != PCN_VERB_DELETE || !delete_by_action(target, answer)) {
+    } else if (request->verb != PCN_VERB_DELETE || !delete_by_action(daemon, target, answer)) {
         edit(daemon, request, target, kind, answer);
     }
 }

@@ -94,7 +94,7 @@ int pcn_tree_delete(const struct pcn_tree *tree, struct pcn_cube *cube, const ch
     if (r < 0)
         return r;
     if (target.kind != PCN_TARGET_ENTRY || !info(target.schema)->delete_action)
-        return -EOPNOTSUPP;
+        return 0;
     if (!target.node)
         return target_missing(&target, PCN_ERROR_DATA_MISSING, error);
     /* The action stands beside the list. */
@@ -102,9 +102,11 @@ int pcn_tree_delete(const struct pcn_tree *tree, struct pcn_cube *cube, const ch
     memcpy(path, segments, (n - 1) * sizeof(*path));
     path[n - 1] = info(target.schema)->delete_action;
     keys = entry_keys(&target);
-    r = keys ? pcn_tree_action(tree, cube, path, n, keys, &text, error) : -ENOMEM;
+    if (!keys)
+        return pcn_error_set(error, PCN_ERROR_FAILED, target.path, "out of memory");
+    r = pcn_tree_action(tree, cube, path, n, keys, &text, error);
     json_decref(keys);
-    return r;
+    return r < 0 ? r : 1;
 }
 
 int pcn_tree_forget(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,

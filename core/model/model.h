@@ -141,7 +141,7 @@ int pcn_tree_get(const struct pcn_tree *tree, const char *const *segments, size_
 int pcn_tree_action(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,
                     json_t *input, char **ret_text, struct pcn_error *error);
 
-/* Deletes an entry of a list that has a delete-action. -EOPNOTSUPP: it is none. */
+/* Deletes an entry of a list that has a delete-action: 1. 0: it is none, and nothing was done. */
 int pcn_tree_delete(const struct pcn_tree *tree, struct pcn_cube *cube, const char *const *segments, size_t n_segments,
                     struct pcn_error *error);
 

@@ -64,6 +64,9 @@ PCN_INLINE enum pcn_verdict firewall_handle(struct pcn_ctx *ctx, struct pcn_pack
     if (firewall_settings.tracking) {
         packet->zone = 0;
         pcn_ct_lookup(ctx, packet, &ct);
+        /* Its first fragment was let through, or not, by a dry run that left no trace. */
+        if (pcn_identity.dry_run && packet->fragment == PCN_FRAGMENT_LATER)
+            packet->ct_state = PCN_READ_ONCE(firewall_data.explain_state);
     }
     verdict = firewall_judge(ctx, packet, chain, has_rules);
     if (firewall_settings.tracking && verdict == PCN_PASS && pcn_unlikely(pcn_ct_commit(ctx, packet, &ct)))

@@ -333,12 +333,35 @@ static void emit_answer(struct firewall *firewall, const struct firewall_rules *
         emit_earlier(firewall, rules, decided ? explained->rule : rules->n, packet, output);
 }
 
+/* What the loaded program says, and its verdict. */
+static int ask(struct firewall *firewall, enum firewall_direction chain, const struct packet *packet,
+               struct firewall_explained *ret_explained, struct pcn_error *error)
+{
+    uint8_t frame[FRAME_MAX];
+
+    return firewall_dry_run(firewall, chain, frame, frame_make(packet, frame), ret_explained, error);
+}
+
+/* A later fragment is of the state that its first one had, if that was let through. */
+static int ask_first(struct firewall *firewall, enum firewall_direction chain, const struct packet *packet,
+                     struct pcn_error *error)
+{
+    struct firewall_explained explained;
+    struct packet first = *packet;
+    int r;
+
+    first.fragment = PCN_FRAGMENT_FIRST;
+    r = ask(firewall, chain, &first, &explained, error);
+    if (r >= 0)
+        firewall->memory.data->explain_state = r == PCN_PASS ? explained.ct_state : PCN_CT_INVALID;
+    return r;
+}
+
 int firewall_explain_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys, const struct pcn_node *input,
                             struct pcn_emitter *output, struct pcn_error *error)
 {
     struct firewall *firewall = pcn_cube_state(cube);
     enum firewall_direction chain = firewall_chain_of(pcn_node_string(input, "chain") ?: "INGRESS");
-    uint8_t frame[FRAME_MAX];
     struct firewall_explained explained;
     struct packet packet = {};
     uint32_t ifindex;
@@ -353,7 +376,10 @@ int firewall_explain_action(struct pcn_cube *cube, const char *const *keys, size
                              "in-interface: there is no device %s: give one that is there", packet.in);
     (void)pcn_cube_parent_netdev(cube, packet.out);
     firewall->memory.data->explain_ifindex = ifindex;
-    r = firewall_dry_run(firewall, chain, frame, frame_make(&packet, frame), &explained, error);
+    if (packet.fragment == PCN_FRAGMENT_LATER)
+        r = ask_first(firewall, chain, &packet, error);
+    if (r >= 0)
+        r = ask(firewall, chain, &packet, &explained, error);
     if (r < 0)
         return r;
     emit_answer(firewall, &firewall->chains[chain].now, (enum pcn_verdict)r, &explained, &packet, output);

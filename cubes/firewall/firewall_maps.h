@@ -255,7 +255,8 @@ struct firewall_data {
     __u32 accept_established;          /* what is of a connection passes before the rules are looked at */
     struct firewall_explained explained;
     __u32 explain_ifindex; /* by which a dry run's packet came; 0: none */
-    __u32 pad[8];
+    __u32 explain_state;   /* of its connection, if it is a later fragment */
+    __u32 pad[7];
     struct firewall_bank banks[FIREWALL_CHAIN_MAX][2];
 };
 

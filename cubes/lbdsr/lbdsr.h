@@ -189,7 +189,7 @@ struct lbdsr_tally lbdsr_tables_statistics(const struct lbdsr_tables *tables);
 
 /* ---- lbdsr_places.c ---- */
 
-/* Place 0 is nobody's. usual: the size of tables that are to fit side by side, whatever others there are. -ENOMEM. */
+/* Place 0 is nobody's. usual: the size of most tables. -ENOMEM. */
 int lbdsr_pieces_open(struct lbdsr_pieces *pieces, uint32_t n_places, uint32_t n_services, uint32_t usual);
 void lbdsr_pieces_done(struct lbdsr_pieces *pieces);
 int lbdsr_pieces_copy(const struct lbdsr_pieces *pieces, struct lbdsr_pieces *ret_copy);

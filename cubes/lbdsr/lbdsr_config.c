@@ -534,14 +534,13 @@ static const struct lbdsr_group *take_places(struct lbdsr *lbdsr, struct lbdsr_p
 }
 
 /*
- * Places of services that come. Those of services that go are taken only if there are no others: a packet that is on its
- * way may look there still.
+ * Places of services that come. Those of services that go in the same moment are taken only if there are no others: a
+ * packet that is on its way may look there still.
  */
 static int prepare_places(struct lbdsr *lbdsr, struct pcn_error *error)
 {
     struct lbdsr_pieces *pieces = &lbdsr->next_pieces;
     const struct lbdsr_group *none = NULL;
-    char path[LBDSR_PATH_MAX];
     int r;
 
     for (int reuse = 0; reuse < 2; reuse++) {
@@ -558,10 +557,9 @@ static int prepare_places(struct lbdsr *lbdsr, struct pcn_error *error)
             give_places(lbdsr, pieces);
         return 0;
     }
-    lbdsr_service_path(none, path);
-    return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, path,
-                         "there is no room for a table of %u places: create the cube with more max-services, or "
-                         "with a larger table-size",
+    return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "service",
+                         "there is no room for the tables of all services, of which one has %u places: create the cube "
+                         "with more max-services, or with a larger table-size",
                          none->table_size);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places are of all services together: which of them are whose. Tables of the usual size stand one behind the other
- * from the first place on, all others from the last one down, so that they do not come between those.
+ * Places are of all services together: which of them are whose. Tables of the usual size stand where only such could
+ * stand beside them without gaps, from the first place on, all others from the last one down: once those are gone, as
+ * many of the usual size fit as ever.
  */
 #include "lbdsr.h"
 
@@ -47,19 +48,26 @@ static uint32_t piece_insert(struct lbdsr_pieces *pieces, size_t index, uint32_t
     return first;
 }
 
+/* The first place where one of the usual size stands whole, with a whole number of them in front of it; 0: none does. */
+static uint32_t usual_place(const struct lbdsr_piece *gap, uint32_t n)
+{
+    uint32_t first = 1 + (gap->first - 1 + n - 1) / n * n;
+
+    return first + n <= gap->first + gap->n ? first : 0;
+}
+
 uint32_t lbdsr_pieces_take(struct lbdsr_pieces *pieces, uint32_t table_size)
 {
-    uint32_t n = 2 * table_size;
+    bool usual = table_size == pieces->usual;
+    uint32_t n = 2 * table_size, first;
 
-    if (pieces->n == pieces->room)
-        return 0;
-    for (size_t i = 0; i <= pieces->n; i++) {
-        bool usual = table_size == pieces->usual;
+    for (size_t i = 0; i <= pieces->n && pieces->n < pieces->room; i++) {
         size_t index = usual ? i : pieces->n - i;
         struct lbdsr_piece gap = gap_at(pieces, index);
 
-        if (gap.n >= n)
-            return piece_insert(pieces, index, usual ? gap.first : gap.first + gap.n - n, n);
+        first = gap.n < n ? 0 : usual ? usual_place(&gap, n) : gap.first + gap.n - n;
+        if (first)
+            return piece_insert(pieces, index, first, n);
     }
     return 0;
 }

@@ -143,6 +143,10 @@ for pair in '10.0.0.1 10.0.0.2' 'fd00::1 fd00::2'; do
     done
 done
 expect_output "why not" '0 +fragment +LATER' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=99
+expect "a rule by their state" fw chain INGRESS insert id=0 conntrack=INVALID action=DROP
+expect_output "of later ones it is that of the first" 'state: NEW' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=ICMP fragment=LATER
+expect_output "unless that does not pass" 'state: INVALID' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=99 fragment=LATER
+expect "the rule goes" fw chain INGRESS rule del 0
 refused "half a fragment" 'fragment' fw explain src=10.0.0.1 dst=10.0.0.2 fragment=HALF
 for _ in 1 2; do fw chain INGRESS rule del 0; done
 expect_output "as explain says" '1 +dst-tuple +@services' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=55

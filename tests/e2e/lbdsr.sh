@@ -304,7 +304,7 @@ expect_output "it has those that it had" '"ip":"10.1.0.5"' rest GET lbdsr/lb2/se
 expect "room for two tables, or for more that are smaller" pctl lbdsr add lb4 type="$type" max-services=6 table-size=251
 expect_output "a large one" '^20[014]$' rest POST lbdsr/lb4/service/10.0.0.1/80/TCP/ -d '{"table-size": 1009}'
 expect_output "a small one" '^20[014]$' rest POST lbdsr/lb4/service/10.0.0.2/80/TCP/ -d '{}'
-expect_output "a second large one has no room" 'no room for a table of 1009 places' rest POST lbdsr/lb4/service/10.0.0.3/80/TCP/ -d '{"table-size": 1009}'
+expect_output "a second large one has no room" 'no room for the tables of all services, of which one has 1009 places' rest POST lbdsr/lb4/service/10.0.0.3/80/TCP/ -d '{"table-size": 1009}'
 expect_output "but in the place of the first" '^20[014]$' rest PUT lbdsr/lb4/service/ -d '[
     {"vip": "10.0.0.2", "port": 80, "proto": "TCP"}, {"vip": "10.0.0.3", "port": 80, "proto": "TCP", "table-size": 1009}]'
 expect_output "which is gone" '^\["10.0.0.2","10.0.0.3"\]$' sh -c "curl -s --unix-socket '$lab_dir/run/default/api.sock' http://x/polycube/v1/lbdsr/lb4/service/ | jq -c 'map(.vip)'"

@@ -11,10 +11,15 @@ static const char *const record_names[RECORDS] = {"in", "out"};
 static pcap_dumper_t *record_open(const char *directory, const char *name)
 {
     pcap_t *ethernet = pcap_open_dead(DLT_EN10MB, PCN_FRAME_MAX);
+    pcap_dumper_t *dumper;
     char path[512];
 
+    if (!ethernet)
+        return NULL;
     (void)snprintf(path, sizeof(path), "%s/%s.%s.pcap", directory, program_invocation_short_name, name);
-    return ethernet ? pcap_dump_open(ethernet, path) : NULL;
+    dumper = pcap_dump_open(ethernet, path);
+    pcap_close(ethernet);
+    return dumper;
 }
 
 static void record_frame(pcap_dumper_t *dumper, const struct pcn_frame *frame)

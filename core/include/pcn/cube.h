@@ -263,7 +263,8 @@ PCN_EXPORT void pcn_port_set_state(struct pcn_port *port, void *state);
 PCN_EXPORT bool pcn_port_netdev_mac(const struct pcn_port *port, uint8_t ret_mac[ETH_ALEN]);
 /*
  * First address of what a transparent cube is attached to: of the device, or of the port: leaf "ip", then list
- * "secondaryip". Of IPv6 none of the link alone. It may change at any time, and no event tells. -ENOENT: it is not attached, or there is none of that family.
+ * "secondaryip". Of IPv6 none of the link alone. It may change at any time, and no event tells. -ENOENT: it is not
+ * attached, or there is none of that family.
  */
 PCN_EXPORT int pcn_cube_parent_address(const struct pcn_cube *cube, int family, union pcn_address *ret_address);
 /* ifindex of a device of the host, by its name; 0: there is none. */
