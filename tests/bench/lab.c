@@ -11,7 +11,7 @@
 #define LAB_CPU 1 /* where there are two, the other is left to the rest of the machine */
 #define LAB_BATCH 64
 #define LAB_SLICE_FRAMES 4096u
-#define LAB_SLICE_PACKETS 16384u
+#define LAB_SLICE_PACKETS 8192u
 #define LAB_FRAME 64
 #define LAB_DELIVERED 0.999
 
