@@ -164,8 +164,8 @@ static int node_bind(struct pcn_schema *schema, const struct lysc_node *node, st
             new->n_keys++;
         new->leaf_lists = new->leaf_lists || (child->nodetype == LYS_LEAFLIST && is_config(child));
     }
-    if (new->delete_action &&
-        (!(child = schema_child(node->parent, new->delete_action)) || child->nodetype != LYS_ACTION))
+    child = new->delete_action ? schema_child(node->parent, new->delete_action) : NULL;
+    if (new->delete_action && (!child || child->nodetype != LYS_ACTION))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "module %s: delete-action %s is no action beside it",
                              schema->module->name, new->delete_action);
     if (new->n_keys > KEYS_MAX)

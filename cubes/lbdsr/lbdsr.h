@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control path of lbdsr. lbdsr_config.c takes services from the model, lbdsr_places.c gives them places,
+ * Control path of lbdsr. lbdsr_config.c takes services from the model, lbdsr_pieces.c gives them places,
  * lbdsr_maglev.c spreads these over backends, lbdsr_outer.c makes what goes in front of packets, lbdsr_table.c writes
  * what the fast path looks up, lbdsr_slow.c answers packets.
  */
@@ -174,7 +174,7 @@ uint32_t lbdsr_services_of(const struct lbdsr_sizes *sizes);
 /* tables: its memory and sizes are set. table_size: see lbdsr_pieces_open(). -ENOMEM. */
 int lbdsr_tables_open(struct lbdsr_tables *tables, uint32_t table_size);
 void lbdsr_tables_close(struct lbdsr_tables *tables);
-/* Brings a service, which has its places, into force; before: what it was, or NULL. There is room: the caller has looked. */
+/* Brings a service into force; before: what it was, or NULL. It has places, and there is room: the caller has looked. */
 void lbdsr_tables_publish(struct lbdsr_tables *tables, struct lbdsr_group *service, struct lbdsr_group *before,
                           const struct lbdsr_settings *settings);
 /* Whose frames in segments are to be opened. */
@@ -187,7 +187,7 @@ void lbdsr_tables_withdraw(struct lbdsr_tables *tables, struct lbdsr_group *serv
 struct lbdsr_count lbdsr_tables_count(const struct lbdsr_tables *tables, uint32_t backend);
 struct lbdsr_tally lbdsr_tables_statistics(const struct lbdsr_tables *tables);
 
-/* ---- lbdsr_places.c ---- */
+/* ---- lbdsr_pieces.c ---- */
 
 /* Place 0 is nobody's. usual: the size of most tables. -ENOMEM. */
 int lbdsr_pieces_open(struct lbdsr_pieces *pieces, uint32_t n_places, uint32_t n_services, uint32_t usual);
@@ -223,7 +223,7 @@ void lbdsr_service_leaves(struct lbdsr_group *service, const struct pcn_node *no
 int lbdsr_settings_parse(const struct pcn_node *node, struct lbdsr_settings *ret_settings, struct pcn_error *error);
 /* Those of the frontend, whose node may be NULL. */
 void lbdsr_settings_tunnels(const struct pcn_node *node, struct lbdsr_settings *settings);
-#define LBDSR_ANY_PRIME 2
+/* Whether it is a prime. path: of the leaf, or of what has it. */
 int lbdsr_table_size_check(uint64_t size, const char *path, struct pcn_error *error);
 /* Whether its mode and its tenant have what they need. */
 int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_settings *settings,

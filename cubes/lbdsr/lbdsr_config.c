@@ -275,6 +275,7 @@ void lbdsr_backend_pool_abort(struct pcn_cube *cube, struct pcn_change *change)
 int lbdsr_service_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     const struct lbdsr_group like = service_like(change->keys);
+    uint64_t table_size;
     char path[192];
 
     if (!change->after)
@@ -289,7 +290,8 @@ int lbdsr_service_validate(struct pcn_cube *cube, struct pcn_change *change, str
     if (!like.key.protocol && like.key.port)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
                              "proto ALL goes with port 0: a port is of TCP or of UDP");
-    return lbdsr_table_size_check(pcn_node_uint(change->after, "table-size", LBDSR_ANY_PRIME), path, error);
+    table_size = pcn_node_uint(change->after, "table-size", 0);
+    return table_size ? lbdsr_table_size_check(table_size, path, error) : 0;
 }
 
 int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
