@@ -252,17 +252,26 @@ PCN_INLINE __u32 lbdsr_flow_backend(__u32 word)
     return backend && lbdsr_is_flow_of(word, backend) ? number : 0;
 }
 
-/*
- * Remembers a flow that is in no place yet. An established one, unless it was silent for long, is never pushed out:
- * of the others the one that was silent longest makes room.
- */
-PCN_INLINE __u32 lbdsr_flow_put(__u32 cpu, __u64 hash, __u32 word)
+/* How many places of a bucket are taken. Without branches: the processor would guess each of them wrong as often as not. */
+PCN_INLINE __u64 lbdsr_flows_taken(const struct lbdsr_flows *bucket)
 {
-    struct lbdsr_tally *statistics = &lbdsr_data.statistics[cpu & (PCN_CPUS_MAX - 1)];
+    __u64 taken = 0;
+
+#pragma unroll
+    for (int way = 0; way < LBDSR_FLOW_WAYS; way++)
+        taken += PCN_NEGATIVE(-(__u64)bucket->flows[way].word);
+    return taken;
+}
+
+/*
+ * The place of a flow, where both buckets are full: an established one, unless it was silent for long, is never pushed
+ * out: of the others the one that was silent longest makes room. NULL: there is none.
+ */
+PCN_INLINE struct lbdsr_flow *lbdsr_flow_oldest(__u32 cpu, __u64 hash)
+{
     __u32 now = pcn_now(), timeout = PCN_READ_ONCE(lbdsr_data.timeout), best_age = 0;
     struct lbdsr_flow *best = NULL;
 
-    /* The first bucket is full before the second one is begun: few flows cost a look at that. */
 #pragma unroll
     for (__u32 way = 0; way < 2 * LBDSR_FLOW_WAYS; way++) {
         struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, way / LBDSR_FLOW_WAYS);
@@ -270,12 +279,8 @@ PCN_INLINE __u32 lbdsr_flow_put(__u32 cpu, __u64 hash, __u32 word)
         __u32 age;
 
         if (!bucket)
-            return 0;
+            return NULL;
         flow = &bucket->flows[way % LBDSR_FLOW_WAYS];
-        if (!flow->word) {
-            best = flow;
-            break;
-        }
         age = now - flow->seen;
         if (flow->word >> LBDSR_STATE_SHIFT == LBDSR_ESTABLISHED && age <= timeout && lbdsr_flow_backend(flow->word))
             continue;
@@ -284,20 +289,55 @@ PCN_INLINE __u32 lbdsr_flow_put(__u32 cpu, __u64 hash, __u32 word)
             best_age = age;
         }
     }
-    if (!best) {
+    return best;
+}
+
+/* Where the first bucket, which is full before the second one is begun, has no free place. */
+__noinline __u32 lbdsr_flow_put_else(__u32 cpu, __u64 hash, __u32 word)
+{
+    struct lbdsr_tally *statistics = &lbdsr_data.statistics[cpu & (PCN_CPUS_MAX - 1)];
+    struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, 1);
+    struct lbdsr_flow *flow;
+    __u64 taken;
+
+    if (!bucket)
+        return 0;
+    taken = lbdsr_flows_taken(bucket);
+    flow = taken < LBDSR_FLOW_WAYS ? &bucket->flows[taken] : lbdsr_flow_oldest(cpu, hash);
+    if (!flow) {
         statistics->full++;
         return 0;
     }
     statistics->created++;
-    if (best->word)
+    if (flow->word)
         statistics->replaced++;
-    *best = (struct lbdsr_flow){.hash = hash, .seen = now, .word = word};
+    *flow = (struct lbdsr_flow){.hash = hash, .seen = pcn_now(), .word = word};
     return 1;
+}
+
+/* Remembers a flow that is in no place yet, if there is one. */
+PCN_INLINE void lbdsr_flow_put(__u32 cpu, __u64 hash, __u32 word)
+{
+    struct lbdsr_flows *bucket = lbdsr_flows_at(cpu, hash, 0);
+    __u64 taken;
+
+    if (!bucket)
+        return;
+    taken = lbdsr_flows_taken(bucket);
+    if (pcn_unlikely(taken >= LBDSR_FLOW_WAYS)) {
+        lbdsr_flow_put_else(cpu, hash, word);
+        return;
+    }
+    PCN_OPAQUE(taken);
+    taken &= LBDSR_FLOW_WAYS - 1;
+    lbdsr_data.statistics[cpu & (PCN_CPUS_MAX - 1)].created++;
+    bucket->flows[taken] = (struct lbdsr_flow){.hash = hash, .seen = pcn_now(), .word = word};
 }
 
 __noinline __u32 lbdsr_flow_new(__u32 cpu, __u64 hash, __u32 word)
 {
-    return lbdsr_flow_put(cpu, hash, word);
+    lbdsr_flow_put(cpu, hash, word);
+    return 0;
 }
 
 /* What a CPU has of it, any one: for what does not come by the queue of its flow. 0: none has. */
