@@ -75,8 +75,8 @@ __noinline __u32 pcn_ct_related(struct pcn_ctx *ctx, const struct pcn_packet *pa
         known = pcn_ct_quoted4(ctx, packet, packet->l4_offset + 8, &key);
     else
         known = pcn_ct_quoted6(ctx, packet, packet->l4_offset + 8, &key);
-    if (!known || key.words[0] != *(const __u64 *)&packet->destination.v6[0] ||
-        key.words[1] != *(const __u64 *)&packet->destination.v6[2])
+    if (!known || key.words[0] != pcn_address_word(&packet->destination, 0) ||
+        key.words[1] != pcn_address_word(&packet->destination, 1))
         return PCN_CT_NO_SLOT;
     return pcn_ct_slot_of(&key);
 }

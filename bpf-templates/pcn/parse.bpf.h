@@ -194,8 +194,8 @@ PCN_INLINE __u16 pcn_parse_ipv4(struct pcn_ctx *ctx, struct pcn_packet *packet, 
     packet->l4_protocol = ip->protocol;
     packet->ttl = ip->ttl;
     packet->dscp = ip->tos >> 2;
-    packet->source = (union pcn_address){.v6 = {ip->saddr}};
-    packet->destination = (union pcn_address){.v6 = {ip->daddr}};
+    pcn_address_put(&packet->source, ip->saddr, 0);
+    pcn_address_put(&packet->destination, ip->daddr, 0);
     return pcn_parse_l4(ctx, packet, offset + header, offset + length);
 }
 
@@ -246,6 +246,11 @@ __noinline __u32 pcn_parse_extensions(struct pcn_ctx *ctx, struct pcn_packet *pa
     return offset & PCN_OFFSET_MAX;
 }
 
+PCN_INLINE void pcn_parse_address(union pcn_address *ret, const __u8 *from)
+{
+    pcn_address_put(ret, *(const __u64 *)from, *(const __u64 *)(from + 8));
+}
+
 PCN_INLINE __u16 pcn_parse_ipv6(struct pcn_ctx *ctx, struct pcn_packet *packet, __u32 offset)
 {
     const struct ipv6hdr *ip = pcn_parse_at(ctx, offset, sizeof(*ip));
@@ -265,8 +270,8 @@ PCN_INLINE __u16 pcn_parse_ipv6(struct pcn_ctx *ctx, struct pcn_packet *packet, 
     packet->l4_protocol = ip->nexthdr;
     packet->ttl = ip->hop_limit;
     packet->dscp = bpf_ntohs(*(const __u16 *)ip) >> 6 & 63;
-    __builtin_memcpy(&packet->source, &ip->saddr, 16);
-    __builtin_memcpy(&packet->destination, &ip->daddr, 16);
+    pcn_parse_address(&packet->source, (const __u8 *)&ip->saddr);
+    pcn_parse_address(&packet->destination, (const __u8 *)&ip->daddr);
     end = offset + length;
     offset += sizeof(*ip);
     if (pcn_unlikely(pcn_is_extension(packet->l4_protocol))) {

@@ -56,13 +56,13 @@ __noinline __u64 firewall_find6(const struct pcn_packet *packet, __u32 first, __
     if (!packet)
         return 0;
     if (source & LBVS_WORD_NODE) {
-        high = (__u64)bpf_ntohl(packet->source.v6[0]) << 32 | bpf_ntohl(packet->source.v6[1]);
-        low = (__u64)bpf_ntohl(packet->source.v6[2]) << 32 | bpf_ntohl(packet->source.v6[3]);
+        high = bpf_be64_to_cpu(pcn_address_word(&packet->source, 0));
+        low = bpf_be64_to_cpu(pcn_address_word(&packet->source, 1));
         source = lbvs_walk6(FIREWALL_PAGES, first, source, high, low);
     }
     if (destination & LBVS_WORD_NODE) {
-        high = (__u64)bpf_ntohl(packet->destination.v6[0]) << 32 | bpf_ntohl(packet->destination.v6[1]);
-        low = (__u64)bpf_ntohl(packet->destination.v6[2]) << 32 | bpf_ntohl(packet->destination.v6[3]);
+        high = bpf_be64_to_cpu(pcn_address_word(&packet->destination, 0));
+        low = bpf_be64_to_cpu(pcn_address_word(&packet->destination, 1));
         destination = lbvs_walk6(FIREWALL_PAGES, first, destination, high, low);
     }
     return (__u64)destination << 32 | source;

@@ -75,13 +75,13 @@ PCN_INLINE __u32 firewall_lead(union lbvs_page *arena, __u32 n_pages, const stru
 
     if (lead->version != packet->ip_version || (lead->ports && packet->fragment == PCN_FRAGMENT_LATER))
         return FIREWALL_NONE;
-    key.source[0] = *(const __u64 *)&packet->source.v6[0] & lead->source;
-    key.destination[0] = *(const __u64 *)&packet->destination.v6[0] & lead->destination;
+    key.source[0] = pcn_address_word(&packet->source, 0) & lead->source;
+    key.destination[0] = pcn_address_word(&packet->destination, 0) & lead->destination;
     key.ports = (packet->source_port | (__u32)packet->destination_port << 16) & lead->ports;
     key.rule = (FIREWALL_LEAD_USED | (__u32)packet->l4_protocol << FIREWALL_LEAD_PROTOCOL_SHIFT) & lead->rule;
     if (packet->ip_version == 4)
         return firewall_lead4(arena, n_pages, bank, &key);
-    key.source[1] = *(const __u64 *)&packet->source.v6[2] & lead->source;
-    key.destination[1] = *(const __u64 *)&packet->destination.v6[2] & lead->destination;
+    key.source[1] = pcn_address_word(&packet->source, 1) & lead->source;
+    key.destination[1] = pcn_address_word(&packet->destination, 1) & lead->destination;
     return firewall_lead6(arena, n_pages, bank, &key);
 }

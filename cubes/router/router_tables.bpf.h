@@ -88,8 +88,8 @@ __noinline __u32 router_find6(const union pcn_address *address)
 
     if (!address)
         return 0;
-    first = (__u64)bpf_ntohl(address->v6[0]) << 32 | bpf_ntohl(address->v6[1]);
-    second = (__u64)bpf_ntohl(address->v6[2]) << 32 | bpf_ntohl(address->v6[3]);
+    first = bpf_be64_to_cpu(pcn_address_word(address, 0));
+    second = bpf_be64_to_cpu(pcn_address_word(address, 1));
     index = first >> (64 - ROUTER_ROOT6_BITS);
     PCN_OPAQUE(index);
     word = PCN_READ_ONCE(router_root6[index]);
