@@ -222,18 +222,37 @@ __noinline __u32 pcn_ct_place_clear(__u64 hash)
     return 0;
 }
 
-/* A place for a key, which leads nowhere yet. PCN_CT_NO_SLOT: there is none. Global: it is verified once. */
-__noinline __u32 pcn_ct_place_take(__u64 hash)
+#define PCN_CT_ALIKE (1u << 31)
+
+/*
+ * A place for a key, which leads nowhere yet; | PCN_CT_ALIKE, if another one of its buckets has its tag, and so may have the
+ * key: of two CPUs that take places for one key at the same time at least one is told. PCN_CT_NO_SLOT: there is none.
+ * Global: it is verified once.
+ */
+__noinline __u32 pcn_ct_place_claim(__u64 hash)
 {
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 4; attempt++) {
         __u32 place = pcn_ct_free_place(hash);
+        __u64 tags, other;
 
-        if (pcn_unlikely(place == PCN_CT_NO_SLOT))
+        if (pcn_unlikely(place == PCN_CT_NO_SLOT)) {
             pcn_ct_place_clear(hash);
-        else if (pcn_likely(pcn_ct_take_free(place, pcn_ct_tag(hash))))
+        } else if (pcn_likely(pcn_ct_take_free(place, pcn_ct_tag(hash), &tags))) {
+            other = pcn_ct_bucket(hash, 0) ^ pcn_ct_bucket(hash, 1) ^ place / PCN_CT_WAYS;
+            if (pcn_unlikely(pcn_ct_tagged_in(tags, hash) | pcn_ct_tagged(other, hash)))
+                place |= PCN_CT_ALIKE;
             return place;
+        }
     }
     PCN_CT_COUNT(full);
     return PCN_CT_NO_SLOT;
+}
+
+/* The same, whoever has the tag, too. */
+PCN_INLINE __u32 pcn_ct_place_take(__u64 hash)
+{
+    __u32 place = pcn_ct_place_claim(hash);
+
+    return pcn_unlikely(place == PCN_CT_NO_SLOT) ? place : place & ~PCN_CT_ALIKE;
 }

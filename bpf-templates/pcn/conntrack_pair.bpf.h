@@ -3,7 +3,8 @@
  * Connection tracking, part: sessions, which are found by two keys (PCN_CT_KEYS 2), see pcn/conntrack.h. To enter one:
  *
  *     number = pcn_ct_number_take(hash, &turned_out)      a session to be written
- *     place = pcn_ct_place_take(hash)                     for each key; pcn_ct_is_taken() says whether another one has it
+ *     place = pcn_ct_place_take(hash)                     for the packet's own key
+ *     other = pcn_ct_place_take_other(key, hash, place)   for the one that it gets, unless another session has that
  *     pcn_ct_fill(slot, ...)                              for each key; and what is the cube's own
  *     pcn_ct_session_publish(number, ...)                 from now on it is found
  *
@@ -51,10 +52,12 @@ PCN_INLINE bool pcn_ct_is_in(__u64 place, const struct pcn_ct_key *key, bool wri
 
 /*
  * Whether a place other than these two, of which the first was taken for it, has the key, in either direction; written:
- * or is being written and may have it. So of two CPUs that take places for one key at the same time at least one is told.
+ * or is being written and may have it. Global: it is verified once.
  */
-PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 taken, __u32 other, bool written)
+__noinline bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 taken, __u32 other, bool written)
 {
+    if (!key)
+        return true;
 #pragma clang loop unroll(disable)
     for (__u32 choice = 0; choice < 2; choice++) {
         __u64 bucket = pcn_ct_bucket(hash, choice), found = pcn_ct_tagged(bucket, hash);
@@ -72,6 +75,22 @@ PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 
         }
     }
     return false;
+}
+
+#define PCN_CT_TAKEN 0xfffffffdu /* as a place: somebody has the key */
+
+/* A place for a key, beside that of the session's own: PCN_CT_TAKEN or PCN_CT_NO_SLOT, there is none; written: see above. */
+PCN_INLINE __u32 pcn_ct_place_take_other(const struct pcn_ct_key *key, __u64 hash, __u32 own, bool written)
+{
+    __u32 place = pcn_ct_place_claim(hash);
+
+    if (pcn_likely(!(place & PCN_CT_ALIKE)) || place == PCN_CT_NO_SLOT)
+        return place;
+    place &= ~PCN_CT_ALIKE;
+    if (!pcn_ct_is_taken(key, hash, place, own, written))
+        return place;
+    pcn_ct_unclaim(place);
+    return PCN_CT_TAKEN;
 }
 
 /* ---- sessions ---- */

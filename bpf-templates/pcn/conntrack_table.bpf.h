@@ -113,8 +113,10 @@ PCN_INLINE struct pcn_ct_wanted pcn_ct_wanted_by(const struct pcn_packet *packet
 
 PCN_INLINE void pcn_ct_key_of(const struct pcn_packet *packet, __u32 ports, struct pcn_ct_key *ret_key)
 {
-    __builtin_memcpy(&ret_key->words[0], &packet->source, sizeof(packet->source));
-    __builtin_memcpy(&ret_key->words[2], &packet->destination, sizeof(packet->destination));
+    ret_key->words[0] = pcn_address_word(&packet->source, 0);
+    ret_key->words[1] = pcn_address_word(&packet->source, 1);
+    ret_key->words[2] = pcn_address_word(&packet->destination, 0);
+    ret_key->words[3] = pcn_address_word(&packet->destination, 1);
     ret_key->words[4] = pcn_ct_tuple_of(packet, ports);
 }
 
@@ -471,12 +473,13 @@ PCN_INLINE __u32 pcn_ct_free_place(__u64 hash)
 
 #define PCN_CT_AGAIN 0xfffffffeu /* as a slot: another CPU was faster */
 
-/* Takes a place that is nobody's. */
-PCN_INLINE bool pcn_ct_take_free(__u32 place, __u64 tag)
+/* Takes a place that is nobody's. ret_tags: what was in its bucket beside it, at that moment. */
+PCN_INLINE bool pcn_ct_take_free(__u32 place, __u64 tag, __u64 *ret_tags)
 {
     __u64 *bucket = pcn_ct_tags_at(place / PCN_CT_WAYS), tags = PCN_READ_ONCE(*bucket);
     __u32 shift = place % PCN_CT_WAYS * 8;
 
+    *ret_tags = tags;
     return !(tags >> shift & 0xff) && __sync_val_compare_and_swap(bucket, tags, tags | tag << shift) == tags;
 }
 

@@ -6,7 +6,6 @@
 /* In place of a slot, or a place: it is for no service; or the reason why it is dropped. */
 #define LBRP_PASS 0xffff0000u
 #define LBRP_REFUSE(reason_) (0xfffe0000u | (reason_))
-#define LBRP_TAKEN 0xfffffffdu /* somebody has this tuple */
 #define LBRP_SLOTS 0x80000000u /* what is below is one */
 
 /* Sources that are tried, after the first one. */
@@ -20,26 +19,12 @@ PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
 }
 
 /*
- * Whether another has new->other, for which a place was taken. Of a tuple with the client's own source, who is just
- * about to have it is most likely the same flow on another CPU: it keeps its source. Global: it is verified once.
+ * A place for new->other, which is ready: PCN_CT_TAKEN, or PCN_CT_NO_SLOT. Of a tuple with the client's own source, who is
+ * just about to have it is most likely the same flow on another CPU: it keeps its source.
  */
-__noinline __u32 lbrp_is_taken(const struct lbrp_new *new, __u32 place)
-{
-    return !new || pcn_ct_is_taken(&new->other, new->other_hash, place, new->place, new->state &LBRP_WHOLE);
-}
-
-/* A place for new->other, which is ready; LBRP_TAKEN, or PCN_CT_NO_SLOT. */
 PCN_INLINE __u32 lbrp_take(const struct lbrp_new *new)
 {
-    __u32 place = pcn_ct_place_take(new->other_hash);
-
-    if (place == PCN_CT_NO_SLOT)
-        return place;
-    if (lbrp_is_taken(new, place)) {
-        pcn_ct_unclaim(place);
-        return LBRP_TAKEN;
-    }
-    return place;
+    return pcn_ct_place_take_other(&new->other, new->other_hash, new->place, new->state &LBRP_WHOLE);
 }
 
 /* A source other than the client's own: of the pool, or its address with another port. */
@@ -59,8 +44,8 @@ PCN_INLINE bool lbrp_source(struct lbrp_new *new, bool pooled, __u32 attempt)
         index = ((__u32)seed + attempt) % n & (LBRP_POOL_MAX - 1);
         PCN_OPAQUE(index);
         address = &lbrp_data.pool[family][index & (LBRP_POOL_MAX - 1)];
-        new->other.words[0] = *(const __u64 *)&address->v6[0];
-        new->other.words[1] = *(const __u64 *)&address->v6[2];
+        new->other.words[0] = pcn_address_word(address, 0);
+        new->other.words[1] = pcn_address_word(address, 1);
     } else {
         first = 1024;
         last = 0xffff;
@@ -88,10 +73,10 @@ __noinline __u32 lbrp_try_source(struct lbrp_new *new, bool pooled, __u32 attemp
 /* One after the other, some of them. */
 __noinline __u32 lbrp_try_sources(struct lbrp_new *new, bool pooled, __u32 attempt)
 {
-    __u32 place = LBRP_TAKEN;
+    __u32 place = PCN_CT_TAKEN;
 
 #pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < LBRP_ATTEMPTS_AT_ONCE && place == LBRP_TAKEN; i++)
+    for (__u32 i = 0; i < LBRP_ATTEMPTS_AT_ONCE && place == PCN_CT_TAKEN; i++)
         place = lbrp_try_source(new, pooled, attempt + i);
     return place;
 }
@@ -105,9 +90,9 @@ __noinline __u32 lbrp_take_source(struct lbrp_new *new, bool pooled)
     new->state |= LBRP_WHOLE;
     place = lbrp_try_source(new, pooled, 0);
 #pragma clang loop unroll(disable)
-    for (__u32 i = 1; i <= LBRP_ATTEMPTS && place == LBRP_TAKEN; i += LBRP_ATTEMPTS_AT_ONCE)
+    for (__u32 i = 1; i <= LBRP_ATTEMPTS && place == PCN_CT_TAKEN; i += LBRP_ATTEMPTS_AT_ONCE)
         place = lbrp_try_sources(new, pooled, i);
-    return place == LBRP_TAKEN ? LBRP_REFUSE(LBRP_DROP_NO_SOURCE) : place;
+    return place == PCN_CT_TAKEN ? LBRP_REFUSE(LBRP_DROP_NO_SOURCE) : place;
 }
 
 /* By src-ip-rewrite. */
@@ -228,8 +213,8 @@ __noinline __u32 lbrp_open(const struct pcn_packet *packet, struct lbrp_new *new
         return LBRP_REFUSE(LBRP_DROP_NO_BACKEND);
     new->state = end | (__u32)backend->epoch << LBRP_EPOCH_SHIFT | LBRP_LIVE;
     new->other = new->own;
-    new->other.words[2] = *(const __u64 *)&backend->address.v6[0];
-    new->other.words[3] = *(const __u64 *)&backend->address.v6[2];
+    new->other.words[2] = pcn_address_word(&backend->address, 0);
+    new->other.words[3] = pcn_address_word(&backend->address, 1);
     new->other.words[4] ^= (__u64)(LBRP_CLIENT ^ LBRP_SERVER) << PCN_CT_ZONE_SHIFT;
     if (backend->port && !lbrp_is_icmp(packet))
         new->other.words[4] = (new->other.words[4] & ~0xffff0000ull) | (__u64)backend->port

@@ -28,7 +28,7 @@ PCN_INLINE const struct lbrp_name *lbrp_name_at(__u64 index)
 
 PCN_INLINE bool lbrp_name_is(const struct lbrp_name *name, __u64 high, __u64 low, __u16 port, __u32 kind, __u32 version)
 {
-    __u64 unlike = (*(const __u64 *)&name->address.v6[0] ^ high) | (*(const __u64 *)&name->address.v6[2] ^ low) |
+    __u64 unlike = (pcn_address_word(&name->address, 0) ^ high) | (pcn_address_word(&name->address, 1) ^ low) |
                    (name->port ^ port) | (name->kind ^ kind) | (name->version ^ version);
 
     /* So that the verifier learns nothing of what they are. */
@@ -62,7 +62,7 @@ __noinline __u32 lbrp_find_address(const union pcn_address *address, __u8 kind, 
 {
     if (!address)
         return 0;
-    return lbrp_find(*(const __u64 *)&address->v6[0], *(const __u64 *)&address->v6[2], 0, kind, version);
+    return lbrp_find(pcn_address_word(address, 0), pcn_address_word(address, 1), 0, kind, version);
 }
 
 /* Number of the service of a packet's key; 0: there is none. Its own port and protocol come first. */

@@ -16,7 +16,7 @@ PCN_INLINE bool nat_has_ports(const struct nat_new *new)
     return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
 }
 
-/* The tuple outside that an attempt is for: 0, NAT_TAKEN or NAT_REFUSE(). */
+/* The tuple outside that an attempt is for: 0, PCN_CT_TAKEN or NAT_REFUSE(). */
 PCN_INLINE __u32 nat_source(struct nat_new *new, __u32 number, __u32 attempt)
 {
     const struct nat_rule *rule = nat_rule_at(number);
@@ -29,12 +29,12 @@ PCN_INLINE __u32 nat_source(struct nat_new *new, __u32 number, __u32 attempt)
     else if (attempt)
         return NAT_REFUSE(NAT_DROP_NO_PORT);
     if (port > 0xffff)
-        return NAT_TAKEN;
+        return PCN_CT_TAKEN;
     nat_set_source(new, bpf_htons(port));
     return 0;
 }
 
-/* Its place, NAT_TAKEN or NAT_REFUSE(). Global, so that the verifier does not walk it once an attempt. */
+/* Its place, PCN_CT_TAKEN or NAT_REFUSE(). Global, so that the verifier does not walk it once an attempt. */
 __noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 attempt)
 {
     __u32 place;
@@ -50,10 +50,10 @@ __noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 attempt)
 /* Some of them, one after the other. */
 __noinline __u32 nat_try_some(struct nat_new *new, __u32 number, __u32 attempt)
 {
-    __u32 place = NAT_TAKEN;
+    __u32 place = PCN_CT_TAKEN;
 
 #pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < NAT_ATTEMPTS_AT_ONCE && place == NAT_TAKEN; i++)
+    for (__u32 i = 0; i < NAT_ATTEMPTS_AT_ONCE && place == PCN_CT_TAKEN; i++)
         place = nat_try(new, number, attempt + i);
     return place;
 }
@@ -61,10 +61,10 @@ __noinline __u32 nat_try_some(struct nat_new *new, __u32 number, __u32 attempt)
 /* All but the first one. */
 __noinline __u32 nat_try_others(struct nat_new *new, __u32 number)
 {
-    __u32 place = NAT_TAKEN;
+    __u32 place = PCN_CT_TAKEN;
 
 #pragma clang loop unroll(disable)
-    for (__u32 i = 1; i <= 2 * NAT_ATTEMPTS && place == NAT_TAKEN; i += NAT_ATTEMPTS_AT_ONCE)
+    for (__u32 i = 1; i <= 2 * NAT_ATTEMPTS && place == PCN_CT_TAKEN; i += NAT_ATTEMPTS_AT_ONCE)
         place = nat_try_some(new, number, i);
     return place;
 }
@@ -80,11 +80,11 @@ PCN_INLINE __u32 nat_choose(struct nat_new *new, __u32 number)
         nat_set_destination(new, bpf_htons(new->port));
     if (!place)
         place = nat_take(new);
-    if (pcn_unlikely(place == NAT_TAKEN && new->out))
+    if (pcn_unlikely(place == PCN_CT_TAKEN && new->out))
         place = nat_try_others(new, number);
     if (place == PCN_CT_NO_SLOT)
         return NAT_REFUSE(NAT_DROP_TABLE_FULL);
-    return place == NAT_TAKEN ? NAT_REFUSE(NAT_DROP_NO_PORT) : place;
+    return place == PCN_CT_TAKEN ? NAT_REFUSE(NAT_DROP_NO_PORT) : place;
 }
 
 /* Places for both keys, and the session in them: 0, or NAT_REFUSE(). number: as nat_establish(). */
@@ -221,13 +221,13 @@ __noinline __u32 nat_mapped(const struct pcn_packet *packet, __u32 ports, bool h
 
     if (!packet || filtering == NAT_FILTER_PORT || !(ports >> 16))
         return PCN_CT_NO_SLOT;
-    key.words[0] = *(const __u64 *)&packet->destination.v6[0];
-    key.words[1] = *(const __u64 *)&packet->destination.v6[2];
+    key.words[0] = pcn_address_word(&packet->destination, 0);
+    key.words[1] = pcn_address_word(&packet->destination, 1);
     key.words[4] = pcn_ct_tuple(ports >> 16, packet->l4_protocol, packet->ip_version, NAT_OUTSIDE);
     /* Of those inside, nobody is kept out: their address outside is the one that was sent to, if it was at all. */
     if (filtering == NAT_FILTER_ADDRESS && !hairpin) {
-        key.words[2] = *(const __u64 *)&packet->source.v6[0];
-        key.words[3] = *(const __u64 *)&packet->source.v6[2];
+        key.words[2] = pcn_address_word(&packet->source, 0);
+        key.words[3] = pcn_address_word(&packet->source, 1);
     }
     return pcn_ct_slot_of(&key);
 }

@@ -113,17 +113,14 @@ PCN_INLINE const struct nat_rule *nat_rule_at(__u32 number)
 PCN_INLINE struct nat_wide nat_wide_of(const union pcn_address *address)
 {
     return (struct nat_wide){
-        (__u64)bpf_ntohl(address->v6[0]) << 32 | bpf_ntohl(address->v6[1]),
-        (__u64)bpf_ntohl(address->v6[2]) << 32 | bpf_ntohl(address->v6[3]),
+        bpf_be64_to_cpu(pcn_address_word(address, 0)),
+        bpf_be64_to_cpu(pcn_address_word(address, 1)),
     };
 }
 
 PCN_INLINE void nat_wide_put(const struct nat_wide *wide, union pcn_address *ret_address)
 {
-    ret_address->v6[0] = bpf_htonl(wide->high >> 32);
-    ret_address->v6[1] = bpf_htonl((__u32)wide->high);
-    ret_address->v6[2] = bpf_htonl(wide->low >> 32);
-    ret_address->v6[3] = bpf_htonl((__u32)wide->low);
+    pcn_address_put(ret_address, bpf_cpu_to_be64(wide->high), bpf_cpu_to_be64(wide->low));
 }
 
 /* The bits of a host in a network. */
@@ -192,7 +189,7 @@ PCN_INLINE bool nat_external4(const struct nat_rule *rule, const struct pcn_pack
         hash = pcn_ct_hash_mix(pcn_ct_hash_short(packet->source.v4, 0, pcn_ct_settings.seed));
         address += (__u32)(hash >> 32) % rule->n_addresses;
     }
-    *ret = (union pcn_address){.v6 = {bpf_htonl(address)}};
+    pcn_address_put(ret, bpf_htonl(address), 0);
     return address;
 }
 
@@ -212,7 +209,7 @@ __noinline bool nat_external6(__u32 number, const struct pcn_packet *packet, uni
     } else if (rule->kind == NAT_NETMAP) {
         wide = nat_moved(rule, &packet->source);
     } else if (rule->n_addresses > 1) {
-        hash = pcn_ct_hash_end(*(const __u64 *)&packet->source.v6[0], *(const __u64 *)&packet->source.v6[2], 0,
+        hash = pcn_ct_hash_end(pcn_address_word(&packet->source, 0), pcn_address_word(&packet->source, 1), 0,
                                pcn_ct_settings.seed);
         low = wide.low + (__u32)(pcn_ct_hash_mix(hash) >> 32) % rule->n_addresses;
         wide.high += low < wide.low;
@@ -241,7 +238,7 @@ PCN_INLINE void nat_internal(const struct nat_rule *rule, const struct pcn_packe
         address = rule->address;
         if (rule->kind == NAT_NETMAP)
             address += bpf_ntohl(packet->destination.v4) - rule->base;
-        *ret = (union pcn_address){.v6 = {bpf_htonl(address)}};
+        pcn_address_put(ret, bpf_htonl(address), 0);
         return;
     }
     wide = rule->kind == NAT_NETMAP ? nat_moved(rule, &packet->destination) : rule->wide;
@@ -285,14 +282,14 @@ PCN_INLINE __u32 nat_candidate(const struct nat_rule *rule, const struct nat_new
 /* The other tuple: the packet's, with another source. */
 PCN_INLINE void nat_set_source(struct nat_new *new, __u16 port)
 {
-    new->other.words[0] = *(const __u64 *)&new->to.v6[0];
-    new->other.words[1] = *(const __u64 *)&new->to.v6[2];
+    new->other.words[0] = pcn_address_word(&new->to, 0);
+    new->other.words[1] = pcn_address_word(&new->to, 1);
     new->other.words[4] = (new->other.words[4] & ~0xffffull) | port;
 }
 
 PCN_INLINE void nat_set_destination(struct nat_new *new, __u16 port)
 {
-    new->other.words[2] = *(const __u64 *)&new->to.v6[0];
-    new->other.words[3] = *(const __u64 *)&new->to.v6[2];
+    new->other.words[2] = pcn_address_word(&new->to, 0);
+    new->other.words[3] = pcn_address_word(&new->to, 1);
     new->other.words[4] = (new->other.words[4] & ~0xffff0000ull) | (__u64)port << PCN_CT_DESTINATION_PORT_SHIFT;
 }

@@ -39,8 +39,6 @@ PCN_INLINE struct nat_session *nat_session_at(__u64 slot)
     return (struct nat_session *)pcn_ct_own_at(slot);
 }
 
-#define NAT_TAKEN 0xfffffffdu /* as a place: somebody has this tuple */
-
 /* Packets that are found by one key get what the other one has: the source, if the first one goes out, or the destination. */
 PCN_INLINE __u64 nat_side(const struct nat_new *new, bool own)
 {
@@ -66,26 +64,11 @@ PCN_INLINE void nat_write(const struct nat_new *new, __u32 place_other)
                            pcn_ct_word(new->other_hash, new->flow, expires));
 }
 
-/* Whether another has new->other, for which a place was taken. Global: it is verified once. */
-__noinline __u32 nat_is_taken(const struct nat_new *new, __u32 place)
-{
-    return !new || pcn_ct_is_taken(&new->other, new->other_hash, place, new->place, true);
-}
-
-/* A place for new->other: NAT_TAKEN, or PCN_CT_NO_SLOT. */
+/* A place for new->other: PCN_CT_TAKEN, or PCN_CT_NO_SLOT. */
 PCN_INLINE __u32 nat_take(struct nat_new *new)
 {
-    __u32 place;
-
     new->other_hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
-    place = pcn_ct_place_take(new->other_hash);
-    if (place == PCN_CT_NO_SLOT)
-        return place;
-    if (nat_is_taken(new, place)) {
-        pcn_ct_unclaim(place);
-        return NAT_TAKEN;
-    }
-    return place;
+    return pcn_ct_place_take_other(&new->other, new->other_hash, new->place, true);
 }
 
 /* ---- mappings ---- */
