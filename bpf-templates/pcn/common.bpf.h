@@ -67,25 +67,6 @@
  */
 #define PCN_FORGET(x, unknown) asm volatile("%0 ^= %1\n%0 ^= %1" : "+r"(x) : "r"((__u64)(unknown)))
 
-/*
- * Addresses are written in words of 64 bits, the first or the second, in network order. What is written by halves cannot be
- * read whole from where stores wait: such a read waits for all that the processor began before to be done.
- */
-PCN_INLINE __u64 pcn_address_word(const union pcn_address *address, int index)
-{
-    const __u64 *words = (const void *)address;
-
-    return words[index];
-}
-
-PCN_INLINE void pcn_address_put(union pcn_address *ret, __u64 first, __u64 second)
-{
-    __u64 *words = (void *)ret;
-
-    words[0] = first;
-    words[1] = second;
-}
-
 /* Milliseconds-scale clock of the fast path: jiffies, free of charge (ktime costs 18-31 ns). */
 PCN_INLINE __u64 pcn_now(void)
 {

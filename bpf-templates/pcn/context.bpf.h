@@ -5,7 +5,7 @@
  * where a per-CPU map takes a key on the stack and twice as many instructions.
  */
 #pragma once
-#include <pcn/common.bpf.h>
+#include <pcn/address.bpf.h>
 
 #define PCN_PACKETS_DATA ".data.packets"
 

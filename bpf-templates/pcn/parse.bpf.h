@@ -19,7 +19,7 @@
  * pcn_packet_invalidate().
  */
 #pragma once
-#include <pcn/common.bpf.h>
+#include <pcn/address.bpf.h>
 
 #define PCN_EXTENSIONS_MAX 6 /* IPv6 extension headers in front of the transport header */
 /* At TC the part that holds the headers is made linear: up to here, when they do not lie there already. */

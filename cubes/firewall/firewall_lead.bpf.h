@@ -6,7 +6,7 @@
  */
 #pragma once
 #include "firewall_maps.h"
-#include <pcn/common.bpf.h>
+#include <pcn/address.bpf.h>
 
 PCN_INLINE union firewall_lead_line *firewall_lead_line(union lbvs_page *arena, __u32 n_pages,
                                                         const struct firewall_bank *bank, __u32 line)
