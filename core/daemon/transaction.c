@@ -451,7 +451,8 @@ void pcn_member_delete(struct pcn_daemon *daemon, struct pcn_member *member)
 int pcn_member_edit(struct pcn_daemon *daemon, struct pcn_member *member, enum pcn_cube_edit edit,
                     const char *const *segments, size_t n_segments, const char *json, struct pcn_error *error)
 {
-    static const enum pcn_edit_verb verbs[] = {PCN_EDIT_CREATE, PCN_EDIT_REPLACE, PCN_EDIT_UPDATE, PCN_EDIT_DELETE};
+    static const enum pcn_edit_verb verbs[] = {PCN_EDIT_CREATE, PCN_EDIT_REPLACE, PCN_EDIT_UPDATE,
+                                               PCN_EDIT_DELETE, PCN_EDIT_INSERT,  PCN_EDIT_REMOVE};
     _cleanup_(pcn_transaction_freep) struct pcn_transaction *transaction = NULL;
     json_t *body = json ? json_loads(json, JSON_DECODE_ANY, NULL) : NULL;
     int r;

@@ -34,6 +34,8 @@ enum pcn_edit_verb {
     PCN_EDIT_REPLACE, /* PUT: create or replace */
     PCN_EDIT_UPDATE,  /* PATCH: must exist */
     PCN_EDIT_DELETE,  /* must exist */
+    PCN_EDIT_INSERT, /* an entry by number: those from it on are numbered one higher; one change says so of all of them */
+    PCN_EDIT_REMOVE, /* the other way round: must exist; those behind it are numbered one lower */
 };
 
 /* What a path leads to. */

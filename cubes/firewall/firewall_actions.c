@@ -32,8 +32,14 @@ static int draft_new(const struct firewall_rules *rules, struct draft *ret_draft
     return 0;
 }
 
-static int rules_full(struct pcn_error *error)
+/* Whether a rule can come to id, where there are n. */
+static int room_check(size_t n, size_t id, struct pcn_error *error)
 {
+    if (id > n)
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "id",
+                             "id %zu is not accepted: give 0 to %zu, as there are %zu rules", id, n, n);
+    if (n < FIREWALL_IDS_MAX)
+        return 0;
     return pcn_error_set(error, PCN_ERROR_RESOURCE_DENIED, "chain/rule",
                          "the chain is full: it has %d rules, the most there can be", FIREWALL_IDS_MAX);
 }
@@ -41,13 +47,12 @@ static int rules_full(struct pcn_error *error)
 static int draft_insert(struct draft *draft, size_t id, char *fields, struct pcn_error *error)
 {
     char **all;
+    int r;
 
-    if (id > draft->n)
-        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "id",
-                             "id %zu is not accepted: give 0 to %zu, as there are %zu rules", id, draft->n, draft->n);
-    if (draft->n >= FIREWALL_IDS_MAX)
-        return rules_full(error);
-    all = realloc(draft->fields, (draft->n + 1) * sizeof(*all));
+    r = room_check(draft->n, id, error);
+    if (r < 0)
+        return r;
+    all = reallocarray(draft->fields, draft->n + 1, sizeof(*all));
     if (!all)
         return -ENOMEM;
     draft->fields = all;
@@ -71,27 +76,34 @@ static int fields_check(const char *operation, const struct pcn_node *input, con
     return 0;
 }
 
-/* The rule that an action means: by id, or else the first with exactly these fields. */
+/* Whether the rule that is meant is told by its id, of n: 1, 0; -ENOENT: it is, and there is none. */
+static int id_given(const struct pcn_node *input, size_t n, size_t *ret_id, struct pcn_error *error)
+{
+    const char *text = pcn_node_string(input, "id");
+
+    *ret_id = text ? strtoul(text, NULL, 10) : 0;
+    if (!text || *ret_id < n)
+        return text ? 1 : 0;
+    return pcn_error_set(error, PCN_ERROR_DATA_MISSING, "id", "there is no rule %zu: the chain has %zu", *ret_id, n);
+}
+
+static int fields_unknown(struct pcn_error *error)
+{
+    return pcn_error_set(error, PCN_ERROR_DATA_MISSING, "", "no rule has exactly these fields");
+}
+
+/* The rule that a change means: by id, or else the first with exactly these fields. */
 static int draft_find(const struct draft *draft, const struct pcn_node *input, const char *fields, size_t *ret_id,
                       struct pcn_error *error)
 {
-    const char *text = pcn_node_string(input, "id");
-    size_t id = text ? strtoul(text, NULL, 10) : 0;
+    int r = id_given(input, draft->n, ret_id, error);
 
-    if (text && id < draft->n) {
-        *ret_id = id;
-        return 0;
-    }
-    if (text)
-        return pcn_error_set(error, PCN_ERROR_DATA_MISSING, "id", "there is no rule %zu: the chain has %zu", id,
-                             draft->n);
-    for (id = 0; id < draft->n; id++) {
-        if (pcn_streq(draft->fields[id], fields)) {
-            *ret_id = id;
+    if (r)
+        return r;
+    for (; *ret_id < draft->n; ++*ret_id)
+        if (pcn_streq(draft->fields[*ret_id], fields))
             return 0;
-        }
-    }
-    return pcn_error_set(error, PCN_ERROR_DATA_MISSING, "", "no rule has exactly these fields");
+    return fields_unknown(error);
 }
 
 static void draft_delete(struct draft *draft, size_t id)
@@ -145,95 +157,87 @@ static int draft_write(struct pcn_cube *cube, const char *chain, const struct dr
     return pcn_cube_edit(cube, PCN_CUBE_REPLACE, path, PCN_ARRAY_SIZE(path), text, error);
 }
 
-/* The last rule comes or goes: the others need not be looked at. */
-static int rule_append(struct pcn_cube *cube, const char *chain, size_t id, const char *fields, struct pcn_error *error)
-{
-    const char *const path[] = {"chain", chain, "rule"};
-    _cleanup_free_ char *text = NULL;
-
-    if (asprintf(&text, "[{\"id\": %zu%s%s}]", id, fields[0] ? ", " : "", fields) < 0)
-        return -ENOMEM;
-    return pcn_cube_edit(cube, PCN_CUBE_CREATE, path, PCN_ARRAY_SIZE(path), text, error);
-}
-
-static int rule_delete_last(struct pcn_cube *cube, const char *chain, size_t id, struct pcn_error *error)
+/* One rule comes or goes: what the others say need not be looked at. */
+static int rule_edit(struct pcn_cube *cube, enum pcn_cube_edit edit, const char *chain, size_t id, const char *fields,
+                     struct pcn_error *error)
 {
     char key[24];
     const char *const path[] = {"chain", chain, "rule", key};
+    _cleanup_free_ char *text = NULL;
 
     (void)snprintf(key, sizeof(key), "%zu", id);
-    return pcn_cube_edit(cube, PCN_CUBE_DELETE, path, PCN_ARRAY_SIZE(path), NULL, error);
+    if (fields && asprintf(&text, "{%s}", fields) < 0)
+        return -ENOMEM;
+    return pcn_cube_edit(cube, edit, path, PCN_ARRAY_SIZE(path), text, error);
 }
 
-static int rule_change(struct pcn_cube *cube, const char *chain, const char *operation, const struct pcn_node *input,
-                       size_t *ret_id, struct pcn_error *error)
+static const struct firewall_rules *rules_of(struct pcn_cube *cube, const char *chain)
 {
     const struct firewall *firewall = pcn_cube_state(cube);
-    const struct firewall_rules *rules = &firewall->chains[firewall_chain_of(chain)].now;
-    _cleanup_(draft_done) struct draft draft = {};
+
+    return &firewall->chains[firewall_chain_of(chain)].now;
+}
+
+static int rule_insert(struct pcn_cube *cube, const char *chain, size_t id, const struct pcn_node *input,
+                       struct pcn_emitter *output, struct pcn_error *error)
+{
     _cleanup_free_ char *fields = NULL;
     int r;
 
     r = firewall_entry_fields(input, &fields);
     if (r >= 0)
-        r = fields_check(operation, input, fields, error);
-    if (r >= 0 && (pcn_streq(operation, "APPEND") ||
-                   (pcn_streq(operation, "INSERT") && pcn_node_uint(input, "id", 0) == rules->n))) {
-        *ret_id = rules->n;
-        if (rules->n >= FIREWALL_IDS_MAX)
-            return rules_full(error);
-        return rule_append(cube, chain, rules->n, fields, error);
-    }
-    if (r >= 0 && pcn_streq(operation, "DELETE") && rules->n && pcn_node_int(input, "id", -1) == (int64_t)rules->n - 1)
-        return rule_delete_last(cube, chain, rules->n - 1, error);
+        r = fields_check("INSERT", input, fields, error);
     if (r >= 0)
-        r = draft_new(rules, &draft);
+        r = room_check(rules_of(cube, chain)->n, id, error);
     if (r >= 0)
-        r = draft_change(&draft, operation, input, &fields, ret_id, error);
-    return r < 0 ? r : draft_write(cube, chain, &draft, error);
+        r = rule_edit(cube, PCN_CUBE_INSERT, chain, id, fields, error);
+    if (r >= 0)
+        pcn_emit_uint(output, "id", id);
+    return r;
 }
 
 int firewall_chain_append_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
                                  const struct pcn_node *input, struct pcn_emitter *output, struct pcn_error *error)
 {
-    size_t id;
-    int r = rule_change(cube, keys[0], "APPEND", input, &id, error);
-
-    if (r >= 0)
-        pcn_emit_uint(output, "id", id);
-    return r;
+    return rule_insert(cube, keys[0], rules_of(cube, keys[0])->n, input, output, error);
 }
 
 int firewall_chain_insert_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
                                  const struct pcn_node *input, struct pcn_emitter *output, struct pcn_error *error)
 {
-    size_t id;
-    int r = rule_change(cube, keys[0], "INSERT", input, &id, error);
-
-    if (r >= 0)
-        pcn_emit_uint(output, "id", id);
-    return r;
+    return rule_insert(cube, keys[0], (size_t)pcn_node_uint(input, "id", 0), input, output, error);
 }
 
 int firewall_chain_delete_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
                                  const struct pcn_node *input, struct pcn_emitter *output, struct pcn_error *error)
 {
-    size_t id;
+    const struct firewall_rules *rules = rules_of(cube, keys[0]);
+    _cleanup_free_ char *fields = NULL;
+    size_t id = 0;
+    int r;
 
-    return rule_change(cube, keys[0], "DELETE", input, &id, error);
+    r = firewall_entry_fields(input, &fields);
+    if (r >= 0)
+        r = fields_check("DELETE", input, fields, error);
+    if (r >= 0)
+        r = id_given(input, rules->n, &id, error);
+    while (!r && id < rules->n && !pcn_streq(rules->entries[id]->fields, fields))
+        id++;
+    if (r < 0)
+        return r;
+    return id < rules->n ? rule_edit(cube, PCN_CUBE_REMOVE, keys[0], id, NULL, error) : fields_unknown(error);
 }
 
 int firewall_chain_batch_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
                                 const struct pcn_node *input, struct pcn_emitter *output, struct pcn_error *error)
 {
-    const struct firewall *firewall = pcn_cube_state(cube);
     _cleanup_(draft_done) struct draft draft = {};
     size_t number = 0;
     int r;
 
     if (!pcn_node_first(input, "rules"))
         return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, "rules", "rules is missing: give at least one change");
-    r = draft_new(&firewall->chains[firewall_chain_of(keys[0])].now, &draft);
+    r = draft_new(rules_of(cube, keys[0]), &draft);
     for (const struct pcn_node *node = pcn_node_first(input, "rules"); node && r >= 0; node = pcn_node_next(node)) {
         _cleanup_free_ char *fields = NULL;
         struct pcn_error cause = {};

@@ -67,6 +67,26 @@ static int rules_set(struct firewall_rules *rules, size_t id, struct firewall_en
     return 0;
 }
 
+/* Those from `id` on make room for a rule there, or where `by` is -1, close up behind one that has gone from there. */
+static int rules_shift(struct firewall_rules *rules, size_t id, int by)
+{
+    struct firewall_entry **from;
+    int r;
+
+    if (by > 0) {
+        r = rules_set(rules, rules->n, NULL);
+        if (r < 0)
+            return r;
+        from = rules->entries + id;
+        memmove(from + 1, from, (rules->n - id - 1) * sizeof(*from));
+        *from = NULL;
+        return 0;
+    }
+    from = rules->entries + id;
+    memmove(from, from + 1, (--rules->n - id) * sizeof(*from));
+    return 0;
+}
+
 /* The rules that have gone from where they were, by what they say. */
 static void gone_collect(struct firewall_chain_state *chain)
 {
@@ -137,6 +157,8 @@ int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change
     r = firewall_chain_change(chain);
     if (r < 0)
         return r;
+    if (change->op == PCN_CHANGE_SHIFT)
+        return rules_shift(&chain->next, id, change->shift);
     if (change->after) {
         (void)snprintf(path, sizeof(path), "chain/%s/rule/%s", change->keys[0], change->keys[1]);
         r = firewall_entry_new(change->after, path, &entry, error);

@@ -34,6 +34,7 @@ expect_output "the other one keeps its counters" '^1$' pkts 1
 expect_output "ids follow" '\[\[0,"ping"\],\[1,"icmp"\]\]' ids
 expect "the first is deleted" fw chain INGRESS delete id=0
 expect_output "ids follow" '\[\[0,"icmp"\]\]' ids
+expect_output "with its counters" '^1$' pkts 0
 expect "ICMP is dropped again" blocked from_a
 expect "several changes at once" sh -c "printf '%s' '{\"rules\": [
     {\"operation\": \"DELETE\", \"id\": 0},
@@ -90,6 +91,7 @@ for rule in 'src=10.0.0.1 10.0.0.2' 'dport=80 - 90' 'dport=80 443' 'tcpflags=SYN
 done
 refused "a rule of nothing" 'give what it is to match, or its action' fw chain INGRESS append
 refused "nor in front" 'give what it is to match, or its action' fw chain INGRESS insert id=0
+refused "in front, by a set that there is not" 'set nobodys, which does not exist' fw chain INGRESS insert id=0 src=@nobodys
 refused "a burst without a rate" 'burst: .*give rate' fw chain INGRESS append src=10.0.0.9 burst=10
 refused "a batch of nothing" 'rules is missing' fw chain INGRESS batch
 refused "a batch that fails says where" 'change 1 of the batch: id 77 is not accepted' sh -c "echo '{\"rules\": [{\"operation\": \"APPEND\", \"src\": \"10.0.0.9\"}, {\"operation\": \"INSERT\", \"id\": 77, \"src\": \"10.0.0.9\"}]}' | '$build/bin/polycubectl' --url 'unix://$lab_dir/run/default/api.sock' fw chain INGRESS batch"

@@ -104,7 +104,10 @@ static void check_changes(struct pcn_edit *edit)
     for (size_t i = 0; i < pcn_edit_n_changes(edit); i++) {
         const struct pcn_change *change = pcn_edit_change(edit, i);
 
-        if ((change->op == PCN_CHANGE_CREATE) != !change->before || (change->op == PCN_CHANGE_DELETE) != !change->after)
+        bool shift = change->op == PCN_CHANGE_SHIFT;
+
+        if ((change->op == PCN_CHANGE_CREATE || shift) != !change->before ||
+            (change->op == PCN_CHANGE_DELETE || shift) != !change->after || shift != (change->shift != 0))
             abort();
         /* Deletes come first. */
         if (change->op == PCN_CHANGE_DELETE && others)
@@ -151,7 +154,7 @@ static bool next_request(const uint8_t **data, size_t *size, char *ret_letter, s
 
 static size_t edits_open(struct pcn_tree *tree, const uint8_t *data, size_t size, struct open_edit edits[EDITS_MAX])
 {
-    static const char letters[] = "CRUD";
+    static const char letters[] = "CRUDIM";
     size_t n = 0;
     json_t *body;
     char letter;

@@ -85,7 +85,7 @@ static void print_unit(FILE *out, const struct pcn_node *unit)
 
 char *probe_changes(struct pcn_edit *edit)
 {
-    static const char *const ops[] = {"create", "modify", "delete"};
+    static const char *const ops[] = {"create", "modify", "delete", "shift"};
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
@@ -97,6 +97,10 @@ char *probe_changes(struct pcn_edit *edit)
         for (size_t k = 0; k < change->n_keys; k++)
             fprintf(out, "%s%s", k ? "," : "", change->keys[k]);
         fputs("]", out);
+        if (change->op == PCN_CHANGE_SHIFT) {
+            fprintf(out, " %+d\n", change->shift);
+            continue;
+        }
         print_unit(out, change->before);
         fputs(" ->", out);
         print_unit(out, change->after);

@@ -94,6 +94,47 @@ static void all_entries_of_a_list_at_once(void)
     probe_close(&probe);
 }
 
+static void entries_behind_one_that_comes_or_goes_are_numbered_anew(void)
+{
+    struct probe probe;
+
+    PCN_REQUIRE(probe_open(&probe, "{'rule':[{'id':2,'action':'pass','note':'c','match':[{'field':'src','value':'y'}]},"
+                                   "{'id':0,'action':'pass','note':'a'},{'id':1,'action':'drop','note':'b'}]}"));
+    GIVES(INSERT, "rule/1", "{'action':'drop','note':'n'}",
+          "shift rule[1] +1\ncreate rule[1] - -> action=drop note=n weight=5\n"
+          "create rule/when-hit[1] - -> log=false\n");
+    SHOWS("rule/3/note", "'c'");
+    SHOWS("rule/2/note", "'b'");
+    SHOWS("rule/1/note", "'n'");
+    SHOWS("rule/0/note", "'a'");
+    SHOWS("rule/3/match", "[{'field':'src','value':'y','negate':false}]");
+    GIVES(UPDATE, "rule/2", "{'weight':9}",
+          "modify rule[2] action=drop note=b weight=5 -> action=drop note=b weight=9\n");
+    GIVES(
+        REMOVE, "rule/0", NULL,
+        "delete rule/when-hit[0] log=false -> -\ndelete rule[0] action=pass note=a weight=5 -> -\nshift rule[0] -1\n");
+    /* Where they stand in the list says nothing. */
+    SHOWS("rule", "[{'id':2,'action':'pass','note':'c','weight':5,'when-hit':{'log':false},"
+                  "'match':[{'field':'src','value':'y','negate':false}]},"
+                  "{'id':0,'action':'drop','note':'n','weight':5,'when-hit':{'log':false}},"
+                  "{'id':1,'action':'drop','note':'b','weight':9,'when-hit':{'log':false}}]");
+    /* Behind the last one none has to make room. */
+    GIVES(INSERT, "rule/3", "{'action':'pass'}",
+          "create rule[3] - -> action=pass weight=5\ncreate rule/when-hit[3] - -> log=false\n");
+    GIVES(REMOVE, "rule/3", NULL,
+          "delete rule/when-hit[3] log=false -> -\ndelete rule[3] action=pass weight=5 -> -\nshift rule[3] -1\n");
+    REFUSES(REMOVE, "rule/3", NULL, DATA_MISSING, "rule/3", "rule/3 does not exist");
+    REFUSES(INSERT, "rule/1", "{'note':'n'}", MISSING_ATTRIBUTE, "rule/1/action", "action");
+    REFUSES(INSERT, "rule/1", "{'id':2,'action':'drop'}", BAD_ATTRIBUTE, "rule/1/id", "contradicts the path");
+    REFUSES(INSERT, "rule/1/match/src/z", NULL, NOT_SUPPORTED, "rule/1/match/src/z", "has no number");
+    REFUSES(INSERT, "rule", "[]", NOT_SUPPORTED, "rule", "has no number");
+    GIVES(CREATE, "rule/4294967295", "{'action':'pass'}",
+          "create rule[4294967295] - -> action=pass weight=5\n"
+          "create rule/when-hit[4294967295] - -> log=false\n");
+    REFUSES(INSERT, "rule/0", "{'action':'pass'}", RESOURCE_DENIED, "rule/0", "rule is full|4294967295");
+    probe_close(&probe);
+}
+
 static void lists_in_lists_carry_all_their_keys(void)
 {
     struct probe probe;
@@ -535,6 +576,8 @@ static const struct pcn_test tests[] = {
     {.name = "entries are created replaced updated and deleted",
      .run = entries_are_created_replaced_updated_and_deleted},
     {.name = "all entries of a list at once", .run = all_entries_of_a_list_at_once},
+    {.name = "entries behind one that comes or goes are numbered anew",
+     .run = entries_behind_one_that_comes_or_goes_are_numbered_anew},
     {.name = "lists in lists carry all their keys", .run = lists_in_lists_carry_all_their_keys},
     {.name = "what does not exist first is named", .run = what_does_not_exist_first_is_named},
     {.name = "deletes come before what takes their place", .run = deletes_come_before_what_takes_their_place},

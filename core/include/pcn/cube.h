@@ -38,6 +38,7 @@ enum pcn_change_op {
     PCN_CHANGE_CREATE,
     PCN_CHANGE_MODIFY,
     PCN_CHANGE_DELETE,
+    PCN_CHANGE_SHIFT, /* entries by number: see pcn_change.shift. Only where the kind asks for it, by pcn_cube_edit() */
 };
 
 /*
@@ -51,9 +52,10 @@ struct pcn_change {
     const char *path;        /* of the unit in the model: "ports/secondaryip" */
     const char *const *keys; /* canonical values, of all lists on the path, outermost first */
     size_t n_keys;
-    const struct pcn_node *before; /* NULL on create */
-    const struct pcn_node *after;  /* NULL on delete */
-    void *resource;                /* prepare's, for apply and abort */
+    const struct pcn_node *before; /* NULL on create and shift */
+    const struct pcn_node *after;  /* NULL on delete and shift */
+    int shift;      /* 1: entries from the one of `keys` on get the next number; -1: those behind it the one before */
+    void *resource; /* prepare's, for apply and abort */
 };
 
 /*
@@ -240,6 +242,8 @@ enum pcn_cube_edit {
     PCN_CUBE_REPLACE, /* create or replace */
     PCN_CUBE_UPDATE,  /* path must exist */
     PCN_CUBE_DELETE,  /* path must exist */
+    PCN_CUBE_INSERT,  /* an entry by number: who has that number, and all behind, get the next one (PCN_CHANGE_SHIFT) */
+    PCN_CUBE_REMOVE,  /* path must exist: all entries behind get the number before */
 };
 
 /*
