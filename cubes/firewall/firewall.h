@@ -32,7 +32,7 @@ struct firewall_entry {
     char *sets[FIREWALL_BY_MAX]; /* names; NULL: the field is in the rule */
     struct firewall_names in, out;
     unsigned int references;
-    bool kept; /* it is in the next array, too */
+    bool kept; /* it is in the next array, too, or its counters are */
     UT_hash_handle hh;
 };
 
@@ -47,6 +47,9 @@ bool firewall_entry_text(const struct firewall_entry *entry, const char *leaf, c
 /* All leaves but the id. */
 void firewall_entry_emit(const struct firewall_entry *entry, struct pcn_emitter *emitter);
 void firewall_entry_unrefp(struct firewall_entry **entry);
+/* Whether packets cannot tell them apart; and whether nobody can. However it is written: 10.0.0.1 is 10.0.0.1/32. */
+bool firewall_entry_acts_as(const struct firewall_entry *a, const struct firewall_entry *b);
+bool firewall_entry_same(const struct firewall_entry *a, const struct firewall_entry *b);
 
 struct firewall_rules {
     struct firewall_entry **entries; /* by id; NULL: none, while the array is being changed */

@@ -6,28 +6,28 @@
 #include "firewall.h"
 #include <stdio.h>
 
-/* The rules of a chain as they are to be: JSON members of each, without the id. */
+/* The rules of a chain as they are to be. */
 struct draft {
-    char **fields;
+    struct firewall_entry **entries;
     size_t n;
 };
 
 static void draft_done(struct draft *draft)
 {
     for (size_t i = 0; i < draft->n; i++)
-        free(draft->fields[i]);
-    free(draft->fields);
+        firewall_entry_unrefp(&draft->entries[i]);
+    free(draft->entries);
+    *draft = (struct draft){};
 }
 
 static int draft_new(const struct firewall_rules *rules, struct draft *ret_draft)
 {
-    ret_draft->fields = calloc(rules->n + 1, sizeof(*ret_draft->fields));
-    if (!ret_draft->fields)
+    ret_draft->entries = calloc(rules->n + 1, sizeof(*ret_draft->entries));
+    if (!ret_draft->entries)
         return -ENOMEM;
     for (; ret_draft->n < rules->n; ret_draft->n++) {
-        ret_draft->fields[ret_draft->n] = strdup(rules->entries[ret_draft->n]->fields);
-        if (!ret_draft->fields[ret_draft->n])
-            return -ENOMEM;
+        ret_draft->entries[ret_draft->n] = rules->entries[ret_draft->n];
+        rules->entries[ret_draft->n]->references++;
     }
     return 0;
 }
@@ -44,20 +44,21 @@ static int room_check(size_t n, size_t id, struct pcn_error *error)
                          "the chain is full: it has %d rules, the most there can be", FIREWALL_IDS_MAX);
 }
 
-static int draft_insert(struct draft *draft, size_t id, char *fields, struct pcn_error *error)
+/* The entry is taken over. */
+static int draft_insert(struct draft *draft, size_t id, struct firewall_entry **entry, struct pcn_error *error)
 {
-    char **all;
+    struct firewall_entry **all;
     int r;
 
     r = room_check(draft->n, id, error);
     if (r < 0)
         return r;
-    all = reallocarray(draft->fields, draft->n + 1, sizeof(*all));
+    all = reallocarray(draft->entries, draft->n + 1, sizeof(*all));
     if (!all)
         return -ENOMEM;
-    draft->fields = all;
+    draft->entries = all;
     memmove(all + id + 1, all + id, (draft->n - id) * sizeof(*all));
-    all[id] = fields;
+    all[id] = TAKE_PTR(*entry);
     draft->n++;
     return 0;
 }
@@ -76,85 +77,72 @@ static int fields_check(const char *operation, const struct pcn_node *input, con
     return 0;
 }
 
-/* Whether the rule that is meant is told by its id, of n: 1, 0; -ENOENT: it is, and there is none. */
-static int id_given(const struct pcn_node *input, size_t n, size_t *ret_id, struct pcn_error *error)
+/* The rule that is meant, of n: by id, or else the first that says what entry does. */
+static int rule_find(struct firewall_entry *const *entries, size_t n, const struct pcn_node *input,
+                     const struct firewall_entry *entry, size_t *ret_id, struct pcn_error *error)
 {
     const char *text = pcn_node_string(input, "id");
+    size_t id = text ? strtoul(text, NULL, 10) : 0;
 
-    *ret_id = text ? strtoul(text, NULL, 10) : 0;
-    if (!text || *ret_id < n)
-        return text ? 1 : 0;
-    return pcn_error_set(error, PCN_ERROR_DATA_MISSING, "id", "there is no rule %zu: the chain has %zu", *ret_id, n);
-}
-
-static int fields_unknown(struct pcn_error *error)
-{
-    return pcn_error_set(error, PCN_ERROR_DATA_MISSING, "", "no rule has exactly these fields");
-}
-
-/* The rule that a change means: by id, or else the first with exactly these fields. */
-static int draft_find(const struct draft *draft, const struct pcn_node *input, const char *fields, size_t *ret_id,
-                      struct pcn_error *error)
-{
-    int r = id_given(input, draft->n, ret_id, error);
-
-    if (r)
-        return r;
-    for (; *ret_id < draft->n; ++*ret_id)
-        if (pcn_streq(draft->fields[*ret_id], fields))
-            return 0;
-    return fields_unknown(error);
-}
-
-static void draft_delete(struct draft *draft, size_t id)
-{
-    free(draft->fields[id]);
-    memmove(draft->fields + id, draft->fields + id + 1, (--draft->n - id) * sizeof(*draft->fields));
-}
-
-/* One change; fields is taken over where it is used. */
-static int draft_change(struct draft *draft, const char *operation, const struct pcn_node *input, char **fields,
-                        size_t *ret_id, struct pcn_error *error)
-{
-    int r;
-
-    *ret_id = pcn_streq(operation, "APPEND") ? draft->n : (size_t)pcn_node_uint(input, "id", 0);
-    if (pcn_streq(operation, "APPEND") || pcn_streq(operation, "INSERT")) {
-        r = draft_insert(draft, *ret_id, *fields, error);
-        if (r >= 0)
-            *fields = NULL;
-        return r;
-    }
-    if (pcn_streq(operation, "UPDATE") && !pcn_node_string(input, "id"))
-        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, "id", "id is missing: UPDATE needs that of the rule");
-    r = draft_find(draft, input, *fields, ret_id, error);
-    if (r < 0)
-        return r;
-    if (pcn_streq(operation, "DELETE")) {
-        draft_delete(draft, *ret_id);
-    } else {
-        free(draft->fields[*ret_id]);
-        draft->fields[*ret_id] = TAKE_PTR(*fields);
-    }
+    if (text && id >= n)
+        return pcn_error_set(error, PCN_ERROR_DATA_MISSING, "id", "there is no rule %zu: the chain has %zu", id, n);
+    while (!text && id < n && !firewall_entry_same(entries[id], entry))
+        id++;
+    if (id == n)
+        return pcn_error_set(error, PCN_ERROR_DATA_MISSING, "", "no rule has exactly these fields");
+    *ret_id = id;
     return 0;
 }
 
-static int draft_write(struct pcn_cube *cube, const char *chain, const struct draft *draft, struct pcn_error *error)
+/* One change; the entry is taken over where it is used. */
+static int draft_change(struct draft *draft, const char *operation, const struct pcn_node *input,
+                        struct firewall_entry **entry, struct pcn_error *error)
 {
-    const char *const path[] = {"chain", chain, "rule"};
-    _cleanup_free_ char *text = NULL;
+    size_t id = pcn_streq(operation, "APPEND") ? draft->n : (size_t)pcn_node_uint(input, "id", 0);
+    int r;
+
+    if (pcn_streq(operation, "APPEND") || pcn_streq(operation, "INSERT"))
+        return draft_insert(draft, id, entry, error);
+    if (pcn_streq(operation, "UPDATE") && !pcn_node_string(input, "id"))
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, "id", "id is missing: UPDATE needs that of the rule");
+    r = rule_find(draft->entries, draft->n, input, *entry, &id, error);
+    if (r < 0)
+        return r;
+    firewall_entry_unrefp(&draft->entries[id]);
+    if (pcn_streq(operation, "DELETE"))
+        memmove(draft->entries + id, draft->entries + id + 1, (--draft->n - id) * sizeof(*draft->entries));
+    else
+        draft->entries[id] = TAKE_PTR(*entry);
+    return 0;
+}
+
+static int draft_text(const struct draft *draft, char **ret_text)
+{
     size_t size;
-    FILE *file = open_memstream(&text, &size);
+    FILE *file = open_memstream(ret_text, &size);
 
     if (!file)
         return -errno;
     (void)fputc('[', file);
-    for (size_t i = 0; i < draft->n; i++)
-        (void)fprintf(file, "%s{\"id\": %zu%s%s}", i ? ", " : "", i, draft->fields[i][0] ? ", " : "", draft->fields[i]);
+    for (size_t i = 0; i < draft->n; i++) {
+        const char *fields = draft->entries[i]->fields;
+
+        (void)fprintf(file, "%s{\"id\": %zu%s%s}", i ? ", " : "", i, fields[0] ? ", " : "", fields);
+    }
     (void)fputc(']', file);
-    if (fclose(file))
-        return -ENOMEM;
-    return pcn_cube_edit(cube, PCN_CUBE_REPLACE, path, PCN_ARRAY_SIZE(path), text, error);
+    return fclose(file) ? -ENOMEM : 0;
+}
+
+/* And is done: who gives counters back looks whether anybody else has an entry. */
+static int draft_write(struct pcn_cube *cube, const char *chain, struct draft *draft, struct pcn_error *error)
+{
+    const char *const path[] = {"chain", chain, "rule"};
+    _cleanup_free_ char *text = NULL;
+    int r;
+
+    r = draft_text(draft, &text);
+    draft_done(draft);
+    return r < 0 ? r : pcn_cube_edit(cube, PCN_CUBE_REPLACE, path, PCN_ARRAY_SIZE(path), text, error);
 }
 
 /* One rule comes or goes: what the others say need not be looked at. */
@@ -208,24 +196,28 @@ int firewall_chain_insert_action(struct pcn_cube *cube, const char *const *keys,
     return rule_insert(cube, keys[0], (size_t)pcn_node_uint(input, "id", 0), input, output, error);
 }
 
+/* What a change says, if it says that in an accepted way. */
+static int entry_of(const char *operation, const struct pcn_node *input, struct firewall_entry **ret_entry,
+                    struct pcn_error *error)
+{
+    int r;
+
+    r = firewall_entry_new(input, "", ret_entry, error);
+    return r < 0 ? r : fields_check(operation, input, (*ret_entry)->fields, error);
+}
+
 int firewall_chain_delete_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
                                  const struct pcn_node *input, struct pcn_emitter *output, struct pcn_error *error)
 {
     const struct firewall_rules *rules = rules_of(cube, keys[0]);
-    _cleanup_free_ char *fields = NULL;
-    size_t id = 0;
+    _cleanup_(firewall_entry_unrefp) struct firewall_entry *entry = NULL;
+    size_t id;
     int r;
 
-    r = firewall_entry_fields(input, &fields);
+    r = entry_of("DELETE", input, &entry, error);
     if (r >= 0)
-        r = fields_check("DELETE", input, fields, error);
-    if (r >= 0)
-        r = id_given(input, rules->n, &id, error);
-    while (!r && id < rules->n && !pcn_streq(rules->entries[id]->fields, fields))
-        id++;
-    if (r < 0)
-        return r;
-    return id < rules->n ? rule_edit(cube, PCN_CUBE_REMOVE, keys[0], id, NULL, error) : fields_unknown(error);
+        r = rule_find(rules->entries, rules->n, input, entry, &id, error);
+    return r < 0 ? r : rule_edit(cube, PCN_CUBE_REMOVE, keys[0], id, NULL, error);
 }
 
 int firewall_chain_batch_action(struct pcn_cube *cube, const char *const *keys, size_t n_keys,
@@ -239,15 +231,13 @@ int firewall_chain_batch_action(struct pcn_cube *cube, const char *const *keys, 
         return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, "rules", "rules is missing: give at least one change");
     r = draft_new(rules_of(cube, keys[0]), &draft);
     for (const struct pcn_node *node = pcn_node_first(input, "rules"); node && r >= 0; node = pcn_node_next(node)) {
-        _cleanup_free_ char *fields = NULL;
+        _cleanup_(firewall_entry_unrefp) struct firewall_entry *entry = NULL;
+        const char *operation = pcn_node_string(node, "operation");
         struct pcn_error cause = {};
-        size_t id;
 
-        r = firewall_entry_fields(node, &fields);
+        r = entry_of(operation, node, &entry, &cause);
         if (r >= 0)
-            r = fields_check(pcn_node_string(node, "operation"), node, fields, &cause);
-        if (r >= 0)
-            r = draft_change(&draft, pcn_node_string(node, "operation"), node, &fields, &id, &cause);
+            r = draft_change(&draft, operation, node, &entry, &cause);
         if (r < 0 && cause.message[0])
             return pcn_error_set(error, cause.tag, "rules", "change %zu of the batch: %s", number, cause.message);
         number++;

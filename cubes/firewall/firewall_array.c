@@ -90,7 +90,8 @@ static int array_add_tuples(struct firewall_array *array, const struct firewall_
         struct firewall_rule part = *rule;
 
         part.destination = group->prefixes;
-        part.destination_ports = (struct firewall_ranges){.items = &group->ports, .n = 1, .given = true};
+        if (!group->any_port)
+            part.destination_ports = (struct firewall_ranges){.items = &group->ports, .n = 1, .given = true};
         part.given |= FIREWALL_GIVEN_PROTOCOL;
         memset(part.protocol, 0, sizeof(part.protocol));
         firewall_bit_set(part.protocol, group->protocol);

@@ -133,6 +133,16 @@ int firewall_chain_settle(struct firewall_chain_state *chain, enum firewall_dire
     return 0;
 }
 
+/* One that says the same to packets, and is described in another way, goes on counting. */
+static void entry_go_on(struct firewall_entry *old, struct firewall_entry *entry)
+{
+    if (!old->rule.counter || !firewall_entry_acts_as(old, entry))
+        return;
+    entry->rule.counter = old->rule.counter;
+    entry->kept = true;
+    old->kept = true;
+}
+
 static int entry_check(const struct firewall_entry *entry, const char *path, enum firewall_direction chain,
                        struct pcn_error *error)
 {
@@ -149,7 +159,7 @@ static int entry_check(const struct firewall_entry *entry, const char *path, enu
 int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     struct firewall_chain_state *chain = chain_of(cube, change->keys[0]);
-    struct firewall_entry *entry = NULL;
+    struct firewall_entry *entry = NULL, *before;
     size_t id = strtoul(change->keys[1], NULL, 10);
     char path[64];
     int r;
@@ -170,9 +180,14 @@ int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change
             return r;
         }
     }
+    before = id < chain->now.n && id < chain->next.n ? chain->now.entries[id] : NULL;
+    if (before && before != chain->next.entries[id])
+        before = NULL;
     r = rules_set(&chain->next, id, entry);
     if (r < 0)
         firewall_entry_unrefp(&entry);
+    else if (before && entry)
+        entry_go_on(before, entry);
     return r;
 }
 

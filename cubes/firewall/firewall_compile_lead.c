@@ -70,7 +70,7 @@ static bool rule_leads(const struct firewall_rule *rule, struct firewall_lead *r
         if (protocol < 0)
             return false;
         lead.rule |= 0xffu << FIREWALL_LEAD_PROTOCOL_SHIFT;
-        if (lead.ports && protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP)
+        if (lead.ports && !firewall_protocol_has_ports(protocol))
             return false;
     } else if (lead.ports) {
         return false;

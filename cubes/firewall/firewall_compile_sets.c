@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "firewall_compile_private.h"
 #include <endian.h>
-#include <netinet/in.h>
-
-/* Protocols that have ports. */
-static bool protocol_has_ports(unsigned int protocol)
-{
-    return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
-}
 
 /* ---- intervals ---- */
 
@@ -241,7 +234,7 @@ static bool holds_protocol(const uint64_t *key, unsigned int value)
         return false;
     if (later && wants & ~(uint64_t)WANTS_PROTOCOL)
         return false;
-    if (wants & WANTS_PORTS && !protocol_has_ports(protocol))
+    if (wants & WANTS_PORTS && !firewall_protocol_has_ports(protocol))
         return false;
     if (wants & WANTS_FLAGS && protocol != IPPROTO_TCP)
         return false;

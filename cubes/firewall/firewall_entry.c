@@ -290,3 +290,61 @@ int firewall_entry_new(const struct pcn_node *node, const char *path, struct fir
     *ret_entry = TAKE_PTR(entry);
     return 0;
 }
+
+/* ---- whether two say the same ---- */
+
+static bool prefixes_same(const struct firewall_prefixes *a, const struct firewall_prefixes *b)
+{
+    if (a->given != b->given || a->negate != b->negate || a->n != b->n)
+        return false;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->items[i].version != b->items[i].version || a->items[i].length != b->items[i].length ||
+            memcmp(&a->items[i].address, &b->items[i].address, sizeof(a->items[i].address)) != 0)
+            return false;
+    return true;
+}
+
+static bool ranges_same(const struct firewall_ranges *a, const struct firewall_ranges *b)
+{
+    return a->given == b->given && a->negate == b->negate && a->n == b->n &&
+           (!a->n || memcmp(a->items, b->items, a->n * sizeof(*a->items)) == 0);
+}
+
+static bool names_same(const struct firewall_names *a, const struct firewall_names *b)
+{
+    if (a->negate != b->negate || a->n != b->n)
+        return false;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (!pcn_streq(a->items[i], b->items[i]))
+            return false;
+    return true;
+}
+
+static bool texts_same(const char *a, const char *b)
+{
+    return a && b ? pcn_streq(a, b) : a == b;
+}
+
+static bool rules_same(const struct firewall_rule *a, const struct firewall_rule *b)
+{
+    return a->given == b->given && a->state == b->state && a->fragment == b->fragment && a->action == b->action &&
+           a->rate == b->rate && a->burst == b->burst && a->dscp == b->dscp &&
+           memcmp(a->protocol, b->protocol, sizeof(a->protocol)) == 0 &&
+           memcmp(a->tcp_flags, b->tcp_flags, sizeof(a->tcp_flags)) == 0 && prefixes_same(&a->source, &b->source) &&
+           prefixes_same(&a->destination, &b->destination) && ranges_same(&a->source_ports, &b->source_ports) &&
+           ranges_same(&a->destination_ports, &b->destination_ports) && ranges_same(&a->icmp, &b->icmp) &&
+           ranges_same(&a->icmpv6, &b->icmpv6);
+}
+
+bool firewall_entry_acts_as(const struct firewall_entry *a, const struct firewall_entry *b)
+{
+    for (int i = 0; i < FIREWALL_BY_MAX; i++)
+        if (!texts_same(a->sets[i], b->sets[i]))
+            return false;
+    return rules_same(&a->rule, &b->rule) && names_same(&a->in, &b->in) && names_same(&a->out, &b->out);
+}
+
+bool firewall_entry_same(const struct firewall_entry *a, const struct firewall_entry *b)
+{
+    return firewall_entry_acts_as(a, b) && texts_same(a->description, b->description);
+}

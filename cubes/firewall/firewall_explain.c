@@ -234,8 +234,7 @@ static bool icmp_matches(const struct firewall_rule *rule, const struct packet *
 static const char *rule_differs(const struct firewall_rule *rule, const struct packet *packet)
 {
     bool has_l4 = packet->fragment != PCN_FRAGMENT_LATER;
-    bool has_ports = has_l4 && (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP ||
-                                packet->protocol == IPPROTO_SCTP);
+    bool has_ports = has_l4 && firewall_protocol_has_ports(packet->protocol);
 
     if (!prefixes_match(&rule->source, packet->version, &packet->source))
         return "src";

@@ -148,7 +148,7 @@ static void slots_put(struct firewall *firewall, const struct firewall_rules *ru
         const struct firewall_entry *entry = rules->entries[i];
 
         /* Nobody else has it: its counters go with it. */
-        if (entry && entry->references == 1 && entry->rule.counter)
+        if (entry && entry->references == 1 && !entry->kept && entry->rule.counter)
             firewall->slots[entry->rule.counter / 64] &= ~(1ull << entry->rule.counter % 64);
     }
 }

@@ -37,8 +37,7 @@ static bool headers_find(const uint8_t *frame, size_t size, struct headers *ret)
     headers.protocol = headers.ip[headers.version == 6 ? 6 : 9];
     if (headers.version == 4)
         length = (size_t)(headers.ip[0] & 15) * 4;
-    if ((headers.protocol == IPPROTO_TCP || headers.protocol == IPPROTO_UDP || headers.protocol == IPPROTO_SCTP) &&
-        length + 4 <= headers.size)
+    if (firewall_protocol_has_ports(headers.protocol) && length + 4 <= headers.size)
         headers.ports = headers.ip + length;
     *ret = headers;
     return true;

@@ -19,6 +19,7 @@
  */
 #pragma once
 #include "firewall_maps.h"
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -94,4 +95,9 @@ static inline void firewall_bit_set(uint64_t *bitmap, unsigned int bit)
 static inline bool firewall_bit(const uint64_t *bitmap, unsigned int bit)
 {
     return bitmap[bit / 64] >> bit % 64 & 1;
+}
+
+static inline bool firewall_protocol_has_ports(unsigned int protocol)
+{
+    return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
 }

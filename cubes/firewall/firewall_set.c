@@ -35,6 +35,8 @@ static int group_compare(const void *a, const void *b)
 
     if (first->protocol != second->protocol)
         return first->protocol - second->protocol;
+    if (first->any_port != second->any_port)
+        return first->any_port - second->any_port;
     if (first->ports.low != second->ports.low)
         return first->ports.low - second->ports.low;
     return first->ports.high - second->ports.high;
@@ -54,6 +56,7 @@ static int set_group(struct firewall_set *set, struct firewall_set_entry **entri
         if (i == 0 || group_compare(&entries[i - 1], &entries[i]) != 0) {
             group = &set->groups[set->n_groups++];
             group->protocol = entries[i]->protocol;
+            group->any_port = entries[i]->any_port;
             group->ports = entries[i]->ports;
             group->prefixes =
                 (struct firewall_prefixes){.items = &set->prefixes[i], .given = true, .serial = firewall_text_serial()};
@@ -154,39 +157,85 @@ void firewall_sets_done(struct firewall_set **sets)
 
 /* ---- configuration ---- */
 
+static int parse_prefix(struct firewall_set_entry *entry, const char *text, const char *path, struct pcn_error *error)
+{
+    struct firewall_prefixes prefixes = {};
+    int r;
+
+    r = firewall_text_prefixes(text, path, &prefixes, error);
+    if (r >= 0 && (prefixes.n > 1 || prefixes.negate))
+        r = pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "\"%s\" is not accepted: give one, without !", text);
+    if (r >= 0)
+        entry->prefix = prefixes.items[0];
+    free((void *)prefixes.items);
+    return r;
+}
+
+static int parse_ports(struct firewall_set_entry *entry, const char *text, const char *path, struct pcn_error *error)
+{
+    struct firewall_ranges ranges = {};
+    int r;
+
+    r = firewall_text_ports(text, path, &ranges, error);
+    if (r >= 0 && (ranges.n > 1 || ranges.negate))
+        r = pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "\"%s\" is not accepted: give one, without !", text);
+    if (r >= 0)
+        entry->ports = ranges.items[0];
+    free((void *)ranges.items);
+    return r;
+}
+
+static int parse_protocol(struct firewall_set_entry *entry, const char *text, const char *path, struct pcn_error *error)
+{
+    uint64_t bits[4] = {};
+    int r;
+
+    r = firewall_text_protocols(text, path, bits, error);
+    for (unsigned int i = 0; r >= 0 && i < 256; i++)
+        if (firewall_bit(bits, i))
+            entry->protocol = (uint8_t)i;
+    return r;
+}
+
+/* "prefix,protocol,port", or without the port: all packets of the protocol. */
+static int parse_tuple(struct firewall_set_entry *entry, const char *path, struct pcn_error *error)
+{
+    _cleanup_free_ char *text = strdup(entry->text);
+    char *rest = text;
+    const char *prefix = strsep(&rest, ","), *protocol = strsep(&rest, ","), *port = strsep(&rest, ",");
+    int r;
+
+    if (!text)
+        return -ENOMEM;
+    if (!protocol || rest || strchr(entry->text, '!'))
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "\"%s\" is not accepted: give prefix,protocol,port, such as 10.0.0.0/8,TCP,80, or "
+                             "prefix,protocol",
+                             entry->text);
+    r = parse_prefix(entry, prefix, path, error);
+    if (r >= 0)
+        r = parse_protocol(entry, protocol, path, error);
+    entry->any_port = !port;
+    if (r < 0 || entry->any_port)
+        return r;
+    if (!firewall_protocol_has_ports(entry->protocol))
+        return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
+                             "\"%s\" is not accepted: TCP, UDP and SCTP have ports, %s has none: give prefix,protocol",
+                             entry->text, protocol);
+    return parse_ports(entry, port, path, error);
+}
+
 static int entry_parse(enum firewall_set_kind kind, struct firewall_set_entry *entry, const char *path,
                        struct pcn_error *error)
 {
-    struct firewall_prefixes prefixes = {};
-    struct firewall_ranges ranges = {};
-    char prefix[64], protocol[16], port[16];
-    uint64_t bits[4] = {};
-    const char *text = entry->text;
-    int r = 0;
-
-    if (kind == FIREWALL_SET_TUPLES) {
-        if (sscanf(text, "%63[^,],%15[^,],%15[^,]", prefix, protocol, port) != 3 || strspn(protocol, "!") ||
-            strspn(prefix, "!") || strspn(port, "!"))
-            return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path,
-                                 "\"%s\" is not accepted: give prefix,protocol,port, such as 10.0.0.0/8,TCP,80", text);
-        r = firewall_text_protocols(protocol, path, bits, error);
-        for (unsigned int i = 0; r >= 0 && i < 256; i++)
-            if (firewall_bit(bits, i))
-                entry->protocol = (uint8_t)i;
+    switch (kind) {
+    case FIREWALL_SET_TUPLES:
+        return parse_tuple(entry, path, error);
+    case FIREWALL_SET_PORTS:
+        return parse_ports(entry, entry->text, path, error);
+    default:
+        return parse_prefix(entry, entry->text, path, error);
     }
-    if (r >= 0 && kind != FIREWALL_SET_PORTS)
-        r = firewall_text_prefixes(kind == FIREWALL_SET_TUPLES ? prefix : text, path, &prefixes, error);
-    if (r >= 0 && kind != FIREWALL_SET_PREFIXES)
-        r = firewall_text_ports(kind == FIREWALL_SET_TUPLES ? port : text, path, &ranges, error);
-    if (r >= 0 && (prefixes.n > 1 || ranges.n > 1 || prefixes.negate || ranges.negate))
-        r = pcn_error_set(error, PCN_ERROR_INVALID_VALUE, path, "\"%s\" is not accepted: give one, without !", text);
-    if (r >= 0 && prefixes.n)
-        entry->prefix = prefixes.items[0];
-    if (r >= 0 && ranges.n)
-        entry->ports = ranges.items[0];
-    free((void *)prefixes.items);
-    free((void *)ranges.items);
-    return r;
 }
 
 static int entry_add(struct firewall_set *set, const char *text, const char *path, struct pcn_error *error)

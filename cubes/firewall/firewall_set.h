@@ -23,6 +23,7 @@ struct firewall_set_entry {
     struct firewall_prefix prefix;
     struct firewall_range ports;
     uint8_t protocol; /* of a tuple */
+    bool any_port;    /* it names none */
     bool added;
     bool removed;
     UT_hash_handle hh;
@@ -32,6 +33,7 @@ struct firewall_set_entry {
 /* Tuples of one protocol and port range. */
 struct firewall_set_group {
     uint8_t protocol;
+    bool any_port;
     struct firewall_range ports;
     struct firewall_prefixes prefixes; /* into the set's array */
 };

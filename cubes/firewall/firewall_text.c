@@ -110,6 +110,15 @@ uint32_t firewall_text_serial(void)
     return ++last;
 }
 
+/* Bits behind length say nothing: none is set. */
+static void prefix_mask(struct firewall_prefix *prefix)
+{
+    uint8_t *bytes = (uint8_t *)&prefix->address;
+
+    for (unsigned int bit = prefix->length; bit < 8 * sizeof(prefix->address); bit++)
+        bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+}
+
 static int prefix_take(void *target, const char *item)
 {
     struct firewall_prefixes *prefixes = target;
@@ -136,6 +145,7 @@ static int prefix_take(void *target, const char *item)
             return -EINVAL;
     }
     prefix.length = (uint8_t)bits;
+    prefix_mask(&prefix);
     all = realloc(all, (prefixes->n + 1) * sizeof(*all));
     if (!all)
         return -ENOMEM;

@@ -36,6 +36,14 @@ expect "the first is deleted" fw chain INGRESS delete id=0
 expect_output "ids follow" '\[\[0,"icmp"\]\]' ids
 expect_output "with its counters" '^1$' pkts 0
 expect "ICMP is dropped again" blocked from_a
+expect "described in another way" fw chain INGRESS rule 0 set description=ping
+expect_output "it goes on counting" '^2$' pkts 0
+expect "with another action" fw chain INGRESS rule 0 set action=REJECT
+expect_output "it begins anew" '^0$' pkts 0
+expect "a rule" fw chain INGRESS append src=10.9.0.0/16,10.8.1.1 l4proto=TCP dport=80,443-445 tcpflags=SYN action=DROP
+refused "almost its fields" 'no rule has exactly these fields' fw chain INGRESS delete src=10.9.0.0/16,10.8.1.1 l4proto=tcp dport=80,443-444 tcpflags=SYN action=DROP
+expect "its fields, written in another way" fw chain INGRESS delete src=10.9.7.7/16,10.8.1.1/32 l4proto=6 "dport=80, 443:445" tcpflags=SYN
+expect_output "it has gone" '\[\[0,"ping"\]\]' ids
 expect "several changes at once" sh -c "printf '%s' '{\"rules\": [
     {\"operation\": \"DELETE\", \"id\": 0},
     {\"operation\": \"APPEND\", \"dst\": \"10.0.0.0/24\", \"l4proto\": \"ICMP\", \"action\": \"ACCEPT\", \"description\": \"lan\"},
@@ -131,11 +139,19 @@ expect "are not" from_a
 expect "tuples" fw sets add services kind=tuples
 expect "of TCP" fw sets services entry add 10.0.0.0/24,TCP,80
 expect "of UDP, two ports" fw sets services entry add 10.0.0.0/24,UDP,53-54
-refused "half a tuple" 'give prefix,protocol,port' fw sets services entry add 10.0.0.0/24,UDP
+refused "half a tuple" 'give prefix,protocol,port' fw sets services entry add 10.0.0.0/24
+refused "more than one" 'give prefix,protocol,port' fw sets services entry add 10.0.0.0/24,UDP,1,2
+refused "all others" 'give prefix,protocol,port' fw sets services entry add 10.0.0.0/24,!UDP
+refused "a port of what has none" 'TCP, UDP and SCTP have ports, ICMP has none' fw sets services entry add 10.0.0.0/24,ICMP,8
+refused "a port that is none" '"70000" is not accepted' fw sets services entry add 10.0.0.0/24,UDP,70000
 expect "a rule by them" fw chain INGRESS append dst-tuple=@services action=REJECT
 expect_output "has UDP" 'REJECT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=54
 expect_output "and TCP" 'REJECT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=TCP dport=80
 expect_output "not another port" 'ACCEPT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=UDP dport=55
+expect "without a port" fw sets services entry add 10.0.0.2,ICMP
+expect_output "all of the protocol" 'REJECT' fw explain src=10.0.0.1 dst=10.0.0.2 l4proto=ICMP
+expect_output "to that address" 'ACCEPT' fw explain src=10.0.0.1 dst=10.0.0.3 l4proto=ICMP
+expect "it goes" fw sets services entry del 10.0.0.2,ICMP
 expect "a rule for fragments" fw chain INGRESS insert id=0 fragment=LATER action=DROP
 expect "and one by a port" fw chain INGRESS insert id=1 l4proto=UDP dport=99 action=REJECT
 for pair in '10.0.0.1 10.0.0.2' 'fd00::1 fd00::2'; do
