@@ -227,9 +227,8 @@ __noinline __u32 pcn_ct_place_clear(__u64 hash)
 /*
  * A place for a key, which leads nowhere yet; | PCN_CT_ALIKE, if another one of its buckets has its tag, and so may have the
  * key: of two CPUs that take places for one key at the same time at least one is told. PCN_CT_NO_SLOT: there is none.
- * Global: it is verified once.
  */
-__noinline __u32 pcn_ct_place_claim(__u64 hash)
+PCN_INLINE __u32 pcn_ct_place_claim(__u64 hash)
 {
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 4; attempt++) {

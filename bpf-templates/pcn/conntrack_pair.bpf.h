@@ -3,8 +3,8 @@
  * Connection tracking, part: sessions, which are found by two keys (PCN_CT_KEYS 2), see pcn/conntrack.h. To enter one:
  *
  *     number = pcn_ct_number_take(hash, &turned_out)      a session to be written
- *     place = pcn_ct_place_take(hash)                     for the packet's own key
- *     other = pcn_ct_place_take_other(key, hash, place)   for the one that it gets, unless another session has that
+ *     place = pcn_ct_place_take_new(own, hash, none)      for the packet's own key, unless another CPU was faster
+ *     other = pcn_ct_place_take_new(key, hash, place)     for the one that it gets, unless another session has that
  *     pcn_ct_fill(slot, ...)                              for each key; and what is the cube's own
  *     pcn_ct_session_publish(number, ...)                 from now on it is found
  *
@@ -23,41 +23,24 @@ PCN_INLINE struct pcn_ct_own *pcn_ct_own_at(__u64 slot)
     return &pcn_ct_owns[slot];
 }
 
-/* Not 0: they are not the same, nor the other way round. */
-PCN_INLINE __u64 pcn_ct_keys_differ(const struct pcn_ct_key *a, const struct pcn_ct_key *b)
+/* Whether a place that is somebody's is that of a key's flow; or is being written, and may be. */
+PCN_INLINE bool pcn_ct_is_in(__u64 place, const struct pcn_ct_key *key)
 {
-    const __u64 *x = a->words, *y = b->words;
-    __u64 same = (x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]);
-    __u64 other = (x[0] ^ y[2]) | (x[1] ^ y[3]) | (x[2] ^ y[0]) | (x[3] ^ y[1]) | (x[4] ^ pcn_ct_reverse(y[4]));
+    __u64 slot = pcn_ct_slot_at(place / PCN_CT_WAYS, place % PCN_CT_WAYS);
 
-    return same ? other : 0;
-}
-
-/* Whether a place that is somebody's is that of a key's flow; written: or is being written. */
-PCN_INLINE bool pcn_ct_is_in(__u64 place, const struct pcn_ct_key *key, bool written)
-{
-    __u64 slot = pcn_ct_slot_at(place / PCN_CT_WAYS, place % PCN_CT_WAYS), word;
-    struct pcn_ct_key there;
-
-    if ((__u32)slot == PCN_CT_NO_SLOT)
-        return written;
-    word = PCN_READ_ONCE(*pcn_ct_word_at(slot));
-    asm volatile("" ::: "memory");
     /* While a place is being written, a part of it may lead elsewhere. */
-    if (!word || PCN_READ_ONCE(*pcn_ct_place_of(slot)) != place)
-        return written;
-    pcn_ct_key_at(slot, &there);
-    return !pcn_ct_keys_differ(&there, key) && pcn_ct_left(word, pcn_now()) > 0;
+    if ((__u32)slot == PCN_CT_NO_SLOT || !PCN_READ_ONCE(*pcn_ct_word_at(slot)) ||
+        PCN_READ_ONCE(*pcn_ct_place_of(slot)) != place)
+        return true;
+    return pcn_ct_has(slot, key);
 }
 
 /*
- * Whether a place other than these two, of which the first was taken for it, has the key, in either direction; written:
- * or is being written and may have it. Global: it is verified once.
+ * Whether a place other than these two, of which the first was taken for it, has the key, in either direction, or may just
+ * be getting it.
  */
-__noinline bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 taken, __u32 other, bool written)
+PCN_INLINE bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 taken, __u32 other)
 {
-    if (!key)
-        return true;
 #pragma clang loop unroll(disable)
     for (__u32 choice = 0; choice < 2; choice++) {
         __u64 bucket = pcn_ct_bucket(hash, choice), found = pcn_ct_tagged(bucket, hash);
@@ -70,7 +53,7 @@ __noinline bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 
             PCN_FORGET(found, hash);
             PCN_FORGET(place, hash);
             if (place != taken && place != other && PCN_READ_ONCE(*pcn_ct_tag_at(place)) == pcn_ct_tag(hash) &&
-                pcn_ct_is_in(place, key, written))
+                pcn_ct_is_in(place, key))
                 return true;
         }
     }
@@ -79,15 +62,22 @@ __noinline bool pcn_ct_is_taken(const struct pcn_ct_key *key, __u64 hash, __u32 
 
 #define PCN_CT_TAKEN 0xfffffffdu /* as a place: somebody has the key */
 
-/* A place for a key, beside that of the session's own: PCN_CT_TAKEN or PCN_CT_NO_SLOT, there is none; written: see above. */
-PCN_INLINE __u32 pcn_ct_place_take_other(const struct pcn_ct_key *key, __u64 hash, __u32 own, bool written)
+/*
+ * A place for a key that no other session has: PCN_CT_TAKEN, one has, or PCN_CT_NO_SLOT, there is no place. beside: that
+ * of the session's other key; PCN_CT_NO_SLOT: it has none yet. Of two CPUs that take one for the same key at the same time one
+ * gets it, or none. Global: it is verified once.
+ */
+__noinline __u32 pcn_ct_place_take_new(const struct pcn_ct_key *key, __u64 hash, __u32 beside)
 {
-    __u32 place = pcn_ct_place_claim(hash);
+    __u32 place;
 
+    if (!key)
+        return PCN_CT_NO_SLOT;
+    place = pcn_ct_place_claim(hash);
     if (pcn_likely(!(place & PCN_CT_ALIKE)) || place == PCN_CT_NO_SLOT)
         return place;
     place &= ~PCN_CT_ALIKE;
-    if (!pcn_ct_is_taken(key, hash, place, own, written))
+    if (!pcn_ct_is_taken(key, hash, place, beside))
         return place;
     pcn_ct_unclaim(place);
     return PCN_CT_TAKEN;

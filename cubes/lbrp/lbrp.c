@@ -13,6 +13,7 @@ static const struct pcn_reason reasons[] = {
     {"no-source", "it opens a session, and every source that was tried is in use with this backend"},
     {"invalid", "it comes from the wrong side of its session, or that has just ended"},
     {"fragment", "it is a fragment for a VIP, and the first one of its packet was not seen"},
+    {"race", "it opens a session that another CPU is just opening, by another packet"},
 };
 _Static_assert(PCN_ARRAY_SIZE(reasons) == LBRP_DROP_REASONS - PCN_DROP_KIND_FIRST, "all have a label");
 

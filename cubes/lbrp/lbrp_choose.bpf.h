@@ -129,8 +129,8 @@ __noinline __u32 lbrp_affinity_keep(const struct lbrp_new *new, __u32 number, __
     kept = pcn_ct_number_unused();
     if (kept == PCN_CT_NO_SLOT)
         return 0;
-    place = pcn_ct_place_take(hash);
-    if (place == PCN_CT_NO_SLOT) {
+    place = pcn_ct_place_take_new(&key, hash, PCN_CT_NO_SLOT);
+    if (pcn_unlikely(place == PCN_CT_NO_SLOT || place == PCN_CT_TAKEN)) {
         pcn_ct_number_give(kept);
         return 0;
     }

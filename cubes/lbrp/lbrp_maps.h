@@ -193,6 +193,7 @@ enum lbrp_reason {
     LBRP_DROP_NO_SOURCE,
     LBRP_DROP_INVALID,
     LBRP_DROP_FRAGMENT,
+    LBRP_DROP_RACE,
     LBRP_DROP_REASONS,
 };
 

@@ -10,7 +10,6 @@
 
 /* Sources that are tried, after the first one. */
 #define LBRP_ATTEMPTS 256u
-#define LBRP_ATTEMPTS_AT_ONCE 16u /* the verifier goes once through each */
 
 /* new->other is what it is to be. */
 PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
@@ -18,13 +17,10 @@ PCN_INLINE void lbrp_other_ready(struct lbrp_new *new)
     new->other_hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
 }
 
-/*
- * A place for new->other, which is ready: PCN_CT_TAKEN, or PCN_CT_NO_SLOT. Of a tuple with the client's own source, who is
- * just about to have it is most likely the same flow on another CPU: it keeps its source.
- */
+/* A place for new->other, which is ready: PCN_CT_TAKEN, or PCN_CT_NO_SLOT. */
 PCN_INLINE __u32 lbrp_take(const struct lbrp_new *new)
 {
-    return pcn_ct_place_take_other(&new->other, new->other_hash, new->place, new->state &LBRP_WHOLE);
+    return pcn_ct_place_take_new(&new->other, new->other_hash, new->place);
 }
 
 /* A source other than the client's own: of the pool, or its address with another port. */
@@ -70,28 +66,17 @@ __noinline __u32 lbrp_try_source(struct lbrp_new *new, bool pooled, __u32 attemp
     return place == PCN_CT_NO_SLOT ? LBRP_REFUSE(LBRP_DROP_TABLE_FULL) : place;
 }
 
-/* One after the other, some of them. */
-__noinline __u32 lbrp_try_sources(struct lbrp_new *new, bool pooled, __u32 attempt)
-{
-    __u32 place = PCN_CT_TAKEN;
-
-#pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < LBRP_ATTEMPTS_AT_ONCE && place == PCN_CT_TAKEN; i++)
-        place = lbrp_try_source(new, pooled, attempt + i);
-    return place;
-}
-
+/* One after the other. */
 __noinline __u32 lbrp_take_source(struct lbrp_new *new, bool pooled)
 {
-    __u32 place;
+    __u32 place = PCN_CT_TAKEN;
 
     if (!new)
         return LBRP_REFUSE(LBRP_DROP_INVALID);
     new->state |= LBRP_WHOLE;
-    place = lbrp_try_source(new, pooled, 0);
 #pragma clang loop unroll(disable)
-    for (__u32 i = 1; i <= LBRP_ATTEMPTS && place == PCN_CT_TAKEN; i += LBRP_ATTEMPTS_AT_ONCE)
-        place = lbrp_try_sources(new, pooled, i);
+    for (__u32 attempt = 0; attempt <= LBRP_ATTEMPTS && place == PCN_CT_TAKEN; attempt++)
+        place = lbrp_try_source(new, pooled, attempt);
     return place == PCN_CT_TAKEN ? LBRP_REFUSE(LBRP_DROP_NO_SOURCE) : place;
 }
 
@@ -128,9 +113,9 @@ PCN_INLINE __u32 lbrp_enter(struct lbrp_new *new, const struct lbrp_vip *service
 {
     __u32 other;
 
-    new->place = pcn_ct_place_take(new->hash);
-    if (new->place == PCN_CT_NO_SLOT)
-        return LBRP_REFUSE(LBRP_DROP_TABLE_FULL);
+    new->place = pcn_ct_place_take_new(&new->own, new->hash, PCN_CT_NO_SLOT);
+    if (pcn_unlikely(new->place >= LBRP_SLOTS))
+        return LBRP_REFUSE(new->place == PCN_CT_TAKEN ? LBRP_DROP_RACE : LBRP_DROP_TABLE_FULL);
     other = lbrp_server_place(new, service);
     if (pcn_unlikely(other >= LBRP_SLOTS)) {
         pcn_ct_unclaim(new->place);

@@ -685,6 +685,7 @@ static const struct pcn_test tests[] = {
     {"MULTI: each client has its port", test_multi},
     {"a client begins anew, again and again", test_anew},
     {"what contradicts itself is dropped", test_bad},
+    {"two CPUs that open one session at once make one", test_race, pcn_skip_unless_race},
 };
 
 int main(int argc, char **argv)

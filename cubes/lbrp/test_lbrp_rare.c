@@ -238,3 +238,45 @@ void test_anew(void)
         check_numbers(rig, 1);
     }
 }
+
+#define RACE_PORTS 64
+#define RACE_ROUNDS 40
+
+static uint16_t race_first;
+
+static struct pcn_frame race_frame(int cpu, uint16_t i)
+{
+    return udp(C, (uint16_t)(race_first + i), VIP, 53);
+}
+
+/* Two CPUs open the same sessions: none is there twice, with two backends. */
+void test_race(void)
+{
+    static const struct pcn_race race = {race_frame, RACE_PORTS};
+    struct lbrp_end ends[2];
+    uint32_t active;
+    int left;
+
+    ends_make(ends, 4, 1, 2);
+    FOR_BOTH(2048)
+    {
+        struct lbrp_group *service =
+            service_set(rig, service_like(VIP, 53, IPPROTO_UDP, LBRP_ROUND_ROBIN), ends, PCN_ARRAY_SIZE(ends));
+        int refused = 0;
+
+        race_first = 2000;
+        for (uint32_t round = 1; round <= RACE_ROUNDS; round++) {
+            left = pcn_fast_race(&rig->fast, PCN_INGRESS, &race);
+            PCN_CHECK_EQ(left + (int)pcn_fast_drops(&rig->fast, LBRP_DROP_RACE) - refused, PCN_RACE_CPUS * RACE_PORTS);
+            refused = (int)pcn_fast_drops(&rig->fast, LBRP_DROP_RACE);
+            /* Of what is not known by now, the next packets open it. */
+            for (uint16_t i = 0; i < RACE_PORTS; i++)
+                PCN_CHECK(goes_to(rig, race_frame(0, i)) != 0);
+            PCN_CHECK_EQ(n_places(rig), 2 * round * RACE_PORTS);
+            active = tally(rig, service, 0).active + tally(rig, service, 1).active;
+            PCN_CHECK_EQ(active, round * RACE_PORTS);
+            race_first += RACE_PORTS;
+        }
+        check_numbers(rig, RACE_ROUNDS * RACE_PORTS);
+    }
+}

@@ -73,3 +73,4 @@ void test_solicited(void);
 void test_multi(void);
 void test_anew(void);
 void test_bad(void);
+void test_race(void);

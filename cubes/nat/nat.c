@@ -12,6 +12,7 @@ static const struct pcn_reason reasons[] = {
     {"invalid", "it is of no session and opens none, and would show an address that a rule hides"},
     {"fragment", "its first fragment was not seen, and it would show an address that a rule hides"},
     {"nptv6", "its address has no other: a subnet of ffff, or a host of 0 or of ones alone (RFC 6296)"},
+    {"race", "it opens a session that another CPU is just opening, by another packet"},
 };
 
 /* ---- the model: see pcn/flows.h ---- */

@@ -189,4 +189,5 @@ enum nat_reason {
     NAT_DROP_INVALID,
     NAT_DROP_FRAGMENT,
     NAT_DROP_NPT,
+    NAT_DROP_RACE,
 };

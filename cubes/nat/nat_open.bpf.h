@@ -47,25 +47,14 @@ __noinline __u32 nat_try(struct nat_new *new, __u32 number, __u32 attempt)
     return place == PCN_CT_NO_SLOT ? NAT_REFUSE(NAT_DROP_TABLE_FULL) : place;
 }
 
-/* Some of them, one after the other. */
-__noinline __u32 nat_try_some(struct nat_new *new, __u32 number, __u32 attempt)
-{
-    __u32 place = PCN_CT_TAKEN;
-
-#pragma clang loop unroll(disable)
-    for (__u32 i = 0; i < NAT_ATTEMPTS_AT_ONCE && place == PCN_CT_TAKEN; i++)
-        place = nat_try(new, number, attempt + i);
-    return place;
-}
-
 /* All but the first one. */
 __noinline __u32 nat_try_others(struct nat_new *new, __u32 number)
 {
     __u32 place = PCN_CT_TAKEN;
 
 #pragma clang loop unroll(disable)
-    for (__u32 i = 1; i <= 2 * NAT_ATTEMPTS && place == PCN_CT_TAKEN; i += NAT_ATTEMPTS_AT_ONCE)
-        place = nat_try_some(new, number, i);
+    for (__u32 attempt = 1; attempt <= 2 * NAT_ATTEMPTS && place == PCN_CT_TAKEN; attempt++)
+        place = nat_try(new, number, attempt);
     return place;
 }
 
@@ -92,9 +81,9 @@ PCN_INLINE __u32 nat_enter(struct nat_new *new, __u32 number)
 {
     __u32 other;
 
-    new->place = pcn_ct_place_take(new->hash);
-    if (new->place == PCN_CT_NO_SLOT)
-        return NAT_REFUSE(NAT_DROP_TABLE_FULL);
+    new->place = pcn_ct_place_take_new(&new->own, new->hash, PCN_CT_NO_SLOT);
+    if (pcn_unlikely(new->place >= NAT_SLOTS))
+        return NAT_REFUSE(new->place == PCN_CT_TAKEN ? NAT_DROP_RACE : NAT_DROP_TABLE_FULL);
     other = nat_choose(new, number);
     if (other >= NAT_SLOTS) {
         pcn_ct_unclaim(new->place);

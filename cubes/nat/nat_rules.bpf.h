@@ -18,7 +18,6 @@ NAT_ARRAY(nat_ranges6, 2 * NAT_RANGES6_MAX, struct nat_range6);
 
 /* Ports that are tried: the packet's own, then so many of its parity, then as many of the other. A power of two. */
 #define NAT_ATTEMPTS 128u
-#define NAT_ATTEMPTS_AT_ONCE 16u /* the verifier goes once through each */
 
 /* The rule's index in nat_rules + 1; 0: none. */
 __noinline __u32 nat_find(__u32 table, __u64 key)

@@ -68,7 +68,7 @@ PCN_INLINE void nat_write(const struct nat_new *new, __u32 place_other)
 PCN_INLINE __u32 nat_take(struct nat_new *new)
 {
     new->other_hash = pcn_ct_hash(&new->other, pcn_ct_settings.seed);
-    return pcn_ct_place_take_other(&new->other, new->other_hash, new->place, true);
+    return pcn_ct_place_take_new(&new->other, new->other_hash, new->place);
 }
 
 /* ---- mappings ---- */

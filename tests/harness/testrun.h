@@ -109,6 +109,19 @@ int pcn_fast_run_with(struct pcn_fast *fast, enum pcn_direction direction, const
 /* As pcn_fast_run(). The reason why it is dropped; 0: it left by a port; ~0: neither, or it was not run. */
 uint32_t pcn_fast_give(struct pcn_fast *fast, enum pcn_direction direction, uint16_t port,
                        const struct pcn_frame *frame, struct pcn_fast_run *ret_run);
+
+#define PCN_RACE_CPUS 2
+
+/* What each CPU gives to a program: the i-th ones of all at the same time. */
+struct pcn_race {
+    struct pcn_frame (*frame)(int cpu, uint16_t i);
+    uint16_t n;
+};
+
+/* How many left by a port, of all CPUs. -EBADMSG: one did not, and was not dropped. */
+int pcn_fast_race(struct pcn_fast *fast, enum pcn_direction direction, const struct pcn_race *race);
+const char *pcn_skip_unless_race(void);
+
 uint64_t pcn_fast_drops(const struct pcn_fast *fast, uint32_t reason);
 struct pcn_port_counters pcn_fast_counters(const struct pcn_fast *fast, uint32_t port);
 /* Where port leads: a program slot (PCN_HOP_PROGRAM, the sink, port), PCN_HOP_NONE... */

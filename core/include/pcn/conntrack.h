@@ -14,7 +14,7 @@
  * A place is taken by its tag, from 0. Who took it writes the flow's entry, the word last: nobody finds a flow whose word
  * is 0. Who ends a flow is who changes its word to 0; then its place is left, then its number is free. A flow counts until it
  * expires, whether somebody has ended it or not. Two CPUs that see a flow's first packet at the same time may both enter it:
- * one is found by all, the other expires.
+ * one is found by all, the other expires. Of a session one of them does, or neither.
  *
  * An entry is the key as far as IPv4 needs it: two of them are a line of cache. What IPv6 has more stands apart
  * (PCN_CT_WIDES). A slot is the number of an entry.
