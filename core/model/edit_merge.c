@@ -44,12 +44,19 @@ int edit_leaf_new(struct pcn_edit *edit, struct lyd_node *unit, const struct lys
     return edit_undo_add(edit, (struct undo){.kind = UNDO_INSERTED, .node = node});
 }
 
+/* Mostly it is written as it was. */
+static bool value_is(const struct lyd_node *node, const char *text)
+{
+    return pcn_streq(lyd_get_value(node), text) ||
+           lyd_value_compare((const struct lyd_node_term *)node, text, strlen(text)) == LY_SUCCESS;
+}
+
 static int leaf_set_text(struct pcn_edit *edit, struct lyd_node *unit, const struct lysc_node *leaf, const char *text,
                          const char *path, struct pcn_error *error)
 {
     struct lyd_node *node = data_child(unit, leaf);
 
-    if (node && lyd_value_compare((const struct lyd_node_term *)node, text, strlen(text)) == LY_SUCCESS)
+    if (node && value_is(node, text))
         return 0;
     if (is_key(leaf))
         return pcn_error_set(error, PCN_ERROR_BAD_ATTRIBUTE, path, "%s is a key: \"%.64s\" contradicts the path",
@@ -115,8 +122,7 @@ static bool leaf_list_is(const struct lyd_node *unit, const struct lysc_node *sc
 
     for (size_t i = 0; i < json_array_size(body); i++) {
         if (!node || node->schema != schema ||
-            input_text(schema, json_array_get(body, i), "", buffer, &text, &ignored) < 0 ||
-            lyd_value_compare((const struct lyd_node_term *)node, text, strlen(text)) != LY_SUCCESS)
+            input_text(schema, json_array_get(body, i), "", buffer, &text, &ignored) < 0 || !value_is(node, text))
             return false;
         node = node->next;
     }

@@ -101,4 +101,5 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .tick = firewall_tick,
     .prepared = firewall_prepared,
     .applied = firewall_applied,
+    .after_alone = true,
 };

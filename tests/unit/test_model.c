@@ -135,6 +135,19 @@ static void entries_behind_one_that_comes_or_goes_are_numbered_anew(void)
     probe_close(&probe);
 }
 
+static void a_kind_that_looks_at_what_is_to_be_alone_gets_no_copies(void)
+{
+    struct pcn_cube_kind kind = probe_kind;
+    struct probe probe;
+
+    kind.after_alone = true;
+    PCN_REQUIRE(probe_open_kind(&probe, &kind, "{'rule':[{'id':1,'action':'pass'},{'id':2,'action':'drop'}]}"));
+    GIVES(REPLACE, "rule", "[{'id':1,'action':'drop'}]",
+          "delete rule/when-hit[2] log=false -> -\ndelete rule[2] action=drop weight=5 -> -\n"
+          "modify rule[1] - -> action=drop weight=5\n");
+    probe_close(&probe);
+}
+
 static void lists_in_lists_carry_all_their_keys(void)
 {
     struct probe probe;
@@ -578,6 +591,8 @@ static const struct pcn_test tests[] = {
     {.name = "all entries of a list at once", .run = all_entries_of_a_list_at_once},
     {.name = "entries behind one that comes or goes are numbered anew",
      .run = entries_behind_one_that_comes_or_goes_are_numbered_anew},
+    {.name = "a kind that looks at what is to be alone gets no copies",
+     .run = a_kind_that_looks_at_what_is_to_be_alone_gets_no_copies},
     {.name = "lists in lists carry all their keys", .run = lists_in_lists_carry_all_their_keys},
     {.name = "what does not exist first is named", .run = what_does_not_exist_first_is_named},
     {.name = "deletes come before what takes their place", .run = deletes_come_before_what_takes_their_place},

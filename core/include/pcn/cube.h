@@ -52,7 +52,7 @@ struct pcn_change {
     const char *path;        /* of the unit in the model: "ports/secondaryip" */
     const char *const *keys; /* canonical values, of all lists on the path, outermost first */
     size_t n_keys;
-    const struct pcn_node *before; /* NULL on create and shift */
+    const struct pcn_node *before; /* NULL on create and shift; see pcn_cube_kind.after_alone */
     const struct pcn_node *after;  /* NULL on delete and shift */
     int shift;      /* 1: entries from the one of `keys` on get the next number; -1: those behind it the one before */
     void *resource; /* prepare's, for apply and abort */
@@ -166,6 +166,8 @@ struct pcn_cube_kind {
      */
     int (*prepared)(struct pcn_cube *cube, struct pcn_error *error);
     void (*applied)(struct pcn_cube *cube);
+    /* Its handlers do without pcn_change.before of what is modified: it is NULL. Of many entries, copies take most of the time. */
+    bool after_alone;
 };
 
 /* ---- the instance ---- */
