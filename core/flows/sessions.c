@@ -174,7 +174,7 @@ int pcn_flows_emit_sessions(struct pcn_flows *flows, const char *const *keys, si
         return 0;
     }
     for (uint32_t slot = 0; slot < flows->n_slots; slot++)
-        if (pcn_flows_get(flows, slot, now, &flow) && flow_is_of_zone(flows, &flow.key))
+        if (pcn_flows_get(flows, slot, now, &flow) && flow_is_listed(flows, &flow))
             emit_session(emitter, flows, &flow, now);
     return 0;
 }

@@ -123,6 +123,18 @@ bool flow_is_of_zone(const struct pcn_flows *flows, const struct pcn_ct_key *key
     return key->words[4] >> PCN_CT_ZONE_SHIFT == flows->settings->zone;
 }
 
+bool flow_is_listed(const struct pcn_flows *flows, const struct pcn_flow *flow)
+{
+    struct pcn_ct_key first;
+
+    if (!flow_is_of_zone(flows, &flow->key))
+        return false;
+    if (flow->slot < flows->n_numbers)
+        return true;
+    pcn_flows_key(flows, pcn_flows_other(flows, flow->slot), &first);
+    return !flow_is_of_zone(flows, &first);
+}
+
 bool flow_shown(const struct pcn_flows *flows, const struct pcn_flow *flow, struct pcn_flow *ret_shown)
 {
     uint32_t other;

@@ -117,6 +117,9 @@ expect_output "fragments" '^a 203\.0\.113\.9 4001 4000$' udp_ask b 203.0.113.2 5
 expect_output "an ICMP error" 'Connection refused' udp_refused b 203.0.113.2
 expect_output "is in the table once" '^\[\{[^}]*"internal-src":"10.0.1.3","internal-dst":"203.0.113.2","internal-sport":4000[^}]*"external-ip":"203.0.113.9","external-port":4000\}\]$' \
     table internal-sport=4000,internal-dst=203.0.113.2
+sessions() { nat session-table show -filter "$1" -json | jq -c 'map(.dst)'; }
+expect_output "and in that of all cubes that track" '^\["203.0.113.2"\]$' sessions sport=4000,src=10.0.1.3,dst=203.0.113.2
+expect_output "by one key" '^\[\]$' sessions src=203.0.113.9
 expect "without it" nat set hairpin=false
 expect "nobody inside gets there" blocked in_host b ping -q -c 1 -W 1 203.0.113.2
 expect "with it" nat set hairpin=true
