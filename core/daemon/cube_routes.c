@@ -239,6 +239,8 @@ static void create(struct pcn_daemon *daemon, const struct pcn_request *request,
     struct pcn_error error = {};
     int r;
 
+    if (request->verb == PCN_VERB_PUT)
+        pcn_schema_strip(service->schema, request->body);
     r = pcn_transaction_new(daemon, &transaction);
     if (r >= 0 && json_is_array(request->body) && !name) {
         for (size_t i = 0; i < json_array_size(request->body) && r >= 0; i++)

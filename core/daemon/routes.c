@@ -165,6 +165,8 @@ static int cube_add(struct pcn_daemon *daemon, struct pcn_transaction *transacti
     service = pcn_service_find(daemon, service_name);
     if (!service)
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "service-name", "there is no service %s", service_name);
+    /* Of another daemon, or of this one before: as GET shows them. */
+    pcn_schema_strip(service->schema, body);
     return pcn_transaction_create(transaction, service, name, body, error);
 }
 

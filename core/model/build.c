@@ -40,6 +40,33 @@ int build_member(const struct lysc_node *parent, const char *name, const char *p
     return 0;
 }
 
+void build_strip(const struct lysc_node *schema, json_t *body)
+{
+    const char *name;
+    json_t *value;
+    void *next;
+    size_t i;
+
+    json_array_foreach (body, i, value)
+        build_strip(schema, value);
+    json_object_foreach_safe(body, next, name, value)
+    {
+        const struct lysc_node *node = schema_child(schema, name);
+
+        if (!node || node->nodetype == LYS_ACTION)
+            continue;
+        if (!is_config(node))
+            (void)json_object_del(body, name);
+        else if (node->nodetype & (LYS_CONTAINER | LYS_LIST))
+            build_strip(node, value);
+    }
+}
+
+void pcn_schema_strip(const struct pcn_schema *schema, json_t *body)
+{
+    build_strip(schema->cube, body);
+}
+
 /* ---- lists ---- */
 
 int build_keys(const struct lysc_node *list, const json_t *body, const char *path, char buffers[KEYS_MAX][VALUE_TEXT],

@@ -200,6 +200,8 @@ int pcn_edit_new(struct pcn_tree *tree, enum pcn_edit_verb verb, const char *con
                                                                                     : json_object();
     if (!given)
         return -ENOMEM;
+    if (verb == PCN_EDIT_REPLACE)
+        build_strip(target.schema, given);
     r = edit_target(edit, &target, verb, given, error);
     json_decref(given);
     if (r >= 0)

@@ -145,7 +145,7 @@ static bool is_wanted(const struct help *help, const struct lysc_node *node)
         return (is_settable(node) && !info(node)->init_only) ||
                (node->nodetype & (LYS_CONTAINER | LYS_LIST) && is_config(node));
     case PCN_HELP_DEL:
-        return node->nodetype & (LYS_CONTAINER | LYS_LIST) && is_config(node);
+        return (node->nodetype & (LYS_CONTAINER | LYS_LIST) && is_config(node)) || is_forgettable(node);
     case PCN_HELP_SHOW:
         return node->nodetype != LYS_ACTION;
     default:

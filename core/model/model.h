@@ -73,6 +73,12 @@ int pcn_schema_new(const struct pcn_cube_kind *kind, const char *directory, stru
 void pcn_schema_freep(struct pcn_schema **schema);
 const struct pcn_cube_kind *pcn_schema_kind(const struct pcn_schema *schema);
 
+/*
+ * Takes out of the body of a cube, or of an array of them, what is shown and cannot be set: what was shown can be sent back
+ * as it is. NULL: nothing is done.
+ */
+void pcn_schema_strip(const struct pcn_schema *schema, json_t *body);
+
 /* ---- trees ---- */
 
 /*
@@ -91,7 +97,7 @@ const struct pcn_node *pcn_tree_root(const struct pcn_tree *tree);
 /*
  * body: an object for a cube, container or entry; an array for a list or leaf-list; a scalar for a leaf.
  * A REPLACE of a list or of the cube is compared with what is there by a key walk; what is equal gives no change.
- * Init-only leaves are refused on UPDATE.
+ * Init-only leaves are refused on UPDATE. REPLACE takes what is shown and cannot be set out of the body.
  */
 int pcn_edit_new(struct pcn_tree *tree, enum pcn_edit_verb verb, const char *const *segments, size_t n_segments,
                  json_t *body, struct pcn_edit **ret_edit, struct pcn_error *error);

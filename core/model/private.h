@@ -46,6 +46,12 @@ static inline bool is_config(const struct lysc_node *node)
     return node->flags & LYS_CONFIG_W || !(node->flags & LYS_CONFIG_MASK);
 }
 
+/* Not configuration; but its entries can be deleted. */
+static inline bool is_forgettable(const struct lysc_node *node)
+{
+    return !is_config(node) && node->nodetype == LYS_LIST && info(node)->handler && info(node)->handler->forget;
+}
+
 static inline bool is_key(const struct lysc_node *node)
 {
     return lysc_is_key(node);
@@ -130,6 +136,8 @@ int build_check(const struct lyd_node *unit, const char *path, struct pcn_error 
 /* The schema node of a member, or why it cannot be given. ret NULL with 0: to be ignored. */
 int build_member(const struct lysc_node *parent, const char *name, const char *path, const struct lysc_node **ret_node,
                  struct pcn_error *error);
+/* See pcn_schema_strip(); of what schema is. */
+void build_strip(const struct lysc_node *schema, json_t *body);
 int build_expect(const json_t *body, const struct lysc_node *schema, const char *path, struct pcn_error *error);
 
 /* ---- emit.c ---- */

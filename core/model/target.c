@@ -182,7 +182,9 @@ char *pcn_schema_allow(const struct pcn_schema *schema, const char *const *segme
         allow = is_config(target.schema) ? "GET, POST, PUT, DELETE, OPTIONS" : "GET, OPTIONS";
         break;
     default:
-        allow = is_config(target.schema) ? "GET, POST, PUT, PATCH, DELETE, OPTIONS" : "GET, OPTIONS";
+        allow = is_config(target.schema)        ? "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+                : is_forgettable(target.schema) ? "GET, DELETE, OPTIONS"
+                                                : "GET, OPTIONS";
     }
     return strdup(allow);
 }

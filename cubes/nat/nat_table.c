@@ -139,12 +139,6 @@ int nat_natting_table_entries(struct pcn_cube *cube, const char *const *keys, si
     return n_keys ? -ENOENT : 0;
 }
 
-int nat_natting_table_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
-{
-    return pcn_error_set(error, PCN_ERROR_NOT_SUPPORTED, "natting-table",
-                         "sessions are made by packets: add a rule instead");
-}
-
 int nat_natting_table_forget(struct pcn_cube *cube, const char *const *keys, size_t n_keys)
 {
     struct nat *nat = pcn_cube_state(cube);

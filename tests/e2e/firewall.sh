@@ -44,6 +44,7 @@ expect "a rule" fw chain INGRESS append src=10.9.0.0/16,10.8.1.1 l4proto=TCP dpo
 refused "almost its fields" 'no rule has exactly these fields' fw chain INGRESS delete src=10.9.0.0/16,10.8.1.1 l4proto=tcp dport=80,443-444 tcpflags=SYN action=DROP
 expect "its fields, written in another way" fw chain INGRESS delete src=10.9.7.7/16,10.8.1.1/32 l4proto=6 "dport=80, 443:445" tcpflags=SYN
 expect_output "it has gone" '\[\[0,"ping"\]\]' ids
+expect "what is shown can be sent back" comes_back firewall/fw
 expect "several changes at once" sh -c "printf '%s' '{\"rules\": [
     {\"operation\": \"DELETE\", \"id\": 0},
     {\"operation\": \"APPEND\", \"dst\": \"10.0.0.0/24\", \"l4proto\": \"ICMP\", \"action\": \"ACCEPT\", \"description\": \"lan\"},

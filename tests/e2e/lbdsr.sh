@@ -266,6 +266,8 @@ expect_output "echoes too" ' 0% packet loss' in_host c ping -q -c 1 -W 2 10.0.0.
 expect "one is enough" lb backend pool del 1
 expect_output "the other" ' 10 b2' fetch_all 10.0.0.102 10
 
+expect "what is shown can be sent back" comes_back lbdsr/lb1
+
 # ---- bad input ----
 before=$(services)
 refused "a VIP twice" 'exist' lb service add 10.0.0.100 80 TCP

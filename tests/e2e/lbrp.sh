@@ -131,6 +131,8 @@ wait "$capture" || true
 checksums() { decode wire.pcap -T fields -e ip.checksum.status -e tcp.checksum.status -e udp.checksum.status | LC_ALL=C sort -u; }
 expect "every checksum is right, of UDP and TCP" test "$(checksums)" = $'1\t\t1\n1\t1\t'
 
+expect "what is shown can be sent back" comes_back lbrp/lb1
+
 # ---- bad input ----
 services() { rest GET lbrp/lb1/service/ | sed -E 's/"[a-z-]*(packets|bytes|sessions)":[0-9]+//g'; }
 before=$(services)

@@ -102,7 +102,7 @@ refused "ports that end above 65535" '65535' nat rule port-forwarding append ext
 refused "a protocol without ports" 'proto' nat rule port-forwarding append external-ip=198.51.100.1 external-port=1 proto=ICMP internal-ip=10.0.1.2 internal-port=1
 refused "an address twice" 'the same external-ip' nat rule dnat append external-ip=203.0.113.2 internal-ip=10.0.1.3
 refused "windows" 'does not check windows' nat set window-check=true
-refused "a session" 'made by packets' nat natting-table add 10.0.1.2 198.51.100.2 1 2 TCP
+refused "a session" 'it takes GET, DELETE, OPTIONS' nat natting-table add 10.0.1.2 198.51.100.2 1 2 TCP
 refused "a rule that is not there" 'does not exist|[Nn]ot found|no ' nat rule snat entry del 99
 expect_output "nothing of it was taken over" '^\[\]' nat rule snat entry show -json
 expect_output "and all still works" '^a ' fetch s 198.51.100.1:8000
@@ -127,6 +127,8 @@ in_host s ip route add 10.0.1.0/24 via 198.51.100.1
 expect "an exempt destination" nat rule exempt append external-net=198.51.100.2/32
 expect_output "sees who it is" '^s 10\.0\.1\.3 ' fetch b 198.51.100.2:8080
 in_host s ip route del 10.0.1.0/24
+
+expect "what is shown can be sent back" comes_back nat/n1
 
 # ---- detached, and on a device, where inside is the host ----
 expect "off the port" pctl detach n1 r1:up

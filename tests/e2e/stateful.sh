@@ -94,6 +94,12 @@ expect "a half-open connection goes" eventually state_is TCP 8082 '[]'
 expect "events" fw set events=true
 expect "of a flow" udp_ask a 10.0.0.2
 expect "that is new" eventually prints '"event":"NEW","src":"10.0.0.1","dst":"10.0.0.2","l4proto":"UDP"' rest GET 'firewall/fw/flow-events/?filter=event=NEW,dport=5353'
+flow_of() { rest GET 'firewall/fw/session-table/?filter=l4proto=UDP,dport=5353&limit=1' | sed '$d' | jq -r '.[0] | "\(.src)/\(.dst)/UDP/\(.sport)/5353"'; }
+flow=$(flow_of)
+expect_output "one is forgotten" '^204$' rest DELETE "firewall/fw/session-table/$flow/"
+expect_output "and is not there any more" '^40[49]$' rest DELETE "firewall/fw/session-table/$flow/"
+expect_output "none can be made" '^405$' rest POST "firewall/fw/session-table/$flow/"
+expect "another one" udp_ask a 10.0.0.2
 expect "UDP flows are forgotten" fw flush l4proto=UDP
 expect_output "all of them" '^\[\]$' states UDP 5353
 expect "which is an event, too" eventually prints '"event":"ENDED"[^}]*"dport":5353' rest GET 'firewall/fw/flow-events/'

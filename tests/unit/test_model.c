@@ -359,6 +359,15 @@ static void what_was_shown_can_be_sent_back(void)
     PCN_CHECK_HAS(shown, "\"ratio\":1.5");
     GIVES(UPDATE, "", shown, "");
     GIVES(REPLACE, "", shown, "");
+    /* With what is shown and cannot be set, as long as all is described, and not what is to change. */
+    GIVES(REPLACE, "rule", "[{'id':1,'action':'pass','via':['v'],'hits':7,'match':[{'field':'src','value':'a'}]}]", "");
+    GIVES(REPLACE, "rule/1", "{'action':'drop','hits':7}",
+          "delete rule/match[1,src,a] negate=false -> -\n"
+          "modify rule[1] action=pass weight=5 via=v -> action=drop weight=5\n");
+    REFUSES(UPDATE, "rule/1", "{'hits':7}", INVALID_VALUE, "rule/1/hits",
+            "hits is shown by the cube and cannot be set");
+    REFUSES(CREATE, "rule/2", "{'action':'pass','hits':7}", INVALID_VALUE, "rule/2/hits", "cannot be set");
+    REFUSES(REPLACE, "rule/1", "{'action':'drop','hitz':7}", UNKNOWN_ELEMENT, "rule/1/hitz", "hitz");
     probe_close(&probe);
 }
 
