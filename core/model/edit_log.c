@@ -127,7 +127,8 @@ int edit_touch(struct pcn_edit *edit, struct lyd_node *unit)
     if (r < 0)
         return r;
     item->change.after = (const struct pcn_node *)unit;
-    if (edit->tree->schema->kind->after_alone)
+    /* What a port was connected to the daemon looks at itself. */
+    if (edit->tree->schema->kind->after_alone && !pcn_streq(item->change.path, "ports"))
         return 0;
     item->copy = unit_copy(unit);
     item->change.before = (const struct pcn_node *)item->copy;

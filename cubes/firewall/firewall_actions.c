@@ -71,6 +71,9 @@ static int fields_check(const char *operation, const struct pcn_node *input, con
         return fields[0] ? 0
                          : pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, "",
                                          "the rule says nothing: give what it is to match, or its action");
+    if (!fields[0] && !pcn_node_string(input, "id"))
+        return pcn_error_set(error, PCN_ERROR_MISSING_ELEMENT, "id",
+                             "nothing is given: give the id of the rule, or exactly its fields");
     if (fields[0] && pcn_node_string(input, "id"))
         return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "id",
                              "id and fields exclude each other: give the id of the rule, or exactly its fields");

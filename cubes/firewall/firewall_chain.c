@@ -17,6 +17,13 @@ static struct firewall_chain_state *chain_of(struct pcn_cube *cube, const char *
     return &firewall->chains[firewall_chain_of(name)];
 }
 
+int firewall_prepare_end(struct pcn_cube *cube, int r)
+{
+    if (r < 0)
+        firewall_abandon(pcn_cube_state(cube));
+    return r;
+}
+
 void firewall_rules_done(struct firewall_rules *rules)
 {
     for (size_t i = 0; i < rules->n; i++)
@@ -115,6 +122,18 @@ static void entry_find_old(const struct firewall_chain_state *chain, struct fire
     *entry = same;
 }
 
+/* The one at a place that says the same to packets, and is described in another way, has gone: its counters go on. */
+static void entry_go_on(const struct firewall_chain_state *chain, size_t id)
+{
+    struct firewall_entry *entry = chain->next.entries[id], *old = id < chain->now.n ? chain->now.entries[id] : NULL;
+
+    if (!old || old->kept || !firewall_entry_acts_as(old, entry))
+        return;
+    entry->rule.counter = old->rule.counter;
+    entry->kept = true;
+    old->kept = true;
+}
+
 int firewall_chain_settle(struct firewall_chain_state *chain, enum firewall_direction number, struct pcn_error *error)
 {
     struct firewall_rules *next = &chain->next;
@@ -130,17 +149,11 @@ int firewall_chain_settle(struct firewall_chain_state *chain, enum firewall_dire
         if (!next->entries[i]->rule.counter)
             entry_find_old(chain, &next->entries[i]);
     }
+    /* Whoever says exactly the same comes first. */
+    for (size_t i = 0; i < next->n; i++)
+        if (!next->entries[i]->rule.counter)
+            entry_go_on(chain, i);
     return 0;
-}
-
-/* One that says the same to packets, and is described in another way, goes on counting. */
-static void entry_go_on(struct firewall_entry *old, struct firewall_entry *entry)
-{
-    if (!old->rule.counter || !firewall_entry_acts_as(old, entry))
-        return;
-    entry->rule.counter = old->rule.counter;
-    entry->kept = true;
-    old->kept = true;
 }
 
 static int entry_check(const struct firewall_entry *entry, const char *path, enum firewall_direction chain,
@@ -156,12 +169,24 @@ static int entry_check(const struct firewall_entry *entry, const char *path, enu
                          firewall_chain_names[chain], firewall_chain_names[FIREWALL_EGRESS]);
 }
 
-int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+/* The rule of a change, or NULL: it goes. */
+static int entry_of(const struct pcn_change *change, struct firewall_entry **ret_entry, struct pcn_error *error)
 {
-    struct firewall_chain_state *chain = chain_of(cube, change->keys[0]);
-    struct firewall_entry *entry = NULL, *before;
-    size_t id = strtoul(change->keys[1], NULL, 10);
     char path[64];
+    int r;
+
+    *ret_entry = NULL;
+    if (!change->after)
+        return 0;
+    (void)snprintf(path, sizeof(path), "chain/%s/rule/%s", change->keys[0], change->keys[1]);
+    r = firewall_entry_new(change->after, path, ret_entry, error);
+    return r < 0 ? r : entry_check(*ret_entry, path, firewall_chain_of(change->keys[0]), error);
+}
+
+static int rule_prepare(struct firewall_chain_state *chain, const struct pcn_change *change, struct pcn_error *error)
+{
+    _cleanup_(firewall_entry_unrefp) struct firewall_entry *entry = NULL;
+    size_t id = strtoul(change->keys[1], NULL, 10);
     int r;
 
     r = firewall_chain_change(chain);
@@ -169,26 +194,17 @@ int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change
         return r;
     if (change->op == PCN_CHANGE_SHIFT)
         return rules_shift(&chain->next, id, change->shift);
-    if (change->after) {
-        (void)snprintf(path, sizeof(path), "chain/%s/rule/%s", change->keys[0], change->keys[1]);
-        r = firewall_entry_new(change->after, path, &entry, error);
-        if (r < 0)
-            return r;
-        r = entry_check(entry, path, firewall_chain_of(change->keys[0]), error);
-        if (r < 0) {
-            firewall_entry_unrefp(&entry);
-            return r;
-        }
-    }
-    before = id < chain->now.n && id < chain->next.n ? chain->now.entries[id] : NULL;
-    if (before && before != chain->next.entries[id])
-        before = NULL;
-    r = rules_set(&chain->next, id, entry);
-    if (r < 0)
-        firewall_entry_unrefp(&entry);
-    else if (before && entry)
-        entry_go_on(before, entry);
+    r = entry_of(change, &entry, error);
+    if (r >= 0)
+        r = rules_set(&chain->next, id, entry);
+    if (r >= 0)
+        TAKE_PTR(entry);
     return r;
+}
+
+int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+{
+    return firewall_prepare_end(cube, rule_prepare(chain_of(cube, change->keys[0]), change, error));
 }
 
 void firewall_chain_rule_abort(struct pcn_cube *cube, struct pcn_change *change)
@@ -215,7 +231,7 @@ int firewall_chain_prepare(struct pcn_cube *cube, struct pcn_change *change, str
         return 0;
     r = firewall_chain_change(chain);
     if (r < 0)
-        return r;
+        return firewall_prepare_end(cube, r);
     chain->next.fallback =
         pcn_streq(pcn_node_string(change->after, "default"), "DROP") ? FIREWALL_DROP : FIREWALL_ACCEPT;
     return 0;

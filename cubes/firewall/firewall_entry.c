@@ -293,31 +293,63 @@ int firewall_entry_new(const struct pcn_node *node, const char *path, struct fir
 
 /* ---- whether two say the same ---- */
 
+typedef bool same_item(const void *a, const void *b);
+
+static bool same_prefix(const void *a, const void *b)
+{
+    const struct firewall_prefix *x = a, *y = b;
+
+    return x->version == y->version && x->length == y->length &&
+           memcmp(&x->address, &y->address, sizeof(x->address)) == 0;
+}
+
+static bool same_range(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct firewall_range)) == 0;
+}
+
+static bool same_name(const void *a, const void *b)
+{
+    return pcn_streq(a, b);
+}
+
+/* Each of a is in b, where it is likely to stand at the same place. */
+static bool list_is_in(const char *a, const char *b, uint32_t n, size_t size, same_item *same)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t j = 0;
+
+        if (same(a + i * size, b + i * size))
+            continue;
+        while (j < n && !same(a + i * size, b + j * size))
+            j++;
+        if (j == n)
+            return false;
+    }
+    return true;
+}
+
+/* In whatever order. */
+static bool lists_same(const void *a, uint32_t n_a, const void *b, uint32_t n_b, size_t size, same_item *same)
+{
+    return n_a == n_b && list_is_in(a, b, n_a, size, same) && list_is_in(b, a, n_a, size, same);
+}
+
 static bool prefixes_same(const struct firewall_prefixes *a, const struct firewall_prefixes *b)
 {
-    if (a->given != b->given || a->negate != b->negate || a->n != b->n)
-        return false;
-    for (uint32_t i = 0; i < a->n; i++)
-        if (a->items[i].version != b->items[i].version || a->items[i].length != b->items[i].length ||
-            memcmp(&a->items[i].address, &b->items[i].address, sizeof(a->items[i].address)) != 0)
-            return false;
-    return true;
+    return a->given == b->given && a->negate == b->negate &&
+           lists_same(a->items, a->n, b->items, b->n, sizeof(*a->items), same_prefix);
 }
 
 static bool ranges_same(const struct firewall_ranges *a, const struct firewall_ranges *b)
 {
-    return a->given == b->given && a->negate == b->negate && a->n == b->n &&
-           (!a->n || memcmp(a->items, b->items, a->n * sizeof(*a->items)) == 0);
+    return a->given == b->given && a->negate == b->negate &&
+           lists_same(a->items, a->n, b->items, b->n, sizeof(*a->items), same_range);
 }
 
 static bool names_same(const struct firewall_names *a, const struct firewall_names *b)
 {
-    if (a->negate != b->negate || a->n != b->n)
-        return false;
-    for (uint32_t i = 0; i < a->n; i++)
-        if (!pcn_streq(a->items[i], b->items[i]))
-            return false;
-    return true;
+    return a->negate == b->negate && lists_same(a->items, a->n, b->items, b->n, sizeof(*a->items), same_name);
 }
 
 static bool texts_same(const char *a, const char *b)

@@ -86,5 +86,5 @@ comes_back() {
     grep -q '^20[014]$' "$again" || { cat "$again"; return 1; }
     rest GET "$1/" | sed '$d' >"$again"
     # Time passes meanwhile.
-    diff <(jq -S 'del(.. | .eta?, .last?)' "$shown") <(jq -S 'del(.. | .eta?, .last?)' "$again")
+    diff <(jq -S 'del(.. | .eta?, .["last-hit"]?)' "$shown") <(jq -S 'del(.. | .eta?, .["last-hit"]?)' "$again")
 }

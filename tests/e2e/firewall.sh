@@ -42,8 +42,23 @@ expect "with another action" fw chain INGRESS rule 0 set action=REJECT
 expect_output "it begins anew" '^0$' pkts 0
 expect "a rule" fw chain INGRESS append src=10.9.0.0/16,10.8.1.1 l4proto=TCP dport=80,443-445 tcpflags=SYN action=DROP
 refused "almost its fields" 'no rule has exactly these fields' fw chain INGRESS delete src=10.9.0.0/16,10.8.1.1 l4proto=tcp dport=80,443-444 tcpflags=SYN action=DROP
-expect "its fields, written in another way" fw chain INGRESS delete src=10.9.7.7/16,10.8.1.1/32 l4proto=6 "dport=80, 443:445" tcpflags=SYN
+expect "its fields, written in another way" fw chain INGRESS delete src=10.8.1.1/32,10.9.7.7/16 l4proto=6 "dport=443:445, 80" tcpflags=SYN
 expect_output "it has gone" '\[\[0,"ping"\]\]' ids
+counts() { fw chain INGRESS stats show -json | jq -c 'map(.pkts)[:-1]'; }
+# log NAME...: rules that log, with these descriptions, and one that drops.
+log() {
+    rest PUT firewall/fw/chain/INGRESS/rule/ -d "$(jq -nc '[$ARGS.positional[] | {l4proto: "ICMP", action: "LOG", description: .}] +
+        [{l4proto: "ICMP", action: "DROP"}] | to_entries | map(.value + {id: .key})' --args "$@")"
+}
+expect_output "a rule that logs" '^20[014]$' log A
+expect "ICMP is dropped" blocked from_a
+expect_output "one that says the same to packets" '^20[014]$' log A B
+expect_output "counts for itself" '^\[1,0,1\]$' counts
+expect_output "in front of it" '^20[014]$' log B A
+expect_output "as well" '^\[0,1,1\]$' counts
+refused "nothing to delete" 'give the id of the rule' fw chain INGRESS delete
+expect_output "nothing has gone" '^\[0,1,1\]$' counts
+expect_output "the last one alone" '^20[014]$' log
 expect "what is shown can be sent back" comes_back firewall/fw
 expect "several changes at once" sh -c "printf '%s' '{\"rules\": [
     {\"operation\": \"DELETE\", \"id\": 0},
@@ -204,6 +219,8 @@ expect "all goes through" from_a
 
 expect "a rule in front" fwi chain EGRESS insert id=0 in-interface=dev.a l4proto=ICMP action=DROP
 expect "by a device that is not there matches nothing" from_a
+refused "a rule of nonsense" 'is not accepted' fwi chain EGRESS append src=nonsense
+refused "nor of an interface that cannot be" 'in-interface' fwi chain EGRESS append in-interface=a/b
 rename to.a dev.a
 expect "once it is, a is dropped" eventually blocked from_a
 expect "c is not" from_c
