@@ -352,6 +352,8 @@ static void abort_item(struct pcn_transaction *transaction, struct item *item)
     }
     if (!item->member)
         return;
+    if (item->service->kind->abandoned)
+        item->service->kind->abandoned(item->member->cube);
     if (item->create) {
         member_free(transaction->daemon, TAKE_PTR(item->member));
         return;

@@ -45,7 +45,7 @@ static void firewall_destroy(struct pcn_cube *cube)
 
     if (!firewall)
         return;
-    firewall_abandon(firewall);
+    firewall_abandoned(cube);
     for (int i = 0; i < FIREWALL_CHAIN_MAX; i++) {
         firewall_rules_done(&firewall->chains[i].now);
         firewall_plan_freep(&firewall->chains[i].spare);
@@ -101,5 +101,6 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .tick = firewall_tick,
     .prepared = firewall_prepared,
     .applied = firewall_applied,
+    .abandoned = firewall_abandoned,
     .after_alone = true,
 };

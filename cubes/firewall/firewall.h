@@ -140,9 +140,7 @@ int firewall_reconfigure(struct pcn_cube *cube, struct pcn_object *object, struc
 int firewall_load_new(struct firewall *firewall);
 int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void firewall_applied(struct pcn_cube *cube);
-void firewall_abandon(struct firewall *firewall);
-/* Of a handler: r. What was begun when it failed is nobody else's to take back, if it was the first. */
-int firewall_prepare_end(struct pcn_cube *cube, int r);
+void firewall_abandoned(struct pcn_cube *cube);
 /* Plans for chains of many rules that have none yet to make the next one of: now there is time. */
 void firewall_spares_make(struct firewall *firewall);
 /* Devices may have changed: what was compiled follows. event: the only one that has; NULL: any. */

@@ -17,13 +17,6 @@ static struct firewall_chain_state *chain_of(struct pcn_cube *cube, const char *
     return &firewall->chains[firewall_chain_of(name)];
 }
 
-int firewall_prepare_end(struct pcn_cube *cube, int r)
-{
-    if (r < 0)
-        firewall_abandon(pcn_cube_state(cube));
-    return r;
-}
-
 void firewall_rules_done(struct firewall_rules *rules)
 {
     for (size_t i = 0; i < rules->n; i++)
@@ -183,8 +176,9 @@ static int entry_of(const struct pcn_change *change, struct firewall_entry **ret
     return r < 0 ? r : entry_check(*ret_entry, path, firewall_chain_of(change->keys[0]), error);
 }
 
-static int rule_prepare(struct firewall_chain_state *chain, const struct pcn_change *change, struct pcn_error *error)
+int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
+    struct firewall_chain_state *chain = chain_of(cube, change->keys[0]);
     _cleanup_(firewall_entry_unrefp) struct firewall_entry *entry = NULL;
     size_t id = strtoul(change->keys[1], NULL, 10);
     int r;
@@ -200,16 +194,6 @@ static int rule_prepare(struct firewall_chain_state *chain, const struct pcn_cha
     if (r >= 0)
         TAKE_PTR(entry);
     return r;
-}
-
-int firewall_chain_rule_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
-{
-    return firewall_prepare_end(cube, rule_prepare(chain_of(cube, change->keys[0]), change, error));
-}
-
-void firewall_chain_rule_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    firewall_abandon(pcn_cube_state(cube));
 }
 
 int firewall_chain_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -231,15 +215,10 @@ int firewall_chain_prepare(struct pcn_cube *cube, struct pcn_change *change, str
         return 0;
     r = firewall_chain_change(chain);
     if (r < 0)
-        return firewall_prepare_end(cube, r);
+        return r;
     chain->next.fallback =
         pcn_streq(pcn_node_string(change->after, "default"), "DROP") ? FIREWALL_DROP : FIREWALL_ACCEPT;
     return 0;
-}
-
-void firewall_chain_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    firewall_abandon(pcn_cube_state(cube));
 }
 
 /* ---- the firewall itself ---- */
@@ -253,11 +232,6 @@ int firewall_root_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
     firewall->next_options = firewall_options_of(change->after);
     firewall->options_changing = true;
     return 0;
-}
-
-void firewall_root_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    firewall_abandon(pcn_cube_state(cube));
 }
 
 int firewall_root_apply(struct pcn_cube *cube, struct pcn_change *change)

@@ -323,7 +323,7 @@ int firewall_prepared(struct pcn_cube *cube, struct pcn_error *error)
     if (unfit)
         r = firewall_reload(firewall, unfit, error);
     if (r < 0)
-        firewall_abandon(firewall);
+        firewall_abandoned(cube);
     return r;
 }
 
@@ -418,8 +418,10 @@ void firewall_applied(struct pcn_cube *cube)
     }
 }
 
-void firewall_abandon(struct firewall *firewall)
+void firewall_abandoned(struct pcn_cube *cube)
 {
+    struct firewall *firewall = pcn_cube_state(cube);
+
     if (firewall->reloaded)
         pcn_cube_discard(firewall->cube);
     firewall->reloaded = false;

@@ -276,8 +276,9 @@ static int sets_change(struct firewall *firewall)
     return r;
 }
 
-static int set_prepare(struct firewall *firewall, const struct pcn_change *change)
+int firewall_sets_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
+    struct firewall *firewall = pcn_cube_state(cube);
     struct firewall_set *set;
     const char *kind;
     int r;
@@ -308,18 +309,9 @@ static int set_prepare(struct firewall *firewall, const struct pcn_change *chang
     return 0;
 }
 
-int firewall_sets_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
+int firewall_sets_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
-    return firewall_prepare_end(cube, set_prepare(pcn_cube_state(cube), change));
-}
-
-void firewall_sets_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    firewall_abandon(pcn_cube_state(cube));
-}
-
-static int entry_prepare(struct firewall *firewall, const struct pcn_change *change, struct pcn_error *error)
-{
+    struct firewall *firewall = pcn_cube_state(cube);
     struct firewall_set_entry *entry;
     struct firewall_set *set;
     char path[64];
@@ -343,14 +335,4 @@ static int entry_prepare(struct firewall *firewall, const struct pcn_change *cha
         entry->removed = true;
     }
     return 0;
-}
-
-int firewall_sets_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
-{
-    return firewall_prepare_end(cube, entry_prepare(pcn_cube_state(cube), change, error));
-}
-
-void firewall_sets_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    firewall_abandon(pcn_cube_state(cube));
 }

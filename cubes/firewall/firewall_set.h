@@ -2,7 +2,7 @@
 /*
  * Named sets of prefixes, ports, or (prefix, protocol, port) tuples, which rules
  * refer to as @name. A transaction marks what comes and what goes; compiling takes
- * what will be there; applied() and abandon() settle the marks.
+ * what will be there; applied() and abandoned() settle the marks.
  */
 #pragma once
 #include "firewall_rule.h"

@@ -124,7 +124,7 @@ struct lbdsr_group *lbdsr_config_at(struct lbdsr *lbdsr, const char *const *keys
     return *service_find(&lbdsr->services, &like);
 }
 
-static void config_abandon(struct pcn_cube *cube)
+void lbdsr_config_abandon(struct pcn_cube *cube)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
 
@@ -132,11 +132,6 @@ static void config_abandon(struct pcn_cube *cube)
     lbdsr->next_settings = lbdsr->settings;
     lbdsr_pieces_done(&lbdsr->next_pieces);
     lbdsr->changing = false;
-}
-
-void lbdsr_config_abandon(struct pcn_cube *cube)
-{
-    config_abandon(cube);
 }
 
 /* ---- backends of a service ---- */
@@ -245,11 +240,6 @@ int lbdsr_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *chan
     return end_change(pcn_cube_state(cube), &like, &end, change->after);
 }
 
-void lbdsr_service_backend_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
-}
-
 int lbdsr_backend_pool_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     char path[64];
@@ -263,11 +253,6 @@ int lbdsr_backend_pool_prepare(struct pcn_cube *cube, struct pcn_change *change,
     struct lbdsr_end end = {.id = (uint32_t)strtoul(change->keys[0], NULL, 10)};
 
     return end_change(pcn_cube_state(cube), &pool_like, &end, change->after);
-}
-
-void lbdsr_backend_pool_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
 }
 
 /* ---- services ---- */
@@ -312,11 +297,6 @@ int lbdsr_service_prepare(struct pcn_cube *cube, struct pcn_change *change, stru
     return 0;
 }
 
-void lbdsr_service_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
-}
-
 /* ---- sources that it allows ---- */
 
 int lbdsr_service_allow_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -341,11 +321,6 @@ int lbdsr_service_allow_prepare(struct pcn_cube *cube, struct pcn_change *change
     service->allows = allows;
     allows[service->n_allows++] = prefix;
     return 0;
-}
-
-void lbdsr_service_allow_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
 }
 
 /* ---- frontend ---- */
@@ -383,11 +358,6 @@ int lbdsr_frontend_prepare(struct pcn_cube *cube, struct pcn_change *change, str
     return 0;
 }
 
-void lbdsr_frontend_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
-}
-
 /* ---- leaves of the cube ---- */
 
 int lbdsr_root_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -398,11 +368,6 @@ int lbdsr_root_prepare(struct pcn_cube *cube, struct pcn_change *change, struct 
         return 0;
     lbdsr->changing = true;
     return lbdsr_settings_parse(change->after, &lbdsr->next_settings, error);
-}
-
-void lbdsr_root_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
 }
 
 /* ---- the transaction as a whole ---- */

@@ -200,19 +200,9 @@ int lbdsr_service_health_check_prepare(struct pcn_cube *cube, struct pcn_change 
     return check_prepare(cube, change, "health-check");
 }
 
-void lbdsr_service_health_check_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    lbdsr_config_abandon(cube);
-}
-
 int lbdsr_service_health_check_http_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     return check_prepare(cube, change, "http");
-}
-
-void lbdsr_service_health_check_http_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    lbdsr_config_abandon(cube);
 }
 
 int lbdsr_service_health_check_udp_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -220,19 +210,9 @@ int lbdsr_service_health_check_udp_prepare(struct pcn_cube *cube, struct pcn_cha
     return check_prepare(cube, change, "udp");
 }
 
-void lbdsr_service_health_check_udp_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    lbdsr_config_abandon(cube);
-}
-
 int lbdsr_service_health_check_script_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     return check_prepare(cube, change, "script");
-}
-
-void lbdsr_service_health_check_script_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    lbdsr_config_abandon(cube);
 }
 
 int lbdsr_service_backend_health_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys,

@@ -141,12 +141,13 @@ static struct lbrp_group *service_edit(struct lbrp *lbrp, const struct lbrp_key 
     return service;
 }
 
-static void config_abandon(struct pcn_cube *cube)
+void lbrp_config_abandon(struct pcn_cube *cube)
 {
     struct lbrp *lbrp = pcn_cube_state(cube);
 
     list_free(&lbrp->pending);
     lbrp->next_settings = lbrp->settings;
+    lbrp->next_ports.multi = lbrp->ports.multi;
     lbrp->changing = false;
 }
 
@@ -155,11 +156,6 @@ struct lbrp_group *lbrp_config_edit(struct lbrp *lbrp, const char *const *keys)
     const struct lbrp_key key = lbrp_key_of(keys);
 
     return service_edit(lbrp, &key);
-}
-
-void lbrp_config_abandon(struct pcn_cube *cube)
-{
-    config_abandon(cube);
 }
 
 /* ---- backends of a service ---- */
@@ -243,11 +239,6 @@ int lbrp_service_backend_prepare(struct pcn_cube *cube, struct pcn_change *chang
     return 0;
 }
 
-void lbrp_service_backend_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
-}
-
 /* ---- services ---- */
 
 int lbrp_service_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -293,11 +284,6 @@ int lbrp_service_prepare(struct pcn_cube *cube, struct pcn_change *change, struc
     return 0;
 }
 
-void lbrp_service_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
-}
-
 /* ---- what services depend on ---- */
 
 int lbrp_root_validate(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -328,14 +314,6 @@ int lbrp_root_prepare(struct pcn_cube *cube, struct pcn_change *change, struct p
     lbrp->next_ports.multi = pcn_streq(pcn_node_string(change->after, "port_mode"), "MULTI");
     lbrp->ports_changing = true;
     return 0;
-}
-
-void lbrp_root_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    struct lbrp *lbrp = pcn_cube_state(cube);
-
-    config_abandon(cube);
-    lbrp->next_ports.multi = lbrp->ports.multi;
 }
 
 /* Network order. */
@@ -370,11 +348,6 @@ int lbrp_src_ip_rewrite_prepare(struct pcn_cube *cube, struct pcn_change *change
                          "%s has fewer addresses than ip-range %s: hosts keep their number", new_range, range);
 }
 
-void lbrp_src_ip_rewrite_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
-}
-
 int lbrp_snat_pool_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     struct lbrp *lbrp = pcn_cube_state(cube);
@@ -387,11 +360,6 @@ int lbrp_snat_pool_prepare(struct pcn_cube *cube, struct pcn_change *change, str
         return 0;
     return pcn_error_set(error, PCN_ERROR_INVALID_VALUE, "snat-pool/port-last", "port-last %u is below port-first %u",
                          settings->port_last, settings->port_first);
-}
-
-void lbrp_snat_pool_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
 }
 
 int lbrp_snat_pool_address_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -417,11 +385,6 @@ int lbrp_snat_pool_address_prepare(struct pcn_cube *cube, struct pcn_change *cha
     if (change->after && *n < LBRP_POOL_MAX)
         pool[(*n)++] = address;
     return 0;
-}
-
-void lbrp_snat_pool_address_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    config_abandon(cube);
 }
 
 /* ---- the transaction as a whole ---- */

@@ -256,19 +256,9 @@ int lbrp_service_health_check_prepare(struct pcn_cube *cube, struct pcn_change *
     return check_prepare(cube, change, "health-check");
 }
 
-void lbrp_service_health_check_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    lbrp_config_abandon(cube);
-}
-
 int lbrp_service_health_check_http_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     return check_prepare(cube, change, "http");
-}
-
-void lbrp_service_health_check_http_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    lbrp_config_abandon(cube);
 }
 
 int lbrp_service_health_check_udp_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -276,19 +266,9 @@ int lbrp_service_health_check_udp_prepare(struct pcn_cube *cube, struct pcn_chan
     return check_prepare(cube, change, "udp");
 }
 
-void lbrp_service_health_check_udp_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    lbrp_config_abandon(cube);
-}
-
 int lbrp_service_health_check_script_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     return check_prepare(cube, change, "script");
-}
-
-void lbrp_service_health_check_script_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    lbrp_config_abandon(cube);
 }
 
 int lbrp_service_backend_health_state(struct pcn_cube *cube, const char *const *keys, size_t n_keys,

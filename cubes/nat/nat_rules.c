@@ -253,7 +253,7 @@ static int config_add(struct nat_config *config, const struct nat_line *line)
     return 0;
 }
 
-static void nat_abandon(struct pcn_cube *cube)
+void nat_rules_abandon(struct pcn_cube *cube)
 {
     struct nat *nat = pcn_cube_state(cube);
 
@@ -293,19 +293,9 @@ int nat_rule_snat_entry_prepare(struct pcn_cube *cube, struct pcn_change *change
     return rule_prepare(cube, change, NAT_SNAT, error);
 }
 
-void nat_rule_snat_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    nat_abandon(cube);
-}
-
 int nat_rule_dnat_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     return rule_prepare(cube, change, NAT_DNAT, error);
-}
-
-void nat_rule_dnat_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    nat_abandon(cube);
 }
 
 int nat_rule_port_forwarding_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -313,19 +303,9 @@ int nat_rule_port_forwarding_entry_prepare(struct pcn_cube *cube, struct pcn_cha
     return rule_prepare(cube, change, NAT_PORT_FORWARDING, error);
 }
 
-void nat_rule_port_forwarding_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    nat_abandon(cube);
-}
-
 int nat_rule_netmap_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     return rule_prepare(cube, change, NAT_NETMAP, error);
-}
-
-void nat_rule_netmap_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    nat_abandon(cube);
 }
 
 int nat_rule_exempt_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -333,19 +313,9 @@ int nat_rule_exempt_entry_prepare(struct pcn_cube *cube, struct pcn_change *chan
     return rule_prepare(cube, change, NAT_EXEMPT, error);
 }
 
-void nat_rule_exempt_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    nat_abandon(cube);
-}
-
 int nat_rule_nptv6_entry_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
 {
     return rule_prepare(cube, change, NAT_NPT, error);
-}
-
-void nat_rule_nptv6_entry_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    nat_abandon(cube);
 }
 
 int nat_rule_masquerade_prepare(struct pcn_cube *cube, struct pcn_change *change, struct pcn_error *error)
@@ -365,11 +335,6 @@ int nat_rule_masquerade_prepare(struct pcn_cube *cube, struct pcn_change *change
         return r;
     line.rule.version = 6;
     return config_add(&nat->next, &line);
-}
-
-void nat_rule_masquerade_abort(struct pcn_cube *cube, struct pcn_change *change)
-{
-    nat_abandon(cube);
 }
 
 /* ---- into force ---- */

@@ -105,6 +105,9 @@ refused "windows" 'does not check windows' nat set window-check=true
 refused "a session" 'it takes GET, DELETE, OPTIONS' nat natting-table add 10.0.1.2 198.51.100.2 1 2 TCP
 refused "a rule that is not there" 'does not exist|[Nn]ot found|no ' nat rule snat entry del 99
 expect_output "nothing of it was taken over" '^\[\]' nat rule snat entry show -json
+refused "a rule that becomes nonsense" 'not the address of a host' nat rule port-forwarding entry 1 set internal-ip=224.0.0.1
+expect "another change" nat rule exempt append external-net=192.0.2.99/32
+expect "goes again" nat rule exempt entry del
 expect_output "and all still works" '^a ' fetch s 198.51.100.1:8000
 
 # ---- endpoint-independent ----

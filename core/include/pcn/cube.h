@@ -162,10 +162,12 @@ struct pcn_cube_kind {
     int (*reconfigure)(struct pcn_cube *cube, struct pcn_object *object, struct pcn_error *error);
     /*
      * prepared: all changes of a transaction to the cube are, and may still be refused together; each is then aborted.
-     * applied: all of them were. For what is worked out from many units at once.
+     * applied: all of them were. For what is worked out from many units at once. abandoned: the transaction was refused, at
+     * whatever change, that one's prepare included; maybe before the first.
      */
     int (*prepared)(struct pcn_cube *cube, struct pcn_error *error);
     void (*applied)(struct pcn_cube *cube);
+    void (*abandoned)(struct pcn_cube *cube);
     /* Its handlers do without pcn_change.before of what is modified: it is NULL. Of many entries, copies take most of the time. */
     bool after_alone;
 };
