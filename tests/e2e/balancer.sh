@@ -3,8 +3,13 @@
 . "$(dirname "${BASH_SOURCE[0]}")/hosts.sh"
 
 lb() { pctl lb1 "$@"; }
-# fetch ADDRESS[/PATH] [SECONDS]
-fetch() { in_host c curl -gsSf --max-time "${2:-3}" "http://$1"; }
+# fetch ADDRESS[/PATH] [SECONDS]: by a port that was never used, nor is by others: a flow that is new to every CPU.
+fetch() {
+    local port
+    port=$(($(cat "$lab_dir/port" 2>/dev/null || echo 20000) + 1))
+    echo "$port" >"$lab_dir/port"
+    in_host c curl -gsSf --local-port "$port" --max-time "${2:-3}" "http://$1"
+}
 # fetch_all ADDRESS N: who answered, and how often.
 fetch_all() {
     for _ in $(seq "$2"); do fetch "$1" || echo nobody; done | sed 's/ .*//' | sort | uniq -c
