@@ -40,6 +40,7 @@ if [ -z "${BUILD:-}" ]; then
     BUILD=$top/build/release
 fi
 build=$(realpath "$BUILD")
+[ -x "$build/bin/test_firewall_compile" ] || die "BUILD: $BUILD has no tests: leave it out, or build all of it"
 if [ "$nft_rulesets" != 0 ]; then
     command -v nft >/dev/null || die "nft is not installed: scripts/setup.sh bench, or --no-nft"
 fi

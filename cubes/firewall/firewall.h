@@ -47,7 +47,7 @@ bool firewall_entry_text(const struct firewall_entry *entry, const char *leaf, c
 /* All leaves but the id. */
 void firewall_entry_emit(const struct firewall_entry *entry, struct pcn_emitter *emitter);
 void firewall_entry_unrefp(struct firewall_entry **entry);
-/* Whether packets cannot tell them apart; and whether nobody can. However it is written: 10.0.0.1 is 10.0.0.1/32. */
+/* See firewall_same.c: whether packets cannot tell them apart; and whether nobody can. However it is written: 10.0.0.1 is 10.0.0.1/32. */
 bool firewall_entry_acts_as(const struct firewall_entry *a, const struct firewall_entry *b);
 bool firewall_entry_same(const struct firewall_entry *a, const struct firewall_entry *b);
 

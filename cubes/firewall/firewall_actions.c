@@ -200,8 +200,8 @@ int firewall_chain_insert_action(struct pcn_cube *cube, const char *const *keys,
 }
 
 /* What a change says, if it says that in an accepted way. */
-static int entry_of(const char *operation, const struct pcn_node *input, struct firewall_entry **ret_entry,
-                    struct pcn_error *error)
+static int entry_given(const char *operation, const struct pcn_node *input, struct firewall_entry **ret_entry,
+                       struct pcn_error *error)
 {
     int r;
 
@@ -217,7 +217,7 @@ int firewall_chain_delete_action(struct pcn_cube *cube, const char *const *keys,
     size_t id;
     int r;
 
-    r = entry_of("DELETE", input, &entry, error);
+    r = entry_given("DELETE", input, &entry, error);
     if (r >= 0)
         r = rule_find(rules->entries, rules->n, input, entry, &id, error);
     return r < 0 ? r : rule_edit(cube, PCN_CUBE_REMOVE, keys[0], id, NULL, error);
@@ -238,7 +238,7 @@ int firewall_chain_batch_action(struct pcn_cube *cube, const char *const *keys, 
         const char *operation = pcn_node_string(node, "operation");
         struct pcn_error cause = {};
 
-        r = entry_of(operation, node, &entry, &cause);
+        r = entry_given(operation, node, &entry, &cause);
         if (r >= 0)
             r = draft_change(&draft, operation, node, &entry, &cause);
         if (r < 0 && cause.message[0])

@@ -267,5 +267,5 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .event = event,
     .prepared = lbdsr_config_prepared,
     .applied = lbdsr_config_applied,
-    .abandoned = lbdsr_config_abandon,
+    .abandoned = lbdsr_config_abandoned,
 };

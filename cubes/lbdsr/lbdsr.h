@@ -232,7 +232,7 @@ int lbdsr_service_check(const struct lbdsr_group *service, const struct lbdsr_se
 /* The transaction's copy of a service, by its keys in the model. NULL: no memory. */
 struct lbdsr_group *lbdsr_config_edit(struct lbdsr *lbdsr, const char *const *keys);
 /* The transaction is off. */
-void lbdsr_config_abandon(struct pcn_cube *cube);
+void lbdsr_config_abandoned(struct pcn_cube *cube);
 /* In force, by what packets are found by, or by its keys in the model. NULL: there is none. */
 struct lbdsr_group *lbdsr_config_find(struct lbdsr *lbdsr, const struct lbdsr_key *key);
 struct lbdsr_group *lbdsr_config_at(struct lbdsr *lbdsr, const char *const *keys);

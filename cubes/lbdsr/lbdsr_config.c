@@ -124,7 +124,7 @@ struct lbdsr_group *lbdsr_config_at(struct lbdsr *lbdsr, const char *const *keys
     return *service_find(&lbdsr->services, &like);
 }
 
-void lbdsr_config_abandon(struct pcn_cube *cube)
+void lbdsr_config_abandoned(struct pcn_cube *cube)
 {
     struct lbdsr *lbdsr = pcn_cube_state(cube);
 

@@ -218,5 +218,5 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .tick = tick,
     .prepared = lbrp_config_prepared,
     .applied = lbrp_config_applied,
-    .abandoned = lbrp_config_abandon,
+    .abandoned = lbrp_config_abandoned,
 };

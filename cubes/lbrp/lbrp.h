@@ -170,7 +170,7 @@ void lbrp_config_done(struct lbrp *lbrp);
 /* The transaction's copy of a service, by its keys in the model. NULL: no memory. */
 struct lbrp_group *lbrp_config_edit(struct lbrp *lbrp, const char *const *keys);
 /* The transaction is off. */
-void lbrp_config_abandon(struct pcn_cube *cube);
+void lbrp_config_abandoned(struct pcn_cube *cube);
 /* fn(service, data) of each service in force. */
 void lbrp_config_visit(struct lbrp *lbrp, void (*fn)(struct lbrp_group *service, void *data), void *data);
 

@@ -141,7 +141,7 @@ static struct lbrp_group *service_edit(struct lbrp *lbrp, const struct lbrp_key 
     return service;
 }
 
-void lbrp_config_abandon(struct pcn_cube *cube)
+void lbrp_config_abandoned(struct pcn_cube *cube)
 {
     struct lbrp *lbrp = pcn_cube_state(cube);
 

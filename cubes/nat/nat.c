@@ -242,5 +242,5 @@ PCN_EXPORT const struct pcn_cube_kind pcn_cube_kind = {
     .tick = nat_tick,
     .prepared = nat_rules_prepared,
     .applied = nat_applied,
-    .abandoned = nat_rules_abandon,
+    .abandoned = nat_rules_abandoned,
 };

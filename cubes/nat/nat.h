@@ -53,7 +53,7 @@ struct nat_wide nat_wide_hosts(uint8_t length);
 /* The transaction's end, either way. */
 int nat_rules_prepared(struct pcn_cube *cube, struct pcn_error *error);
 void nat_rules_applied(struct pcn_cube *cube);
-void nat_rules_abandon(struct pcn_cube *cube);
+void nat_rules_abandoned(struct pcn_cube *cube);
 void nat_rules_done(struct nat *nat);
 
 /* Of a slot. */

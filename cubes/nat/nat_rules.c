@@ -253,7 +253,7 @@ static int config_add(struct nat_config *config, const struct nat_line *line)
     return 0;
 }
 
-void nat_rules_abandon(struct pcn_cube *cube)
+void nat_rules_abandoned(struct pcn_cube *cube)
 {
     struct nat *nat = pcn_cube_state(cube);
 
