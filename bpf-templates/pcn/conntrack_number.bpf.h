@@ -32,13 +32,29 @@ PCN_INLINE struct pcn_ct_stock *pcn_ct_stock_get(void)
 }
 
 /*
- * Free numbers for this CPU: a sixteenth of them at most, so that few CPUs do not have all. How many it has now. They are
- * copied before they are taken from the ring: afterwards they may be written over.
+ * Copies the next n free numbers for this CPU, and then takes them from the ring: afterwards they may be written over. Whether no
+ * other CPU was faster. A global function, and the numbers one loop: the verifier goes once through it.
  */
-__noinline __u32 pcn_ct_restock(void)
+__noinline bool pcn_ct_stock_fill(__u64 head, __u64 n)
 {
     struct pcn_ct_stock *stock = pcn_ct_stock_get();
 
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < PCN_CT_STOCK && i < n; i++) {
+        __u64 at = (head + n - 1 - i) & pcn_ct_masks.number;
+
+        PCN_OPAQUE(at);
+        stock->numbers[i] = PCN_READ_ONCE(pcn_ct_numbers.ring[at]);
+    }
+    if (__sync_val_compare_and_swap(&pcn_ct_numbers.free.head, head, head + n) != head)
+        return false;
+    stock->n = n;
+    return true;
+}
+
+/* Free numbers for this CPU: a sixteenth of them at most, so that few CPUs do not have all. How many it has now. */
+__noinline __u32 pcn_ct_restock(void)
+{
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 4; attempt++) {
         __u64 head = PCN_READ_ONCE(pcn_ct_numbers.free.head), n = PCN_READ_ONCE(pcn_ct_numbers.free.tail) - head;
@@ -46,17 +62,8 @@ __noinline __u32 pcn_ct_restock(void)
         if (!n)
             return 0;
         n = n / 16 < pcn_ct_masks.stock ? n / 16 + 1 : pcn_ct_masks.stock;
-#pragma clang loop unroll(disable)
-        for (__u32 i = 0; i < PCN_CT_STOCK && i < n; i++) {
-            __u64 at = (head + n - 1 - i) & pcn_ct_masks.number;
-
-            PCN_OPAQUE(at);
-            stock->numbers[i] = PCN_READ_ONCE(pcn_ct_numbers.ring[at]);
-        }
-        if (__sync_val_compare_and_swap(&pcn_ct_numbers.free.head, head, head + n) != head)
-            continue;
-        stock->n = n;
-        return n;
+        if (pcn_ct_stock_fill(head, n))
+            return n;
     }
     return 0;
 }
@@ -196,7 +203,7 @@ PCN_INLINE __u32 pcn_ct_number_take(__u64 hash, bool *ret_turned_out)
 /* ---- places ---- */
 
 /* The best of the flows that a bucket leads to. */
-PCN_INLINE __u64 pcn_ct_best_in(__u32 bucket, __u32 now, __u64 best)
+__noinline __u64 pcn_ct_best_in(__u32 bucket, __u32 now, __u64 best)
 {
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; way < PCN_CT_WAYS; way++) {

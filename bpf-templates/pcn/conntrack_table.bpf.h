@@ -435,7 +435,7 @@ PCN_INLINE __u64 pcn_ct_rank(__u64 word, __u32 slot, __u32 now)
 }
 
 /* The best of eight slots. */
-PCN_INLINE __u64 pcn_ct_best(__u32 first, __u32 now, __u64 best)
+__noinline __u64 pcn_ct_best(__u32 first, __u32 now, __u64 best)
 {
 #pragma clang loop unroll(disable)
     for (__u32 i = 0; i < PCN_CT_WAYS; i++) {

@@ -199,10 +199,14 @@ PCN_INLINE __u16 pcn_parse_ipv4(struct pcn_ctx *ctx, struct pcn_packet *packet, 
     return pcn_parse_l4(ctx, packet, offset + header, offset + length);
 }
 
+/* IPv6 extension headers that are 8 bytes, or say in their second one how long they are; a bit each. */
+#define PCN_EXTENSIONS                                                                                                 \
+    (1ull << IPPROTO_HOPOPTS | 1ull << IPPROTO_ROUTING | 1ull << IPPROTO_FRAGMENT | 1ull << IPPROTO_AH |               \
+     1ull << IPPROTO_DSTOPTS)
+
 PCN_INLINE bool pcn_is_extension(__u8 protocol)
 {
-    return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_FRAGMENT ||
-           protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_AH;
+    return protocol < 64 && PCN_EXTENSIONS >> protocol & 1;
 }
 
 #define PCN_BAD_SHIFT 16

@@ -23,8 +23,7 @@ __noinline __u32 pcn_quote_transport6(struct pcn_ctx *ctx)
     for (int i = 0; i < PCN_EXTENSIONS_MAX; i++) {
         const __u8 *header;
 
-        if (protocol != IPPROTO_HOPOPTS && protocol != IPPROTO_ROUTING && protocol != IPPROTO_DSTOPTS &&
-            protocol != IPPROTO_FRAGMENT)
+        if (!pcn_is_extension(protocol) || protocol == IPPROTO_AH)
             break;
         header = pcn_header_at(ctx, at, 8);
         if (!header)

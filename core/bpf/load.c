@@ -177,22 +177,22 @@ static int object_adopt(struct pcn_instance *instance, const struct pcn_object *
     return 0;
 }
 
-static void object_select(struct pcn_instance *instance, struct pcn_object *object, enum pcn_flavour flavour)
+static bool program_is_wanted(const struct pcn_instance *instance, const struct bpf_program *program,
+                              enum pcn_flavour flavour)
+{
+    return flavour == PCN_FLAVOUR_XDP || instance->type == PCN_TYPE_TC || program_direction(program) == PCN_EGRESS;
+}
+
+static void object_select(const struct pcn_instance *instance, const struct pcn_object *object,
+                          enum pcn_flavour flavour)
 {
     struct bpf_program *program;
 
     bpf_object__for_each_program(program, object->bpf)
-    {
-        enum pcn_direction direction = program_direction(program);
-        bool wanted = flavour == PCN_FLAVOUR_XDP || instance->type == PCN_TYPE_TC || direction == PCN_EGRESS;
-
-        bpf_program__set_autoload(program, wanted && !program_is_light(program));
-        if (wanted)
-            instance->programs[flavour][direction] = true;
-    }
+        bpf_program__set_autoload(program, program_is_wanted(instance, program, flavour) && !program_is_light(program));
 }
 
-static int object_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
+static int object_open(struct pcn_bpf *bpf, const struct pcn_instance *instance, const struct pcn_instance_spec *spec,
                        enum pcn_flavour flavour, struct pcn_object *object, struct pcn_error *error)
 {
     const void *elf = flavour == PCN_FLAVOUR_XDP ? spec->xdp_object : spec->tc_object;
@@ -229,19 +229,27 @@ int instance_load_flavour(struct pcn_bpf *bpf, struct pcn_instance *instance, co
 #define SPLIT_INSNS 4000u
 #define LOADS_MAX (PCN_FLAVOUR_MAX * PCN_DIRECTION_MAX)
 
+struct loads;
+
 struct load {
-    struct pcn_object object;
     enum pcn_flavour flavour;
+    struct pcn_object object;
+    size_t n_insns;
     struct pcn_error error;
-    pthread_t thread;
-    bool started;
     int r;
 };
 
+typedef int (*load_step_t)(const struct loads *loads, struct load *load);
+
 struct loads {
+    struct pcn_bpf *bpf;
+    const struct pcn_instance *instance;
+    const struct pcn_instance_spec *spec;
     struct pcn_object maps[PCN_FLAVOUR_MAX];
     struct load items[LOADS_MAX];
     size_t n;
+    load_step_t step;
+    size_t taken;
 };
 
 static void loads_done(struct loads *loads)
@@ -252,86 +260,112 @@ static void loads_done(struct loads *loads)
         pcn_object_done(&loads->maps[i]);
 }
 
-/* That of the object's direction, or none. */
-static void programs_autoload(const struct pcn_object *object)
+/* That of the object's direction, or none. Returns how many instructions it has. */
+static size_t programs_autoload(const struct pcn_object *object)
 {
     struct bpf_program *program;
+    size_t n = 0;
 
     bpf_object__for_each_program(program, object->bpf)
-        bpf_program__set_autoload(program, program_direction(program) == pcn_object_direction(object) &&
-                                               program_is_light(program) == object->light);
-}
+    {
+        bool wanted =
+            program_direction(program) == pcn_object_direction(object) && program_is_light(program) == object->light;
 
-/* An object for one of the flavour's programs, with the maps that are there. */
-static int load_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
-                     enum pcn_flavour flavour, enum pcn_direction direction, struct loads *loads,
-                     struct pcn_error *error)
-{
-    struct load *load = &loads->items[loads->n++];
-    int r;
-
-    *load = (struct load){.flavour = flavour, .object.only = (int)direction + 1};
-    r = object_open(bpf, instance, spec, flavour, &load->object, error);
-    if (r < 0)
-        return r;
-    programs_autoload(&load->object);
-    return object_reuse(&load->object, &loads->maps[flavour], true);
+        bpf_program__set_autoload(program, wanted);
+        if (wanted)
+            n += bpf_program__insn_cnt(program);
+    }
+    return n;
 }
 
 /* The flavour, if it is small; or else its maps, and what is still to be loaded: where a map is new, all programs. */
-static int loads_open(struct pcn_bpf *bpf, struct pcn_instance *instance, const struct pcn_instance_spec *spec,
-                      enum pcn_flavour flavour, const struct pcn_object *first, struct loads *loads,
-                      struct pcn_error *error)
+static int loads_add(struct loads *loads, struct pcn_instance *instance, enum pcn_flavour flavour,
+                     const struct pcn_object *first, struct pcn_error *error)
 {
     struct pcn_object *maps = &loads->maps[flavour];
+    struct bpf_program *program;
     int r;
 
-    r = object_open(bpf, instance, spec, flavour, maps, error);
+    r = object_open(loads->bpf, instance, loads->spec, flavour, maps, error);
     if (r >= 0)
         r = object_adopt(instance, maps, flavour);
     if (r >= 0 && first)
         r = object_reuse(maps, first, false);
     if (r < 0)
         return r;
+    bpf_object__for_each_program(program, maps->bpf)
+    {
+        if (program_is_wanted(instance, program, flavour))
+            instance->programs[flavour][program_direction(program)] = true;
+    }
     if (maps->n_insns < SPLIT_INSNS)
         return pcn_object_load(maps, error);
-    programs_autoload(maps);
-    r = pcn_object_load(maps, error);
-    for (int i = 0; i < PCN_DIRECTION_MAX && r >= 0; i++) {
-        if (instance->programs[flavour][i] && (instance->n_fresh || spec->directions >> i & 1))
-            r = load_open(bpf, instance, spec, flavour, (enum pcn_direction)i, loads, error);
+    (void)programs_autoload(maps);
+    for (int i = 0; i < PCN_DIRECTION_MAX; i++) {
+        if (instance->programs[flavour][i] && (instance->n_fresh || loads->spec->directions >> i & 1))
+            loads->items[loads->n++] = (struct load){.flavour = flavour, .object.only = i + 1};
     }
-    return r;
+    return pcn_object_load(maps, error);
 }
 
-static void *load_run(void *data)
+/* An object for one program, with the maps that are there. */
+static int load_open(const struct loads *loads, struct load *load)
 {
-    struct load *load = data;
+    int r;
 
-    load->r = pcn_object_load(&load->object, &load->error);
+    r = object_open(loads->bpf, loads->instance, loads->spec, load->flavour, &load->object, &load->error);
+    if (r < 0)
+        return r;
+    load->n_insns = programs_autoload(&load->object);
+    return object_reuse(&load->object, &loads->maps[load->flavour], true);
+}
+
+static int load_load(const struct loads *loads, struct load *load)
+{
+    return pcn_object_load(&load->object, &load->error);
+}
+
+/* The longest first. */
+static int load_compare(const void *a, const void *b)
+{
+    const struct load *first = a, *second = b;
+
+    return (first->n_insns < second->n_insns) - (first->n_insns > second->n_insns);
+}
+
+/* Takes one after the other, as long as there are some. */
+static void *loads_work(void *data)
+{
+    struct loads *loads = data;
+    size_t i;
+
+    while ((i = __atomic_fetch_add(&loads->taken, 1, __ATOMIC_RELAXED)) < loads->n)
+        loads->items[i].r = loads->step(loads, &loads->items[i]);
     return NULL;
 }
 
-/* Waits for all of them; says what the first one said that failed. */
-static int loads_run(struct loads *loads, struct pcn_error *error)
+/* No more at a time than there are CPUs: the first one is to have one for itself. Says what the first said that failed. */
+static int loads_each(struct loads *loads, load_step_t step, struct pcn_error *error)
 {
-    int r = 0;
+    size_t n_threads = PCN_MIN(loads->n, (size_t)pcn_cpus()), n = 0;
+    pthread_t threads[LOADS_MAX];
 
-    for (size_t i = 1; i < loads->n; i++)
-        loads->items[i].started = pthread_create(&loads->items[i].thread, NULL, load_run, &loads->items[i]) == 0;
+    loads->step = step;
+    loads->taken = 0;
+    while (n + 1 < n_threads && pthread_create(&threads[n], NULL, loads_work, loads) == 0)
+        n++;
+    (void)loads_work(loads);
+    while (n > 0)
+        (void)pthread_join(threads[--n], NULL);
     for (size_t i = 0; i < loads->n; i++) {
-        struct load *load = &loads->items[i];
+        const struct load *load = &loads->items[i];
 
-        if (load->started)
-            (void)pthread_join(load->thread, NULL);
-        else
-            (void)load_run(load);
-        if (load->r < 0 && r >= 0) {
-            r = load->r;
-            pcn_error_set(error, load->error.tag, load->error.path, "%s", load->error.message);
-        }
+        if (load->r >= 0)
+            continue;
+        pcn_error_set(error, load->error.tag, load->error.path, "%s", load->error.message);
+        return load->r;
     }
-    return r;
+    return 0;
 }
 
 /* All flavours that the type needs, pinned with the suffix. */
@@ -339,14 +373,18 @@ int instance_load_all(struct pcn_bpf *bpf, struct pcn_instance *instance, const 
                       const char *suffix, struct pcn_object *ret_first, struct pcn_error *error)
 {
     enum pcn_flavour flavour = spec->type != PCN_TYPE_TC ? PCN_FLAVOUR_XDP : PCN_FLAVOUR_TC;
-    _cleanup_(loads_done) struct loads loads = {};
+    _cleanup_(loads_done) struct loads loads = {.bpf = bpf, .instance = instance, .spec = spec};
     int r;
 
-    r = loads_open(bpf, instance, spec, flavour, NULL, &loads, error);
+    r = loads_add(&loads, instance, flavour, NULL, error);
     if (r >= 0 && flavour != PCN_FLAVOUR_TC)
-        r = loads_open(bpf, instance, spec, PCN_FLAVOUR_TC, &loads.maps[flavour], &loads, error);
+        r = loads_add(&loads, instance, PCN_FLAVOUR_TC, &loads.maps[flavour], error);
     if (r >= 0)
-        r = loads_run(&loads, error);
+        r = loads_each(&loads, load_open, error);
+    if (r >= 0) {
+        qsort(loads.items, loads.n, sizeof(*loads.items), load_compare);
+        r = loads_each(&loads, load_load, error);
+    }
     for (int i = 0; i < PCN_FLAVOUR_MAX && r >= 0; i++) {
         if (loads.maps[i].bpf)
             r = instance_pin(instance, &loads.maps[i], (enum pcn_flavour)i, suffix);
