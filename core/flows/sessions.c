@@ -39,17 +39,23 @@ static int protocol_parse(const char *text)
     return (int)strtol(text, NULL, 10);
 }
 
-/* -EINVAL: of another family than an address before it, whose version is *version; 0: there was none. */
+/* An address, or a prefix. -EINVAL: of another family than one before it, whose version is *version; 0: there was none. */
 static int filter_address(const char *text, size_t word, int *version, struct filter *filter)
 {
+    uint8_t *mask = (uint8_t *)&filter->mask.words[word];
     int found = strchr(text, ':') ? 6 : 4;
+    char address[INET6_ADDRSTRLEN];
+    size_t digits = strcspn(text, "/");
+    long bits = text[digits] ? strtol(text + digits + 1, NULL, 10) : found == 6 ? 128 : 32;
 
-    if (*version && *version != found)
+    if ((*version && *version != found) || digits >= sizeof(address))
         return -EINVAL;
     *version = found;
-    if (inet_pton(found == 6 ? AF_INET6 : AF_INET, text, &filter->key.words[word]) != 1)
+    (void)snprintf(address, sizeof(address), "%.*s", (int)digits, text);
+    if (inet_pton(found == 6 ? AF_INET6 : AF_INET, address, &filter->key.words[word]) != 1)
         return -EINVAL;
-    filter->mask.words[word] = filter->mask.words[word + 1] = UINT64_MAX;
+    for (size_t i = 0; bits > 0; bits -= 8, i++)
+        mask[i] = bits >= 8 ? UINT8_MAX : (uint8_t)(UINT8_MAX << (8 - bits));
     return 0;
 }
 

@@ -100,6 +100,14 @@ expect_output "one is forgotten" '^204$' rest DELETE "firewall/fw/session-table/
 expect_output "and is not there any more" '^40[49]$' rest DELETE "firewall/fw/session-table/$flow/"
 expect_output "none can be made" '^405$' rest POST "firewall/fw/session-table/$flow/"
 expect "another one" udp_ask a 10.0.0.2
+expect_output "no flow to another network is forgotten" 'flushed: 0' fw flush dst=10.0.0.4/30 l4proto=UDP
+refused "a prefix that is too long" 'dst: .10\.0\.0\.4/33. is not accepted' fw flush dst=10.0.0.4/33
+expect "a flow of IPv6" a_pings fd00::2
+expect_output "is not of another network, either" 'flushed: 0' fw flush src=fd00:0:0:1::/64
+expect_output "but of one that has its own" 'flushed: [1-9]' fw flush src=fd00::/63
+expect_output "those of IPv4 are still there" 'REPLIED' states UDP 5353
+expect_output "and go by their own network" 'flushed: [1-9]' fw flush dst=10.0.0.0/30 l4proto=UDP
+expect "another one" udp_ask a 10.0.0.2
 expect "UDP flows are forgotten" fw flush l4proto=UDP
 expect_output "all of them" '^\[\]$' states UDP 5353
 expect "which is an event, too" eventually prints '"event":"ENDED"[^}]*"dport":5353' rest GET 'firewall/fw/flow-events/'
