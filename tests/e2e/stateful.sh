@@ -28,6 +28,22 @@ s.bind(('', 5353))
 while True:
     s.sendto(b'a', s.recvfrom(9)[1])" &
 }
+# SCTP by raw sockets: the kernel need not have it. Who serves turns the ports round.
+sctp_ask() {
+    in_host "$1" timeout 3 python3 -c "
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+s.settimeout(2); s.sendto(struct.pack('!HHIIBBH', 1000, 2000, 0, 0, 1, 0, 4), ('$2', 0))
+while struct.unpack('!HH', s.recv(99)[20:24]) != (2000, 1000): pass"
+}
+sctp_serve() {
+    in_host "$1" python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+while True:
+    packet, peer = s.recvfrom(99)
+    if packet[22:24] == (2000).to_bytes(2, 'big'): s.sendto(packet[22:24] + packet[20:22] + packet[24:], peer)" &
+}
 
 lab_up
 lab_host a 10.0.0.1/24
@@ -45,10 +61,16 @@ udp_serve a
 servers+=($!)
 udp_serve b
 servers+=($!)
+sctp_serve a
+servers+=($!)
+sctp_serve b
+servers+=($!)
 expect "b serves" eventually fetch a 10.0.0.2
 expect "so does a" eventually fetch b 10.0.0.1
 expect "and both by UDP" eventually udp_ask a 10.0.0.2
 expect "and both by UDP" eventually udp_ask b 10.0.0.1
+expect "and by SCTP" eventually sctp_ask a 10.0.0.2
+expect "and by SCTP" eventually sctp_ask b 10.0.0.1
 
 # one_way: what a opens goes through with its answers, what b opens does not.
 one_way() {
@@ -56,6 +78,8 @@ one_way() {
     expect "$1: TCP is not opened by b" blocked fetch b 10.0.0.1
     expect "$1: UDP" udp_ask a 10.0.0.2
     expect "$1: UDP is not opened by b" blocked udp_ask b 10.0.0.1
+    expect "$1: SCTP" sctp_ask a 10.0.0.2
+    expect "$1: SCTP is not opened by b" blocked sctp_ask b 10.0.0.1
     expect "$1: ICMP" a_pings
     expect "$1: ICMP is not opened by b" blocked b_pings
     expect "$1: ICMPv6" a_pings fd00::2
@@ -71,6 +95,7 @@ expect "b may open nothing" fw chain EGRESS set default=DROP
 one_way "accept-established"
 expect "a closed connection is seen" eventually state_is TCP 8080 '["TIME_WAIT"]'
 expect_output "a datagram and its answer" 'REPLIED' states UDP 5353
+expect_output "a chunk of SCTP and its answer" '^\["REPLIED"\]' states SCTP 2000
 expect_output "a part of the flows" '^\[\{"src":"10.0.0.1","dst":"10.0.0.2","l4proto":"UDP",[^}]*\}\]$' \
     rest GET 'firewall/fw/session-table/?filter=l4proto=UDP,dport=5353&limit=1'
 expect_output "by a leaf that is none" 'give leaf=value, with a leaf of session-table' rest GET 'firewall/fw/session-table/?filter=color=red'
