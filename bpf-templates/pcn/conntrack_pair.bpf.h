@@ -118,16 +118,42 @@ PCN_INLINE __u64 pcn_ct_session_seize(__u32 slot, __u64 word)
     return first;
 }
 
-/* The other entry gets the state and the expiry that a slot's word has, which was just written. */
+/*
+ * Of two states that packets of both directions gave a session at the same time, each to the entry it was found by: the one
+ * that it is in now. States follow each other in the order of their numbers, but for who sends its FIN first.
+ */
+PCN_INLINE __u32 pcn_ct_flow_join(__u32 a, __u32 b)
+{
+    __u32 both = 1u << a | 1u << b;
+
+    if (pcn_unlikely(both == (PCN_CT_BIT(TCP_FIN_WAIT) | PCN_CT_BIT(TCP_CLOSE_WAIT))))
+        return PCN_CT_TCP_LAST_ACK;
+    return a > b ? a : b;
+}
+
+/*
+ * The other entry gets the state and the expiry that a slot's word has, which was just written. If that has changed, too, on
+ * another CPU, both get what both make: of two CPUs, each of which writes one entry first, one sees what the other wrote.
+ */
 PCN_INLINE void pcn_ct_session_follow(__u32 slot, __u64 word)
 {
-    __u64 *place = pcn_ct_word_at(pcn_ct_other_of(slot)), seen = PCN_READ_ONCE(*place);
+    __u64 *own = pcn_ct_word_at(slot), *other = pcn_ct_word_at(pcn_ct_other_of(slot)), seen;
+    __u32 flow = 0, expires = 0;
 
-    asm volatile("" ::: "memory");
-    /* Not there yet; or the session has ended, and another one may have its number. */
-    if (!seen || !pcn_ct_is_same_flow(PCN_READ_ONCE(*pcn_ct_word_at(slot)), word))
-        return;
-    (void)__sync_val_compare_and_swap(place, seen, pcn_ct_word_next(seen, pcn_ct_flow_of(word), word));
+#pragma clang loop unroll(disable)
+    for (int attempt = 0; attempt < 2; attempt++) {
+        seen = PCN_READ_ONCE(*other);
+        asm volatile("" ::: "memory");
+        /* Not there yet; or the session has ended, and another one may have its number. */
+        if (!seen || !pcn_ct_is_same_flow(PCN_READ_ONCE(*own), word))
+            return;
+        flow = pcn_ct_flow_join(pcn_ct_flow_of(seen), pcn_ct_flow_of(word));
+        expires = pcn_likely(flow == pcn_ct_flow_of(word)) ? word : pcn_ct_expires(flow, pcn_now());
+        if (pcn_likely(__sync_val_compare_and_swap(other, seen, pcn_ct_word_next(seen, flow, expires)) == seen))
+            break;
+    }
+    if (pcn_unlikely(flow != pcn_ct_flow_of(word)))
+        (void)__sync_val_compare_and_swap(own, word, pcn_ct_word_next(word, flow, expires));
 }
 
 PCN_INLINE void pcn_ct_word_extend(__u32 slot, __u32 expires)

@@ -686,6 +686,7 @@ static const struct pcn_test tests[] = {
     {"a client begins anew, again and again", test_anew},
     {"what contradicts itself is dropped", test_bad},
     {"two CPUs that open one session at once make one", test_race, pcn_skip_unless_race},
+    {"both sides of a session may end it at once", test_race_last, pcn_skip_unless_race},
 };
 
 int main(int argc, char **argv)

@@ -252,7 +252,7 @@ static struct pcn_frame race_frame(int cpu, uint16_t i)
 /* Two CPUs open the same sessions: none is there twice, with two backends. */
 void test_race(void)
 {
-    static const struct pcn_race race = {race_frame, RACE_PORTS};
+    static const struct pcn_race race = {.frame = race_frame, .n = RACE_PORTS};
     struct lbrp_end ends[2];
     uint32_t active;
     int left;
@@ -266,7 +266,7 @@ void test_race(void)
 
         race_first = 2000;
         for (uint32_t round = 1; round <= RACE_ROUNDS; round++) {
-            left = pcn_fast_race(&rig->fast, PCN_INGRESS, &race);
+            left = pcn_fast_race(&rig->fast, &race);
             PCN_CHECK_EQ(left + (int)pcn_fast_drops(&rig->fast, LBRP_DROP_RACE) - refused, PCN_RACE_CPUS * RACE_PORTS);
             refused = (int)pcn_fast_drops(&rig->fast, LBRP_DROP_RACE);
             /* Of what is not known by now, the next packets open it. */
@@ -278,5 +278,39 @@ void test_race(void)
             race_first += RACE_PORTS;
         }
         check_numbers(rig, RACE_ROUNDS * RACE_PORTS);
+    }
+}
+
+/* On one CPU the client's, on the other one the backend's. */
+static struct pcn_frame race_last(int cpu, uint16_t i)
+{
+    uint16_t port = (uint16_t)(race_first + i);
+
+    return cpu == 0 ? tcp(C, port, VIP, 80, FIN | ACK) : tcp(B1, 8080, C, port, FIN | ACK);
+}
+
+/* Both sides end the same sessions: they are over with the next packet. */
+void test_race_last(void)
+{
+    static const struct pcn_race race = {
+        .frame = race_last, .n = RACE_PORTS, .from = {{PCN_INGRESS, FRONT}, {PCN_INGRESS, BACK}}};
+
+    FOR_BOTH(2048)
+    {
+        struct lbrp_group *service = one(rig, VIP, 80, IPPROTO_TCP);
+
+        race_first = 2000;
+        for (uint32_t round = 1; round <= RACE_ROUNDS; round++) {
+            for (uint16_t port = race_first; port < race_first + RACE_PORTS; port++) {
+                PCN_CHECK_EQ(goes_to(rig, tcp(C, port, VIP, 80, SYN)), 1);
+                PCN_CHECK_EQ(give(rig, BACK, &(struct pcn_frame[]){tcp(B1, 8080, C, port, SYN | ACK)}[0]), 0);
+                PCN_CHECK_EQ(goes_to(rig, tcp(C, port, VIP, 80, ACK)), 1);
+            }
+            PCN_CHECK_EQ(pcn_fast_race(&rig->fast, &race), PCN_RACE_CPUS * RACE_PORTS);
+            for (uint16_t port = race_first; port < race_first + RACE_PORTS; port++)
+                PCN_CHECK_EQ(goes_to(rig, tcp(C, port, VIP, 80, ACK)), 1);
+            PCN_CHECK_EQ(tally(rig, service, 0).active, 0);
+            race_first += RACE_PORTS;
+        }
     }
 }

@@ -74,3 +74,4 @@ void test_multi(void);
 void test_anew(void);
 void test_bad(void);
 void test_race(void);
+void test_race_last(void);

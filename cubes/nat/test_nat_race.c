@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two CPUs that open sessions at the same time, for hosts that all want the same ports outside. */
+/* Two CPUs that open sessions at the same time, for hosts that all want the same ports outside; or that end them. */
 #include "test_nat_rig.h"
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -22,7 +22,8 @@ static struct pcn_frame frame_same(int cpu, uint16_t i)
     return udp(A, (uint16_t)(2000 + i), B, 53);
 }
 
-static const struct pcn_race own = {frame_own, N_PORTS}, same = {frame_same, N_PORTS};
+static const struct pcn_race own = {frame_own, N_PORTS, {{OUT, 0}, {OUT, 0}}},
+                             same = {frame_same, N_PORTS, {{OUT, 0}, {OUT, 0}}};
 
 /* Of two places in use, whether they have one key. */
 static bool is_twice(struct rig *rig, uint32_t a, uint32_t b)
@@ -53,7 +54,7 @@ static void test_ports(void)
     {
         add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
         for (int round = 0; round < N_ROUNDS; round++) {
-            PCN_CHECK_EQ(pcn_fast_race(&rig->fast, OUT, &own), PCN_RACE_CPUS * N_PORTS);
+            PCN_CHECK_EQ(pcn_fast_race(&rig->fast, &own), PCN_RACE_CPUS * N_PORTS);
             PCN_CHECK_EQ(n_twice(rig, NAT_OUTSIDE), 0);
             PCN_CHECK_EQ(n_twice(rig, NAT_INSIDE), 0);
             PCN_CHECK_EQ(n_places(rig), 2 * PCN_RACE_CPUS * N_PORTS);
@@ -72,7 +73,7 @@ static void test_one_session(void)
 
         add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
         for (int round = 0; round < N_ROUNDS; round++) {
-            left = pcn_fast_race(&rig->fast, OUT, &same);
+            left = pcn_fast_race(&rig->fast, &same);
             refused = pcn_fast_drops(&rig->fast, NAT_DROP_RACE) - refused;
             PCN_CHECK_EQ(left + (int)refused, PCN_RACE_CPUS * N_PORTS);
             refused = pcn_fast_drops(&rig->fast, NAT_DROP_RACE);
@@ -88,9 +89,42 @@ static void test_one_session(void)
     }
 }
 
+/* On one CPU that from inside, on the other one that from outside. */
+static struct pcn_frame frame_last(int cpu, uint16_t i)
+{
+    uint16_t port = (uint16_t)(2000 + i);
+
+    return cpu == 0 ? tcp(A, port, B, 80, FIN | ACK) : tcp(B, 80, E, port, FIN | ACK);
+}
+
+static void test_last(void)
+{
+    static const struct pcn_race race = {frame_last, N_PORTS, {{OUT, 0}, {IN, 0}}};
+
+    FOR_BOTH(128)
+    {
+        add_snat(rig, "10.0.0.0", 24, E, 1, 0, 0);
+        for (int round = 0; round < N_ROUNDS; round++) {
+            for (uint16_t port = 2000; port < 2000 + N_PORTS; port++) {
+                PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){tcp(A, port, B, 80, SYN)}[0]), 0);
+                PCN_CHECK_EQ(give(rig, IN, &(struct pcn_frame[]){tcp(B, 80, E, port, SYN | ACK)}[0]), 0);
+                PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){tcp(A, port, B, 80, ACK)}[0]), 0);
+            }
+            PCN_CHECK_EQ(pcn_fast_race(&rig->fast, &race), PCN_RACE_CPUS * N_PORTS);
+            /* By both keys. */
+            for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++)
+                if (*word_of(rig, slot))
+                    PCN_CHECK_EQ(pcn_ct_flow_of(*word_of(rig, slot)), PCN_CT_TCP_LAST_ACK);
+            check_pairs(rig);
+            pcn_flows_clear(&rig->nat.flows);
+        }
+    }
+}
+
 static const struct pcn_test tests[] = {
     {"two hosts that want one port outside at once get two", test_ports, pcn_skip_unless_race},
     {"two CPUs that open one session at once make one", test_one_session, pcn_skip_unless_race},
+    {"both sides of a session may end it at once", test_last, pcn_skip_unless_race},
 };
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two CPUs that do the same thing at the same time. */
+/* Two CPUs that do something at the same time. */
 #include <harness/testrun.h>
 #include <pthread.h>
 #include <sched.h>
@@ -25,7 +25,8 @@ static void *racer_run(void *data)
         const struct pcn_frame frame = racer->race->frame(racer->cpu, i);
         struct pcn_run run = {};
 
-        *racer->context = (struct pcn_packet){};
+        *racer->context = (struct pcn_packet){.port = racer->race->from[racer->cpu].port,
+                                              .direction = (uint8_t)racer->race->from[racer->cpu].direction};
         pthread_barrier_wait(racer->start);
         if (racer->r >= 0)
             racer->r = pcn_run(racer->program, &frame, NULL, &run);
@@ -37,7 +38,7 @@ static void *racer_run(void *data)
     return NULL;
 }
 
-int pcn_fast_race(struct pcn_fast *fast, enum pcn_direction direction, const struct pcn_race *race)
+int pcn_fast_race(struct pcn_fast *fast, const struct pcn_race *race)
 {
     struct pcn_packet *contexts = pcn_fast_memory(fast, ".data.packets", NULL);
     struct racer racers[PCN_RACE_CPUS];
@@ -51,7 +52,7 @@ int pcn_fast_race(struct pcn_fast *fast, enum pcn_direction direction, const str
         racers[cpu] = (struct racer){.start = &start,
                                      .context = &contexts[cpu],
                                      .race = race,
-                                     .program = direction == PCN_EGRESS ? fast->egress : fast->ingress,
+                                     .program = race->from[cpu].direction == PCN_EGRESS ? fast->egress : fast->ingress,
                                      .cpu = cpu,
                                      .dropped = pcn_fast_dropped(fast)};
         /* One that waits for another that never comes would wait for ever. */

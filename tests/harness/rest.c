@@ -119,7 +119,7 @@ static PCN_PRINTF(4, 0) int rest_must(struct pcn_testd *daemon, const char *meth
         return -ENOMEM;
     r = pcn_testd_request(daemon, method, path, body, &reply);
     if (r / 100 != 2)
-        fprintf(stderr, "%s %s %s: %d %s\n", method, path, body ?: "", r, reply.text ?: "");
+        fprintf(stderr, "%s %s %.300s: %d %s\n", method, path, body ?: "", r, reply.text ?: "");
     return r;
 }
 

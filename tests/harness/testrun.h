@@ -116,10 +116,14 @@ uint32_t pcn_fast_give(struct pcn_fast *fast, enum pcn_direction direction, uint
 struct pcn_race {
     struct pcn_frame (*frame)(int cpu, uint16_t i);
     uint16_t n;
+    struct {
+        enum pcn_direction direction;
+        uint16_t port;
+    } from[PCN_RACE_CPUS];
 };
 
 /* How many left by a port, of all CPUs. -EBADMSG: one did not, and was not dropped. */
-int pcn_fast_race(struct pcn_fast *fast, enum pcn_direction direction, const struct pcn_race *race);
+int pcn_fast_race(struct pcn_fast *fast, const struct pcn_race *race);
 const char *pcn_skip_unless_race(void);
 
 uint64_t pcn_fast_drops(const struct pcn_fast *fast, uint32_t reason);
