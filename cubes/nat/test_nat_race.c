@@ -111,6 +111,7 @@ static void test_last(void)
                 PCN_CHECK_EQ(give(rig, OUT, &(struct pcn_frame[]){tcp(A, port, B, 80, ACK)}[0]), 0);
             }
             PCN_CHECK_EQ(pcn_fast_race(&rig->fast, &race), PCN_RACE_CPUS * N_PORTS);
+            PCN_CHECK_EQ(n_places(rig), 2 * N_PORTS);
             /* By both keys. */
             for (uint32_t slot = 0; slot < rig->nat.flows.n_slots; slot++)
                 if (*word_of(rig, slot))

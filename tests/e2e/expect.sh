@@ -88,6 +88,7 @@ comes_back() {
     # Time passes meanwhile, and packets that nobody asked for are counted: no counter falls.
     diff <(jq -S 'del(.. | .eta?, .["last-hit"]?)' "$shown") <(jq -S --slurpfile shown "$shown" '
         reduce (paths(numbers) | select(last == ("packets", "bytes"))) as $counter (.;
-            ($shown[0] | getpath($counter)) as $before | if . | getpath($counter) > $before then setpath($counter; $before) else . end) |
+            ($shown[0] | getpath($counter)) as $before |
+            if getpath($counter) > $before then setpath($counter; $before) else . end) |
         del(.. | .eta?, .["last-hit"]?)' "$again")
 }
