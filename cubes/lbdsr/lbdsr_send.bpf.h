@@ -64,26 +64,45 @@ PCN_INLINE void *lbdsr_outer_copy(struct pcn_ctx *ctx, const struct lbdsr_target
     return to;
 }
 
+/* What an outer IPv4 header has of its packet, as it stands there. */
+struct lbdsr_outer_ip {
+    __u32 tos;
+    __u32 length;
+    __u32 id_df;
+    __u32 hosts; /* of the source address */
+    __u32 sum;
+};
+
+PCN_INLINE struct lbdsr_outer_ip lbdsr_outer_ip(const struct lbdsr_target *backend, __u32 overhead,
+                                                const struct lbdsr_inner *inner, __u32 hash)
+{
+    __u32 length = inner->length + overhead;
+    struct lbdsr_outer_ip ip = {.tos = (inner->tos & backend->tos_mask) | backend->tos,
+                                /* A GSO packet over 64 KB says 0. */
+                                .length = length > 0xffff ? 0 : bpf_htons(length),
+                                .id_df = inner->id_df,
+                                .hosts = hash & backend->hosts};
+    __u64 sum = (__u64)backend->sum + (ip.tos << 8) + ip.length + ip.id_df + ip.hosts;
+
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    ip.sum = (__u16)~sum;
+    return ip;
+}
+
 /* to: the type in the Ethernet header. */
 PCN_INLINE bool lbdsr_outer_ipv4(void *to, void *end, const struct lbdsr_target *backend, __u32 overhead,
                                  const struct lbdsr_inner *inner, __u32 hash)
 {
-    __u32 length = inner->length + overhead, tos = (inner->tos & backend->tos_mask) | backend->tos;
-    __u32 hosts = hash & backend->hosts;
-    __u64 sum;
+    struct lbdsr_outer_ip ip = lbdsr_outer_ip(backend, overhead, inner, hash);
 
     if (to + 22 > end)
         return false;
-    /* A GSO packet over 64 KB says 0. */
-    length = length > 0xffff ? 0 : bpf_htons(length);
-    *(__u32 *)(to + 2) = 0x45 | tos << 8 | length << 16;
-    *(__u32 *)(to + 6) = inner->id_df;
-    *(__u32 *)(to + 14) = *(const __u32 *)(backend->outer + 14) | hosts;
-    sum = (__u64)backend->sum + (tos << 8) + length + inner->id_df + hosts;
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    *(__u16 *)(to + 12) = ~sum;
+    *(__u32 *)(to + 2) = 0x45 | ip.tos << 8 | ip.length << 16;
+    *(__u32 *)(to + 6) = ip.id_df;
+    *(__u32 *)(to + 14) = *(const __u32 *)(backend->outer + 14) | ip.hosts;
+    *(__u16 *)(to + 12) = ip.sum;
     return true;
 }
 
@@ -160,19 +179,22 @@ PCN_INLINE bool lbdsr_encapsulate_ipv4(struct pcn_ctx *ctx, const struct lbdsr_t
                                        const struct lbdsr_inner *inner, __u64 hash)
 {
     const __u8 *from = backend->mac;
-    __u8 *data, *end;
+    struct lbdsr_outer_ip ip;
+    __u8 *data;
 
     if (lbdsr_make_room(ctx, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, sizeof(struct iphdr), inner->fits))
         return false;
     data = pcn_data(ctx);
-    end = pcn_data_end(ctx);
-    if (data + 12 + LBDSR_OUTER_IPV4 > end)
+    if (data + 12 + LBDSR_OUTER_IPV4 > (__u8 *)pcn_data_end(ctx))
         return false;
-#pragma unroll
-    for (int i = 0; i < 32; i += 8)
-        *(__u64 *)(data + i) = *(const __u64 *)(from + i);
+    ip = lbdsr_outer_ip(backend, sizeof(struct iphdr), inner, hash >> 16);
+    /* What is the packet's own is 0 in the backend's: both are in a word when it is stored. */
+    *(__u64 *)data = *(const __u64 *)from;
+    *(__u64 *)(data + 8) = *(const __u64 *)(from + 8) | (__u64)ip.tos << 56;
+    *(__u64 *)(data + 16) = *(const __u64 *)(from + 16) | (__u64)ip.id_df << 16 | ip.length;
+    *(__u64 *)(data + 24) = *(const __u64 *)(from + 24) | (__u64)ip.hosts << 16 | ip.sum;
     *(__u16 *)(data + 32) = *(const __u16 *)(from + 32);
-    return lbdsr_outer_ipv4(data + 12, end, backend, LBDSR_OUTER_IPV4 - 2, inner, hash >> 16);
+    return true;
 }
 
 /* The frame had no tag in it, and gets none. */

@@ -231,7 +231,7 @@ static int scene_ours(struct conntrack_bench *bench, const struct conntrack_scen
 /* ---- measuring ---- */
 
 static int round_ours(struct conntrack_bench *bench, const struct conntrack_scene *scene, int way, int family,
-                      size_t round, size_t index)
+                      size_t round)
 {
     const struct flows_list list = list_of(bench, family, scene->packet, scene->flood ? 0 : scene->established,
                                            scene->flood ? 2 * (uint64_t)FULL + round * FLOOD : 0);
@@ -239,22 +239,19 @@ static int round_ours(struct conntrack_bench *bench, const struct conntrack_scen
 
     return r < 0 ? r
                  : flows_cost(&bench->flows, way, bench->devices[way][family].program, &list, scene->n_packets,
-                              &bench->cost[way][family][index]);
+                              &bench->cost[way][family][round ? round - 1 : 0]);
 }
 
-/* Round 0 warms up. */
+/* Families are compared, so that they take turns. */
 static int scene_rounds(struct conntrack_bench *bench, const struct conntrack_scene *scene)
 {
     int r = 0;
 
-    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++) {
-        size_t index = round ? round - 1 : 0;
-
-        for (int i = 0; i < FLOWS_WAYS * FAMILIES && r == 0; i++)
-            r = round_ours(bench, scene, i / FAMILIES, i % FAMILIES, round, index);
-        if (r == 0 && scene->peers)
-            r = flows_peers_round(&bench->flows, index);
-    }
+    for (int way = 0; way < FLOWS_WAYS; way++)
+        for (size_t i = 0; i < (size_t)(FILTER_ROUNDS + 1) * FAMILIES && r == 0; i++)
+            r = round_ours(bench, scene, way, (int)(i % FAMILIES), i / FAMILIES);
+    if (r == 0)
+        r = flows_peers_rounds(&bench->flows);
     for (int i = 0; i < FLOWS_WAYS * FAMILIES && r == 0; i++) {
         /* What is established must have been found; what is new must have been entered. */
         if (!scene->flood && (scene_count(bench, i / FAMILIES, i % FAMILIES, "invalid") != 0 ||

@@ -165,15 +165,25 @@ int flows_peer_ready(struct flows_bench *bench, int peer, const struct flows_lis
     return r;
 }
 
-int flows_peers_round(struct flows_bench *bench, size_t index)
+static int peer_round(struct flows_bench *bench, int peer, double *ret_ns)
 {
-    double ns[FLOWS_PEERS_MAX] = {};
+    double plain, whole;
+    int r = filter_peer_run(&bench->peers[FLOWS_PLAIN], &plain);
+
+    if (r == 0)
+        r = filter_peer_run(&bench->peers[peer], &whole);
+    if (r == 0)
+        *ret_ns = whole - plain;
+    return r;
+}
+
+int flows_peers_rounds(struct flows_bench *bench)
+{
     int r = 0;
 
-    for (int peer = 0; peer < bench->n_peers && r == 0; peer++) {
-        r = filter_peer_run(&bench->peers[peer], &ns[peer]);
-        bench->peer_cost[peer][index] = ns[peer] - ns[FLOWS_PLAIN];
-    }
+    for (int peer = FLOWS_PLAIN + 1; peer < bench->n_peers; peer++)
+        for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
+            r = peer_round(bench, peer, &bench->peer_cost[peer][round ? round - 1 : 0]);
     return r;
 }
 
@@ -260,19 +270,15 @@ static int round_ours(struct group_bench *bench, const struct flows_scene *scene
                               &bench->cost[way][index]);
 }
 
-/* Round 0 warms up. */
 static int scene_rounds(struct group_bench *bench, const struct flows_scene *scene)
 {
     int r = 0;
 
-    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++) {
-        size_t index = round ? round - 1 : 0;
-
-        for (int way = 0; way < FLOWS_WAYS && r == 0; way++)
-            r = round_ours(bench, scene, way, index);
-        if (r == 0)
-            r = flows_peers_round(&bench->flows, index);
-    }
+    for (int way = 0; way < FLOWS_WAYS; way++)
+        for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
+            r = round_ours(bench, scene, way, round ? round - 1 : 0);
+    if (r == 0)
+        r = flows_peers_rounds(&bench->flows);
     /* Each flow has a session, and no packet made another one. */
     for (int way = 0; way < FLOWS_WAYS && r == 0; way++) {
         long long n_flows = flows_count(&bench->flows, bench->cubes[way], "flows");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the groups of tables of flows share: conntrack, nat, lbrp, lbdsr. A cube's test run less an empty device's, beside
- * kernels that forward and do the same less one that forwards alone.
+ * kernels that forward and do the same less one that forwards alone. Each has all its rounds, the first of which warms up,
+ * before the next one begins: between them nobody else's tables take theirs out of the caches.
  */
 #pragma once
 #include "filter.h"
@@ -71,7 +72,7 @@ void flows_peer_list(struct flows_bench *bench, int peer, const struct flows_lis
 /* Both, where a packet of each of its n_flows makes a flow known; 0: each packet is a new one. */
 int flows_peer_ready(struct flows_bench *bench, int peer, const struct flows_list *list, uint32_t n_flows);
 /* All that are open, into peer_cost. */
-int flows_peers_round(struct flows_bench *bench, size_t index);
+int flows_peers_rounds(struct flows_bench *bench);
 
 /* ---- rows ---- */
 

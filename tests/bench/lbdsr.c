@@ -3,9 +3,8 @@
 #include "flows.h"
 #include <stdio.h>
 
-#define NEW_FLOWS 12288u /* a round */
-#define CONNECTIONS "131072"
-#define CONNECTIONS_NEW "262144" /* of all rounds, with room to spare: few are replaced */
+#define CONNECTIONS 131072
+#define NEW_FLOWS 4096u /* a round; of all rounds they leave room to spare: few are replaced */
 
 /* What is balanced. */
 static const struct lbdsr_layout {
@@ -122,10 +121,9 @@ static int cube_create(struct flows_bench *bench, const struct lbdsr_scene *scen
     for (unsigned int n = 0; n < layout->n_vips; n++)
         json_array_append_new(services, service_json(layout, n, scene->mode));
     json = json_pack("{s:s, s:s, s:i, s:i, s:s, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}], s:o}", "type", flows_way(way),
-                     "loglevel", "OFF", "max-services", (int)layout->n_vips, "connections",
-                     atoi(scene->flows ? CONNECTIONS : CONNECTIONS_NEW), "outer-source", "10.202.0.0/16", "ports",
-                     "name", "front", "type", "FRONTEND", "peer", front, "name", "back", "type", "BACKEND", "peer",
-                     back, "service", services);
+                     "loglevel", "OFF", "max-services", (int)layout->n_vips, "connections", CONNECTIONS, "outer-source",
+                     "10.202.0.0/16", "ports", "name", "front", "type", "FRONTEND", "peer", front, "name", "back",
+                     "type", "BACKEND", "peer", back, "service", services);
     body = json_dumps(json, 0);
     r = body && pcn_testd_post(bench->daemon, body, "%s", name) == 201 ? 0 : -EIO;
     free(body);
@@ -234,27 +232,26 @@ static int ours_open(struct lbdsr_bench *bench, size_t scene, int way)
     return flows_send(&bench->flows, way, bench->devices[scene][way].program, &list, 2 * scenes[scene].flows);
 }
 
-static int round_ours(struct lbdsr_bench *bench, size_t index, int way, size_t round, size_t sample)
+static int round_ours(struct lbdsr_bench *bench, size_t index, int way, size_t round)
 {
     const struct lbdsr_scene *scene = &scenes[index];
     const struct flows_list list = list_of(bench, scene, scene->flows ? 0 : round * NEW_FLOWS);
 
     return flows_cost(&bench->flows, way, bench->devices[index][way].program, &list, scene->n_packets,
-                      &bench->cost[index][way][sample]);
+                      &bench->cost[index][way][round ? round - 1 : 0]);
 }
 
-/* Round 0 warms up. The peers come after: they would push our tables out of the cache before each short round. */
 static int scene_rounds(struct lbdsr_bench *bench, size_t index)
 {
     const struct lbdsr_scene *scene = &scenes[index];
     long long wanted = scene->flows ?: (FILTER_ROUNDS + 1) * NEW_FLOWS;
     int r = 0;
 
-    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
-        for (int way = 0; way < FLOWS_WAYS && r == 0; way++)
-            r = round_ours(bench, index, way, round, round ? round - 1 : 0);
-    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0 && scene->peers; round++)
-        r = flows_peers_round(&bench->flows, round ? round - 1 : 0);
+    for (int way = 0; way < FLOWS_WAYS; way++)
+        for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
+            r = round_ours(bench, index, way, round);
+    if (r == 0)
+        r = flows_peers_rounds(&bench->flows);
     /* Each flow is remembered. */
     for (int way = 0; way < FLOWS_WAYS && r == 0; way++) {
         long long created, held;
