@@ -153,7 +153,9 @@ int pcn_transaction_edit(struct pcn_transaction *transaction, struct pcn_member 
     r = transaction_add(transaction, &item, error);
     if (r < 0)
         return r;
-    r = pcn_edit_new(member->tree, verb, segments, n_segments, body, &item->edit, error);
+    /* Behind another edit the tree is ahead of the cube. */
+    r = pcn_edit_new(member->tree, transaction->n ? NULL : member->cube, verb, segments, n_segments, body, &item->edit,
+                     error);
     if (r < 0)
         return r;
     item->service = member->service;
@@ -478,7 +480,7 @@ void pcn_member_peer_changed(struct pcn_daemon *daemon, struct pcn_port *port)
     struct pcn_edit *edit = NULL;
     struct pcn_error error = {};
 
-    if (pcn_edit_new(member->tree, PCN_EDIT_UPDATE, path, PCN_ARRAY_SIZE(path), peer, &edit, &error) < 0)
+    if (pcn_edit_new(member->tree, NULL, PCN_EDIT_UPDATE, path, PCN_ARRAY_SIZE(path), peer, &edit, &error) < 0)
         pcn_log_err("the configuration of %s:%s could not follow its device: %s", port->cube->name, port->name,
                     error.message);
     else

@@ -179,8 +179,8 @@ static int edit_finish(struct pcn_edit *edit)
     return 0;
 }
 
-int pcn_edit_new(struct pcn_tree *tree, enum pcn_edit_verb verb, const char *const *segments, size_t n_segments,
-                 json_t *body, struct pcn_edit **ret_edit, struct pcn_error *error)
+int pcn_edit_new(struct pcn_tree *tree, struct pcn_cube *cube, enum pcn_edit_verb verb, const char *const *segments,
+                 size_t n_segments, json_t *body, struct pcn_edit **ret_edit, struct pcn_error *error)
 {
     _cleanup_(pcn_edit_discardp) struct pcn_edit *edit = NULL;
     struct target target;
@@ -194,6 +194,7 @@ int pcn_edit_new(struct pcn_tree *tree, enum pcn_edit_verb verb, const char *con
     if (!edit)
         return -ENOMEM;
     edit->tree = tree;
+    edit->cube = cube;
     given = body                                                                    ? json_incref(body)
             : target.kind == PCN_TARGET_LEAF                                        ? json_null()
             : target.kind == PCN_TARGET_LIST || target.kind == PCN_TARGET_LEAF_LIST ? json_array()

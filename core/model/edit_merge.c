@@ -220,6 +220,26 @@ static bool entry_is(const struct lyd_node *entry, const struct lysc_node *list,
     return info(list)->n_keys > 0;
 }
 
+/* Whether body is what the cube shows of an entry, in the tree or learned, but for what cannot be set. */
+static bool entry_is_as_shown(const struct pcn_edit *edit, const struct lyd_node *parent, const struct lysc_node *list,
+                              const char *const *keys, const json_t *body)
+{
+    const char *all[ALL_KEYS_MAX];
+    size_t n = data_keys(parent, all);
+    json_t *shown;
+    bool as_shown;
+
+    if (!edit->cube || !info(list)->handler || !info(list)->handler->entries)
+        return false;
+    for (size_t i = 0; i < info(list)->n_keys && n < ALL_KEYS_MAX; i++)
+        all[n++] = keys[i];
+    shown = show_handled(edit->cube, list, all, n);
+    build_strip(list, shown);
+    as_shown = json_equal(shown, body);
+    json_decref(shown);
+    return as_shown;
+}
+
 int edit_merge_list(struct pcn_edit *edit, struct lyd_node *parent, const struct lysc_node *list,
                     enum pcn_edit_verb verb, bool must_exist, const json_t *body, const char *path,
                     struct pcn_error *error)
@@ -227,10 +247,11 @@ int edit_merge_list(struct pcn_edit *edit, struct lyd_node *parent, const struct
     char buffers[KEYS_MAX][VALUE_TEXT], entry_path[PATH_TEXT_MAX];
     struct lyd_node *next = data_child(parent, list), *entry;
     const char *keys[KEYS_MAX];
+    bool as_shown;
     int r;
 
     r = build_expect(body, list, path, error);
-    for (size_t i = 0; i < json_array_size(body) && r >= 0; i++, next = entry->next) {
+    for (size_t i = 0; i < json_array_size(body) && r >= 0; i++) {
         const json_t *value = json_array_get(body, i);
 
         r = build_keys(list, value, path, buffers, keys, error);
@@ -241,10 +262,13 @@ int edit_merge_list(struct pcn_edit *edit, struct lyd_node *parent, const struct
         entry = NULL;
         if (verb != PCN_EDIT_CREATE)
             entry = entry_is(next, list, keys) ? next : data_entry(parent, list, keys);
+        as_shown = verb == PCN_EDIT_REPLACE && entry_is_as_shown(edit, parent, list, keys, value);
+        if (!entry && as_shown)
+            continue;
         if (entry && entry->priv == edit)
             r = pcn_error_set(error, PCN_ERROR_DATA_EXISTS, entry_path, "%s %s is given twice", list->name, keys[0]);
         else if (entry)
-            r = edit_merge_members(edit, entry, verb, value, entry_path, error);
+            r = as_shown ? 0 : edit_merge_members(edit, entry, verb, value, entry_path, error);
         else if (must_exist)
             r = pcn_error_set(error, PCN_ERROR_DATA_MISSING, entry_path, "%s %s does not exist", list->name, keys[0]);
         else
@@ -253,6 +277,7 @@ int edit_merge_list(struct pcn_edit *edit, struct lyd_node *parent, const struct
             break;
         if (verb == PCN_EDIT_REPLACE)
             entry->priv = edit;
+        next = entry->next;
     }
     if (verb != PCN_EDIT_REPLACE)
         return r;
@@ -286,9 +311,28 @@ int edit_merge_unit(struct pcn_edit *edit, struct lyd_node *unit, const struct l
     return node_created(edit, child, path, error);
 }
 
+/* Whether value, which may be NULL, is what the cube shows of a leaf that is not in the tree. */
+static bool leaf_is_as_shown(const struct pcn_edit *edit, const struct lyd_node *unit, const struct lysc_node *leaf,
+                             const json_t *value)
+{
+    const struct pcn_handler *handler = info(unit->schema)->handler;
+    const char *keys[ALL_KEYS_MAX];
+    json_t *state;
+    bool as_shown;
+
+    if (!edit->cube || !value || !handler || !handler->state || data_child(unit, leaf))
+        return false;
+    state = show_handled_state(edit->cube, unit->schema, keys, data_keys(unit, keys));
+    as_shown = json_equal(json_object_get(state, leaf->name), value);
+    json_decref(state);
+    return as_shown;
+}
+
 static int merge_term(struct pcn_edit *edit, struct lyd_node *unit, const struct lysc_node *schema,
                       enum pcn_edit_verb verb, const json_t *value, const char *path, struct pcn_error *error)
 {
+    if (schema->nodetype == LYS_LEAF && verb == PCN_EDIT_REPLACE && leaf_is_as_shown(edit, unit, schema, value))
+        return 0;
     if (schema->nodetype == LYS_LEAF)
         return value ? edit_leaf_set(edit, unit, schema, value, path, error) : leaf_unset(edit, unit, schema, error);
     return value ? edit_leaf_list_set(edit, unit, schema, verb, value, path, error)

@@ -42,6 +42,7 @@ struct items {
 
 struct pcn_edit {
     struct pcn_tree *tree;
+    struct pcn_cube *cube; /* whose entries are shown beside the tree, or NULL */
     bool create;
     struct items deletes; /* children before parents */
     struct items others;  /* parents before children; in the end all of them, deletes first */

@@ -97,10 +97,11 @@ const struct pcn_node *pcn_tree_root(const struct pcn_tree *tree);
 /*
  * body: an object for a cube, container or entry; an array for a list or leaf-list; a scalar for a leaf.
  * A REPLACE of a list or of the cube is compared with what is there by a key walk; what is equal gives no change.
- * Init-only leaves are refused on UPDATE. REPLACE takes what is shown and cannot be set out of the body.
+ * Init-only leaves are refused on UPDATE. REPLACE takes what is shown and cannot be set out of the body; entries of a list
+ * and leaves beside the tree that the cube shows just so stay what they are. cube NULL: it shows none.
  */
-int pcn_edit_new(struct pcn_tree *tree, enum pcn_edit_verb verb, const char *const *segments, size_t n_segments,
-                 json_t *body, struct pcn_edit **ret_edit, struct pcn_error *error);
+int pcn_edit_new(struct pcn_tree *tree, struct pcn_cube *cube, enum pcn_edit_verb verb, const char *const *segments,
+                 size_t n_segments, json_t *body, struct pcn_edit **ret_edit, struct pcn_error *error);
 /* The changes, and the handler bound to each (NULL: none). Changes may be given resources by handlers. */
 size_t pcn_edit_n_changes(const struct pcn_edit *edit);
 struct pcn_change *pcn_edit_change(struct pcn_edit *edit, size_t i);

@@ -140,6 +140,14 @@ int build_member(const struct lysc_node *parent, const char *name, const char *p
 void build_strip(const struct lysc_node *schema, json_t *body);
 int build_expect(const json_t *body, const struct lysc_node *schema, const char *path, struct pcn_error *error);
 
+/* ---- show.c ---- */
+
+/* An entry that a handler shows, by all keys on the path to it. NULL: there is none. The caller drops the reference. */
+json_t *show_handled(struct pcn_cube *cube, const struct lysc_node *list, const char *const *keys, size_t n_keys);
+
+/* What the handler of a unit shows of it beside its configuration, by all keys on the path to it. The caller drops the reference. */
+json_t *show_handled_state(struct pcn_cube *cube, const struct lysc_node *unit, const char *const *keys, size_t n_keys);
+
 /* ---- emit.c ---- */
 
 #define EMIT_DEPTH_MAX 16

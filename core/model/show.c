@@ -68,13 +68,32 @@ static bool has_state(const struct show *show, const struct lysc_node *unit)
            (info(unit)->handler && info(unit)->handler->state);
 }
 
+/* Closes what was emitted and reads it again. NULL: it cannot be. */
+static json_t *emitted(struct pcn_emitter *emitter)
+{
+    json_t *value;
+
+    emit_close(emitter);
+    value = emitter->failed ? NULL : json_loadb(emitter->text, emitter->length, 0, NULL);
+    emitter_done(emitter);
+    return value;
+}
+
+json_t *show_handled_state(struct pcn_cube *cube, const struct lysc_node *unit, const char *const *keys, size_t n_keys)
+{
+    struct pcn_emitter emitter = {.parsed = true};
+
+    emit_open(&emitter, '{');
+    (void)info(unit)->handler->state(cube, keys, n_keys, &emitter);
+    return emitted(&emitter);
+}
+
 /* Members that a unit has beside its configuration; NULL: none. The caller drops the reference. */
 static json_t *unit_state(struct show *show, const struct lysc_node *unit, const char *const *keys, size_t n_keys)
 {
     const struct pcn_state_hooks *hooks = show->hooks;
     const struct pcn_handler *handler = info(unit)->handler;
     struct pcn_emitter emitter = {.parsed = true};
-    json_t *state;
 
     if (!has_state(show, unit))
         return NULL;
@@ -88,10 +107,7 @@ static json_t *unit_state(struct show *show, const struct lysc_node *unit, const
         hooks->counters(hooks->data, &emitter);
     if (handler && handler->state)
         (void)handler->state(hooks->cube_instance, keys, n_keys, &emitter);
-    emit_close(&emitter);
-    state = emitter.failed ? NULL : json_loadb(emitter.text, emitter.length, 0, NULL);
-    emitter_done(&emitter);
-    return state;
+    return emitted(&emitter);
 }
 
 static bool has_entries(const struct show *show, const struct lysc_node *list)
@@ -262,23 +278,23 @@ static int not_there(const struct target *target, struct pcn_error *error)
     return pcn_error_set(error, PCN_ERROR_NOT_FOUND, target->path, "%s does not exist", target->path);
 }
 
-/* An entry that a handler shows. Returns NULL where there is none. */
-static json_t *handled_entry(struct show *show, const struct lysc_node *list, const char *const *keys, size_t n_keys)
+json_t *show_handled(struct pcn_cube *cube, const struct lysc_node *list, const char *const *keys, size_t n_keys)
 {
     struct pcn_emitter emitter = {.parsed = true};
-    json_t *array = NULL, *entry = NULL;
+    json_t *array, *entry;
 
-    show->cacheable = false;
     emit_open(&emitter, '[');
-    if (info(list)->handler->entries(show->hooks->cube_instance, keys, n_keys, &emitter) == 0) {
-        emit_close(&emitter);
-        array = emitter.failed ? NULL : json_loadb(emitter.text, emitter.length, 0, NULL);
-    }
-    emitter_done(&emitter);
-    if (array)
-        entry = json_incref(json_array_get(array, 0));
+    (void)info(list)->handler->entries(cube, keys, n_keys, &emitter);
+    array = emitted(&emitter);
+    entry = json_incref(json_array_get(array, 0));
     json_decref(array);
     return entry;
+}
+
+static json_t *handled_entry(struct show *show, const struct lysc_node *list, const struct target *target)
+{
+    show->cacheable = false;
+    return show_handled(show->hooks->cube_instance, list, target->keys, target->n_keys);
 }
 
 static int show_state(struct show *show, const struct target *target, struct pcn_error *error);
@@ -288,7 +304,7 @@ static int show_entry(struct show *show, const struct target *target, const char
 {
     const struct lysc_node *schema = NULL;
     bool handled = has_entries(show, target->schema);
-    json_t *entry = handled ? handled_entry(show, target->schema, target->keys, target->n_keys) : NULL;
+    json_t *entry = handled ? handled_entry(show, target->schema, target) : NULL;
 
     if (!handled && !is_config(target->schema))
         return show_state(show, target, error);
@@ -502,7 +518,7 @@ static int show_state_leaf(struct show *show, const struct target *target, struc
 
     if (unit->nodetype != LYS_LIST || unit == show->schema->cube || !has_entries(show, unit))
         return show_state(show, target, error);
-    entry = handled_entry(show, unit, target->keys, target->n_keys);
+    entry = handled_entry(show, unit, target);
     value = json_object_get(entry, target->schema->name);
     if (value)
         show_json(show->emitter, value);

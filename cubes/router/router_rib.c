@@ -147,12 +147,12 @@ static void prefix_select(struct router_rib *rib, struct router_prefix *prefix)
 /* ---- routes ---- */
 
 struct router_rib_route *router_rib_find(const struct router_rib *rib, const struct router_network *network,
-                                         const struct router_nexthop_key *key)
+                                         const struct router_nexthop_key *key, unsigned int origins)
 {
     struct router_prefix *prefix = router_rib_prefix(rib, network);
 
     for (struct router_rib_route *route = prefix ? prefix->routes : NULL; route; route = route->next) {
-        if (memcmp(&route->nexthop->key, key, sizeof(*key)) == 0)
+        if (route->origin & origins && memcmp(&route->nexthop->key, key, sizeof(*key)) == 0)
             return route;
     }
     return NULL;

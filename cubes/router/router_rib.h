@@ -42,10 +42,12 @@ struct router_nexthop_key {
     char interface[ROUTER_NAME_MAX + 4];
 };
 
+/* A route may be there twice: of a port's address, and in the model. */
 enum router_origin {
-    ROUTER_CONNECTED,  /* of a port's address: itself, and its network */
-    ROUTER_CONFIGURED, /* in the model */
-    ROUTER_SHADOWED,   /* of the shadow namespace */
+    ROUTER_CONNECTED = 1,  /* of a port's address: itself, and its network */
+    ROUTER_CONFIGURED = 2, /* in the model */
+    ROUTER_SHADOWED = 4,   /* of the shadow namespace */
+    ROUTER_ANY = ROUTER_CONNECTED | ROUTER_CONFIGURED | ROUTER_SHADOWED,
 };
 
 struct router_rib_route {
@@ -116,8 +118,9 @@ bool router_network_contains(const struct router_network *network, uint16_t fami
 
 /* NULL: no route to exactly this network. */
 struct router_prefix *router_rib_prefix(const struct router_rib *rib, const struct router_network *network);
+/* The first of these origins. */
 struct router_rib_route *router_rib_find(const struct router_rib *rib, const struct router_network *network,
-                                         const struct router_nexthop_key *key);
+                                         const struct router_nexthop_key *key, unsigned int origins);
 /* -ENOSPC: the table is full; -E2BIG: too many routes to this network; -ENOMEM; or what acquire says. */
 int router_rib_prepare(struct router_rib *rib, const struct router_network *network,
                        const struct router_nexthop_key *key, uint32_t pathcost, enum router_origin origin,

@@ -154,7 +154,6 @@ int router_route_prepare(struct pcn_cube *cube, struct pcn_change *change, struc
 {
     struct router *router = pcn_cube_state(cube);
     struct router_rib_route *route = NULL;
-    const struct router_rib_route *old;
     struct router_network network;
     struct router_nexthop_key key;
     struct router_route config;
@@ -170,8 +169,7 @@ int router_route_prepare(struct pcn_cube *cube, struct pcn_change *change, struc
         r = check_reachable(router, &config, &key, error);
     if (r < 0)
         return r;
-    old = router_rib_find(&router->rib, &network, &key);
-    if (old && old->origin == ROUTER_CONNECTED)
+    if (router_rib_find(&router->rib, &network, &key, ROUTER_CONNECTED))
         return refuse_route(router, &config, -EEXIST, error);
     r = router_fast_has_room(router) ? 0 : -ENOSPC;
     if (r >= 0)
@@ -199,7 +197,7 @@ static struct router_rib_route *route_of(const struct router *router, const stru
     router_route_read(node, &config);
     if (route_read(&config, &network, &key, NULL) < 0)
         return NULL;
-    return router_rib_find(&router->rib, &network, &key);
+    return router_rib_find(&router->rib, &network, &key, ROUTER_CONFIGURED);
 }
 
 int router_route_apply(struct pcn_cube *cube, struct pcn_change *change)
@@ -210,7 +208,7 @@ int router_route_apply(struct pcn_cube *cube, struct pcn_change *change)
 
     if (change->op == PCN_CHANGE_CREATE) {
         /* What the shadow namespace said is now configuration. */
-        old = router_rib_find(&router->rib, &route->prefix->network, &route->nexthop->key);
+        old = router_rib_find(&router->rib, &route->prefix->network, &route->nexthop->key, ROUTER_SHADOWED);
         router_rib_add(&router->rib, route);
         if (old)
             router_rib_remove(&router->rib, old);
@@ -241,18 +239,20 @@ static const char *nexthop_format(const struct router_nexthop_key *key, char ret
     return key->kind == ROUTER_BLACKHOLE ? "blackhole" : router_address_format(key->family, &key->gateway, ret_text);
 }
 
-/* Two ports in one network give it two routes of one name: the first is shown, which is the one in use. */
+/* Two ports in one network, and the model, give it several routes of one name: one is shown, that in use if there is one. */
 static bool is_shown(const struct router_rib_route *route)
 {
-    const struct router_rib_route *other;
+    const struct router_rib_route *shown = NULL;
 
     if (route->nexthop->key.kind == ROUTER_OWN || route->nexthop->key.kind == ROUTER_BROADCAST)
         return false;
-    for (other = route->prefix->routes; other != route; other = other->next) {
-        if (other->nexthop->key.kind == ROUTER_LOCAL && route->nexthop->key.kind == ROUTER_LOCAL)
-            return false;
+    if (route->nexthop->key.kind != ROUTER_LOCAL)
+        return true;
+    for (const struct router_rib_route *other = route->prefix->routes; other; other = other->next) {
+        if (other->nexthop->key.kind == ROUTER_LOCAL && (!shown || other->active))
+            shown = other;
     }
-    return true;
+    return route == shown;
 }
 
 static void route_emit(const struct router *router, const struct router_rib_route *route, struct pcn_emitter *emitter)

@@ -29,6 +29,9 @@ void router_shadow_route(struct router *router, const struct router_rib_route *r
 
     if (!pcn_cube_has_shadow(router->cube) || nexthop->key.kind == ROUTER_BLACKHOLE)
         return;
+    /* Its kernel makes those of addresses itself. */
+    if (route->origin == ROUTER_CONFIGURED && router_rib_find(&router->rib, network, &nexthop->key, ROUTER_CONNECTED))
+        return;
     if (nexthop->way.port >= 0 && router->interfaces[nexthop->way.port])
         port = router->interfaces[nexthop->way.port]->port;
     pcn_shadow_route(router->cube, network->family, &network->address, (uint8_t)network->length, &nexthop->key.gateway,
@@ -90,16 +93,16 @@ static void route_event(struct router *router, const struct router_interface *in
         key.family = network.family;
         key.gateway = event->gateway;
     }
-    other = router_rib_find(&router->rib, &network, &key);
+    other = router_rib_find(&router->rib, &network, &key, ROUTER_ANY);
     if (interface)
         (void)snprintf(key.interface, sizeof(key.interface), "%s", pcn_port_name(interface->port));
-    route = router_rib_find(&router->rib, &network, &key);
     if (event->removed) {
-        if (route && route->origin == ROUTER_SHADOWED)
+        route = router_rib_find(&router->rib, &network, &key, ROUTER_SHADOWED);
+        if (route)
             router_rib_remove(&router->rib, route);
         return;
     }
-    if (route || other || (key.kind == ROUTER_LOCAL && !interface))
+    if (other || router_rib_find(&router->rib, &network, &key, ROUTER_ANY) || (key.kind == ROUTER_LOCAL && !interface))
         return;
     r = router_fast_has_room(router)
             ? router_rib_prepare(&router->rib, &network, &key, event->metric, ROUTER_SHADOWED, &route)

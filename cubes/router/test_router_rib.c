@@ -308,7 +308,7 @@ static void test_prepared_is_not_used(void)
     owner_open(&owner);
     PCN_CHECK_OK(prepare(&owner, "20.0.0.0/8", "10.1.0.1", 1, &route));
     PCN_CHECK_EQ(owner.n_installs, 0);
-    PCN_CHECK(!router_rib_find(&owner.rib, &network, &key));
+    PCN_CHECK(!router_rib_find(&owner.rib, &network, &key, ROUTER_ANY));
     router_rib_discard(&owner.rib, route);
     PCN_CHECK_EQ(owner.n_installs, 0);
     owner_close(&owner);

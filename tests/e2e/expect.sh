@@ -86,9 +86,9 @@ comes_back() {
     grep -q '^20[014]$' "$again" || { cat "$again"; return 1; }
     rest GET "$1/" | sed '$d' >"$again"
     # Time passes meanwhile, and packets that nobody asked for are counted: no counter falls.
-    diff <(jq -S 'del(.. | .eta?, .["last-hit"]?)' "$shown") <(jq -S --slurpfile shown "$shown" '
+    diff <(jq -S 'del(.. | .eta?, .age?, .["last-hit"]?)' "$shown") <(jq -S --slurpfile shown "$shown" '
         reduce (paths(numbers) | select(last == ("packets", "bytes"))) as $counter (.;
             ($shown[0] | getpath($counter)) as $before |
             if getpath($counter) > $before then setpath($counter; $before) else . end) |
-        del(.. | .eta?, .["last-hit"]?)' "$again")
+        del(.. | .eta?, .age?, .["last-hit"]?)' "$again")
 }

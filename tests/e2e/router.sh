@@ -54,10 +54,20 @@ mac=$(ip -n "$lab_id-b" -br link show eth0 | awk '{print $3}')
 pctl r1 arp-table add 10.0.2.50 mac="$mac" interface=p2
 in_host b ip address add 10.0.2.50/24 dev eth0
 expect "a static neighbour is used" in_host a ping -q -c 1 -W 2 10.0.2.50
+expect "what is shown can be sent back" comes_back router/r1
 refused "two routers of one address" 'already' pctl r1 ports add p4 ip=10.0.1.1/24
 refused "a gateway that nobody is at" 'in no network' pctl r1 route add 203.0.113.0/24 172.16.0.1
 refused "a prefix that is none" 'prefix|network' pctl r1 route add 10.0.0.0/33 10.0.2.2
 refused "a MAC of a group" 'mac' pctl r1 ports p1 set mac=ff:ff:ff:ff:ff:ff
 expect "nothing of it was taken over" prints_not '203\.0\.113|/33|p4' pctl r1 show -json
 expect "and packets still pass" in_host a ping -q -c 1 -W 2 10.0.2.2
+
+rest GET router/r1/ | sed '$d' >"$lab_dir/r1.json"
+pctl router del r1
+expect "what was shown of a router makes it anew" prints '^201$' rest PUT router/r1/ -d "@$lab_dir/r1.json"
+expect "and packets pass again" eventually in_host a ping -q -c 1 -W 1 10.0.2.2
+pctl r1 del route 10.0.2.0/24 local
+expect "the network of a port's address stays where its route was configured, too" in_host a ping -q -c 1 -W 2 10.0.2.2
+pctl r1 ports del p2
+expect "and goes with the port" prints_not '10\.0\.2\.0/24' pctl r1 route show
 finish

@@ -33,6 +33,7 @@ shadow ip address add 10.0.77.1/24 dev p1
 expect "an address of the namespace comes to the router" eventually prints 10.0.77.1 pctl $r ports p1 secondaryip show
 shadow ip route add 198.51.100.0/24 via 10.0.1.2
 expect "a route of the namespace too" eventually prints 198.51.100.0 pctl $r route show
+expect "what is shown can be sent back: the route stays the namespace's" comes_back router/$r
 shadow ip route del 198.51.100.0/24
 expect "and goes with it" eventually prints_not 198.51.100.0 pctl $r route show
 shadow ip link set p1 address 02:00:00:00:00:77

@@ -173,7 +173,7 @@ static size_t edits_open(struct pcn_tree *tree, const uint8_t *data, size_t size
         }
         open->verb = (enum pcn_edit_verb)(verb - letters);
         open->before = show(tree);
-        r = pcn_edit_new(tree, open->verb, open->path.segments, open->path.n, body, &open->edit, &error);
+        r = pcn_edit_new(tree, NULL, open->verb, open->path.segments, open->path.n, body, &open->edit, &error);
         if (r >= 0) {
             check_changes(open->edit);
             open->body = body;
@@ -214,7 +214,7 @@ static void send_back(struct pcn_tree *tree)
 
     if (!shown)
         return;
-    if (pcn_edit_new(tree, PCN_EDIT_REPLACE, NULL, 0, shown, &edit, NULL) < 0 || pcn_edit_n_changes(edit))
+    if (pcn_edit_new(tree, NULL, PCN_EDIT_REPLACE, NULL, 0, shown, &edit, NULL) < 0 || pcn_edit_n_changes(edit))
         abort();
     pcn_edit_discardp(&edit);
     json_decref(shown);
@@ -230,7 +230,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < n; i++) {
         struct open_edit *open = &edits[i];
 
-        if (pcn_edit_new(tree, open->verb, open->path.segments, open->path.n, open->body, &open->edit, NULL) < 0)
+        if (pcn_edit_new(tree, NULL, open->verb, open->path.segments, open->path.n, open->body, &open->edit, NULL) < 0)
             abort();
         pcn_edit_commit(open->edit, NULL);
         json_decref(open->body);

@@ -63,7 +63,7 @@ int probe_edit(struct probe *probe, enum pcn_edit_verb verb, const char *path, c
 
     probe->error = (struct pcn_error){};
     probe_path(&at, path);
-    r = pcn_edit_new(probe->tree, verb, at.segments, at.n, json, ret_edit, &probe->error);
+    r = pcn_edit_new(probe->tree, NULL, verb, at.segments, at.n, json, ret_edit, &probe->error);
     json_decref(json);
     return r;
 }

@@ -567,16 +567,16 @@ static void ten_thousand_entries_in_150_ms_and_one_more_in_1_ms(void)
     PCN_REQUIRE(probe_open_kind(&probe, &plain_kind, NULL));
     for (int round = 0; round < 5; round++) {
         started = now_us();
-        PCN_REQUIRE_OK(pcn_edit_new(probe.tree, PCN_EDIT_CREATE, list, 1, body, &edit, &probe.error));
+        PCN_REQUIRE_OK(pcn_edit_new(probe.tree, NULL, PCN_EDIT_CREATE, list, 1, body, &edit, &probe.error));
         many = PCN_MIN(many, now_us() - started);
         PCN_CHECK_EQ(pcn_edit_n_changes(edit), 10000);
         started = now_us();
-        PCN_REQUIRE_OK(pcn_edit_new(probe.tree, PCN_EDIT_CREATE, one, 3, NULL, &second, &probe.error));
+        PCN_REQUIRE_OK(pcn_edit_new(probe.tree, NULL, PCN_EDIT_CREATE, one, 3, NULL, &second, &probe.error));
         more = PCN_MIN(more, now_us() - started);
         PCN_CHECK_EQ(pcn_edit_n_changes(second), 1);
         pcn_edit_discardp(&second);
         started = now_us();
-        PCN_REQUIRE_OK(pcn_edit_new(probe.tree, PCN_EDIT_DELETE, list, 1, NULL, &second, &probe.error));
+        PCN_REQUIRE_OK(pcn_edit_new(probe.tree, NULL, PCN_EDIT_DELETE, list, 1, NULL, &second, &probe.error));
         pcn_edit_discardp(&second);
         all = PCN_MIN(all, now_us() - started);
         started = now_us();

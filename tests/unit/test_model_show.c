@@ -337,6 +337,36 @@ static void actions_with_input_that_cannot_be_are_not_run(void)
     probe_close(&probe);
 }
 
+static void sent_back(struct probe *probe, const char *path, const char *text, size_t n_changes)
+{
+    json_t *json = probe_json(text);
+    struct pcn_edit *edit = NULL;
+    struct probe_path at;
+
+    probe_path(&at, path);
+    PCN_REQUIRE_OK(
+        pcn_edit_new(probe->tree, probe_cube, PCN_EDIT_REPLACE, at.segments, at.n, json, &edit, &probe->error));
+    PCN_CHECK_EQ(pcn_edit_n_changes(edit), n_changes);
+    pcn_edit_discardp(&edit);
+    json_decref(json);
+}
+
+static void learned_entries_sent_back_as_they_are_shown_stay_learned(void)
+{
+    struct probe probe;
+
+    PCN_REQUIRE(probe_open(&probe, "{'learned':[{'mac':'own'}]}"));
+    sent_back(&probe, "learned",
+              "[{'mac':'m1','port':'p\\u00221\\u0022','age':1},{'mac':'own'},{'mac':'m3','port':'p\\u00221\\u0022'}]",
+              0);
+    sent_back(&probe, "learned", "[{'mac':'own'}]", 0);
+    /* Another port; no port; never learned. */
+    sent_back(&probe, "learned", "[{'mac':'m1','port':'p2'},{'mac':'own'},{'mac':'m3'},{'mac':'m9'}]", 3);
+    sent_back(&probe, "learned", "[{'mac':'m1','port':'p\\u00221\\u0022','age':1}]", 1);
+    sent_back(&probe, "learned/m1", "{'port':'p\\u00221\\u0022'}", 1);
+    probe_close(&probe);
+}
+
 static int forget(struct probe *probe, const char *path)
 {
     struct probe_path at;
@@ -373,6 +403,8 @@ static const struct pcn_test tests[] = {
     {.name = "keys reach handlers in canonical form", .run = keys_reach_handlers_in_canonical_form},
     {.name = "actions get their input and give their output", .run = actions_get_their_input_and_give_their_output},
     {.name = "actions with input that cannot be are not run", .run = actions_with_input_that_cannot_be_are_not_run},
+    {.name = "learned entries sent back as they are shown stay learned",
+     .run = learned_entries_sent_back_as_they_are_shown_stay_learned},
     {.name = "learned entries are forgotten one or all", .run = learned_entries_are_forgotten_one_or_all},
 };
 
