@@ -172,22 +172,18 @@ static void bench_close(struct conntrack_bench *bench)
 }
 
 /* Handshakes, all of them in step. */
-static int scene_peers(struct conntrack_bench *bench, const struct conntrack_scene *scene)
+static int scene_peer(struct conntrack_bench *bench, const struct conntrack_scene *scene, int peer)
 {
+    int r = flows_peer_open(&bench->flows, peers[peer].command);
     struct flows_list list;
-    int r = 0;
 
-    for (int peer = 0; peer < PEERS && r == 0; peer++)
-        r = flows_peer_open(&bench->flows, peers[peer].command);
-    for (int peer = 0; peer < PEERS && r == 0; peer++) {
-        for (int packet = 0; packet < PACKETS && r == 0 && scene->established; packet++) {
-            list = list_of(bench, FAMILY_V4, packet, scene->established, 0);
-            r = flows_peer_send(&bench->flows, peer, &list, scene->established);
-        }
-        list = list_of(bench, FAMILY_V4, scene->packet, scene->established, 0);
-        flows_peer_list(&bench->flows, peer, &list, scene->established);
+    for (int packet = 0; packet < PACKETS && r == 0 && scene->established; packet++) {
+        list = list_of(bench, FAMILY_V4, packet, scene->established, 0);
+        r = flows_peer_send(&bench->flows, peer, &list, scene->established);
     }
-    return r;
+    list = list_of(bench, FAMILY_V4, scene->packet, scene->established, 0);
+    flows_peer_list(&bench->flows, peer, &list, scene->established);
+    return r < 0 ? r : flows_peer_rounds(&bench->flows, peer);
 }
 
 static int scene_flush(const struct conntrack_bench *bench, int way, int family)
@@ -243,20 +239,19 @@ static int round_ours(struct conntrack_bench *bench, const struct conntrack_scen
 }
 
 /* Families are compared, so that they take turns. */
-static int scene_rounds(struct conntrack_bench *bench, const struct conntrack_scene *scene)
+static int scene_way(struct conntrack_bench *bench, const struct conntrack_scene *scene, int way)
 {
     int r = 0;
 
-    for (int way = 0; way < FLOWS_WAYS; way++)
-        for (size_t i = 0; i < (size_t)(FILTER_ROUNDS + 1) * FAMILIES && r == 0; i++)
-            r = round_ours(bench, scene, way, (int)(i % FAMILIES), i / FAMILIES);
-    if (r == 0)
-        r = flows_peers_rounds(&bench->flows);
-    for (int i = 0; i < FLOWS_WAYS * FAMILIES && r == 0; i++) {
+    for (int family = 0; family < FAMILIES && r == 0; family++)
+        r = scene_ours(bench, scene, way, family);
+    for (size_t i = 0; i < (size_t)(FILTER_ROUNDS + 1) * FAMILIES && r == 0; i++)
+        r = round_ours(bench, scene, way, (int)(i % FAMILIES), i / FAMILIES);
+    for (int family = 0; family < FAMILIES && r == 0; family++) {
         /* What is established must have been found; what is new must have been entered. */
-        if (!scene->flood && (scene_count(bench, i / FAMILIES, i % FAMILIES, "invalid") != 0 ||
-                              scene_count(bench, i / FAMILIES, i % FAMILIES, "flows") !=
-                                  (long long)(scene->established ?: scene->n_packets)))
+        if (!scene->flood &&
+            (scene_count(bench, way, family, "invalid") != 0 ||
+             scene_count(bench, way, family, "flows") != (long long)(scene->established ?: scene->n_packets)))
             r = -EIO;
     }
     return r;
@@ -298,19 +293,19 @@ static void print_peers(const struct conntrack_bench *bench, const struct conntr
 
 static int scene_run(struct conntrack_bench *bench, const struct conntrack_scene *scene)
 {
-    int r = scene->peers ? scene_peers(bench, scene) : 0;
+    int r = 0;
 
-    for (int i = 0; i < FLOWS_WAYS * FAMILIES && r == 0; i++)
-        r = scene_ours(bench, scene, i / FAMILIES, i % FAMILIES);
-    if (r == 0)
-        r = scene_rounds(bench, scene);
+    for (int way = 0; way < FLOWS_WAYS && r == 0; way++)
+        r = scene_way(bench, scene, way);
+    for (int peer = 0; peer < PEERS && r == 0 && scene->peers; peer++)
+        r = scene_peer(bench, scene, peer);
+    flows_peers_close(&bench->flows);
     if (r < 0)
         return r;
     for (int way = 0; way < FLOWS_WAYS; way++)
         print_costs(bench, scene, way);
     if (scene->peers)
         print_peers(bench, scene);
-    flows_peers_close(&bench->flows);
     return 0;
 }
 

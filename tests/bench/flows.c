@@ -177,13 +177,12 @@ static int peer_round(struct flows_bench *bench, int peer, double *ret_ns)
     return r;
 }
 
-int flows_peers_rounds(struct flows_bench *bench)
+int flows_peer_rounds(struct flows_bench *bench, int peer)
 {
     int r = 0;
 
-    for (int peer = FLOWS_PLAIN + 1; peer < bench->n_peers; peer++)
-        for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
-            r = peer_round(bench, peer, &bench->peer_cost[peer][round ? round - 1 : 0]);
+    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0 && peer != FLOWS_PLAIN; round++)
+        r = peer_round(bench, peer, &bench->peer_cost[peer][round ? round - 1 : 0]);
     return r;
 }
 
@@ -240,26 +239,6 @@ static int group_open(struct group_bench *bench)
     return r;
 }
 
-static int scene_open(struct group_bench *bench, const struct flows_scene *scene)
-{
-    const struct flows_list list = flows_list(bench->packets, scene->flows, 0);
-    int r = 0;
-
-    for (unsigned int i = 0; i < FILTER_PACKETS; i++)
-        flows_packet(i, scene->destination, &bench->packets[i]);
-    for (int peer = 0; peer < bench->group->n_peers && r == 0; peer++) {
-        r = flows_peer_open(&bench->flows, bench->group->peers[peer].command);
-        if (r == 0)
-            r = flows_peer_ready(&bench->flows, peer, &list, scene->flows);
-    }
-    for (int way = 0; way < FLOWS_WAYS && r == 0; way++) {
-        r = flows_flush(&bench->flows, bench->cubes[way]);
-        if (r == 0 && scene->flows)
-            r = flows_send(&bench->flows, way, bench->devices[way].program, &list, scene->flows);
-    }
-    return r;
-}
-
 static int round_ours(struct group_bench *bench, const struct flows_scene *scene, int way, size_t index)
 {
     const struct flows_list list = flows_list(bench->packets, scene->flows, 0);
@@ -270,24 +249,47 @@ static int round_ours(struct group_bench *bench, const struct flows_scene *scene
                               &bench->cost[way][index]);
 }
 
-static int scene_rounds(struct group_bench *bench, const struct flows_scene *scene)
+static int scene_ours(struct group_bench *bench, const struct flows_scene *scene, int way)
+{
+    const struct flows_list list = flows_list(bench->packets, scene->flows, 0);
+    int r = flows_flush(&bench->flows, bench->cubes[way]);
+    long long n_flows;
+
+    if (r == 0 && scene->flows)
+        r = flows_send(&bench->flows, way, bench->devices[way].program, &list, scene->flows);
+    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
+        r = round_ours(bench, scene, way, round ? round - 1 : 0);
+    if (r < 0)
+        return r;
+    /* Each flow has a session, and no packet made another one. */
+    n_flows = flows_count(&bench->flows, bench->cubes[way], "flows");
+    if (n_flows == (long long)(scene->flows ?: scene->n_packets))
+        return 0;
+    fprintf(stderr, "bench: %s: %lld sessions\n", bench->group->kind, n_flows);
+    return -EIO;
+}
+
+static int scene_peer(struct group_bench *bench, const struct flows_scene *scene, int peer)
+{
+    const struct flows_list list = flows_list(bench->packets, scene->flows, 0);
+    int r = flows_peer_open(&bench->flows, bench->group->peers[peer].command);
+
+    if (r == 0)
+        r = flows_peer_ready(&bench->flows, peer, &list, scene->flows);
+    return r < 0 ? r : flows_peer_rounds(&bench->flows, peer);
+}
+
+static int scene_run(struct group_bench *bench, const struct flows_scene *scene)
 {
     int r = 0;
 
-    for (int way = 0; way < FLOWS_WAYS; way++)
-        for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
-            r = round_ours(bench, scene, way, round ? round - 1 : 0);
-    if (r == 0)
-        r = flows_peers_rounds(&bench->flows);
-    /* Each flow has a session, and no packet made another one. */
-    for (int way = 0; way < FLOWS_WAYS && r == 0; way++) {
-        long long n_flows = flows_count(&bench->flows, bench->cubes[way], "flows");
-
-        if (n_flows != (long long)(scene->flows ?: scene->n_packets)) {
-            fprintf(stderr, "bench: %s: %lld sessions\n", bench->group->kind, n_flows);
-            r = -EIO;
-        }
-    }
+    for (unsigned int i = 0; i < FILTER_PACKETS; i++)
+        flows_packet(i, scene->destination, &bench->packets[i]);
+    for (int way = 0; way < FLOWS_WAYS && r == 0; way++)
+        r = scene_ours(bench, scene, way);
+    for (int peer = 0; peer < bench->group->n_peers && r == 0; peer++)
+        r = scene_peer(bench, scene, peer);
+    flows_peers_close(&bench->flows);
     return r;
 }
 
@@ -322,12 +324,9 @@ int flows_group_run(const struct flows_group *group)
     bench->group = group;
     r = group_open(bench);
     for (size_t i = 0; i < group->n_scenes && r == 0; i++) {
-        r = scene_open(bench, &group->scenes[i]);
-        if (r == 0)
-            r = scene_rounds(bench, &group->scenes[i]);
+        r = scene_run(bench, &group->scenes[i]);
         if (r == 0)
             scene_print(bench, &group->scenes[i]);
-        flows_peers_close(&bench->flows);
     }
     group_close(bench);
     return r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the groups of tables of flows share: conntrack, nat, lbrp, lbdsr. A cube's test run less an empty device's, beside
- * kernels that forward and do the same less one that forwards alone. Each has all its rounds, the first of which warms up,
- * before the next one begins: between them nobody else's tables take theirs out of the caches.
+ * kernels that forward and do the same less one that forwards alone. Each is told its flows and has all its rounds, the first
+ * of which warms up, before the next one begins: between them nobody else's tables take theirs out of the caches.
  */
 #pragma once
 #include "filter.h"
@@ -71,8 +71,8 @@ int flows_peer_send(struct flows_bench *bench, int peer, const struct flows_list
 void flows_peer_list(struct flows_bench *bench, int peer, const struct flows_list *list, bool known);
 /* Both, where a packet of each of its n_flows makes a flow known; 0: each packet is a new one. */
 int flows_peer_ready(struct flows_bench *bench, int peer, const struct flows_list *list, uint32_t n_flows);
-/* All that are open, into peer_cost. */
-int flows_peers_rounds(struct flows_bench *bench);
+/* Its rounds, each beside one of FLOWS_PLAIN, which itself has none; into peer_cost. */
+int flows_peer_rounds(struct flows_bench *bench, int peer);
 
 /* ---- rows ---- */
 

@@ -204,21 +204,17 @@ static int rules_write(enum lbdsr_peer peer, char *command, size_t size)
     return 0;
 }
 
-static int peers_open(struct lbdsr_bench *bench, const struct lbdsr_scene *scene)
+static int scene_peer(struct lbdsr_bench *bench, const struct lbdsr_scene *scene, int peer)
 {
     const struct flows_list list = list_of(bench, scene, 0);
     char command[512];
-    int r = 0;
+    int r = peer == FLOWS_PLAIN ? 0 : rules_write((enum lbdsr_peer)peer, command, sizeof(command));
 
-    for (int peer = 0; peer < PEERS && r == 0 && scene->peers; peer++) {
-        if (peer != FLOWS_PLAIN)
-            r = rules_write((enum lbdsr_peer)peer, command, sizeof(command));
-        if (r == 0)
-            r = flows_peer_open(&bench->flows, peer == FLOWS_PLAIN ? NULL : command);
-        if (r == 0)
-            r = flows_peer_ready(&bench->flows, peer, &list, scene->flows);
-    }
-    return r;
+    if (r == 0)
+        r = flows_peer_open(&bench->flows, peer == FLOWS_PLAIN ? NULL : command);
+    if (r == 0)
+        r = flows_peer_ready(&bench->flows, peer, &list, scene->flows);
+    return r < 0 ? r : flows_peer_rounds(&bench->flows, peer);
 }
 
 /* ---- measuring ---- */
@@ -241,31 +237,37 @@ static int round_ours(struct lbdsr_bench *bench, size_t index, int way, size_t r
                       &bench->cost[index][way][round ? round - 1 : 0]);
 }
 
-static int scene_rounds(struct lbdsr_bench *bench, size_t index)
+static int scene_ours(struct lbdsr_bench *bench, size_t index, int way)
 {
     const struct lbdsr_scene *scene = &scenes[index];
-    long long wanted = scene->flows ?: (FILTER_ROUNDS + 1) * NEW_FLOWS;
+    long long wanted = scene->flows ?: (FILTER_ROUNDS + 1) * NEW_FLOWS, created, held;
+    int r = ours_open(bench, index, way);
+    char name[32];
+
+    for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
+        r = round_ours(bench, index, way, round);
+    if (r < 0)
+        return r;
+    /* Each flow is remembered. */
+    cube_name(index, way, name);
+    created = flows_count(&bench->flows, name, "created");
+    held = created - flows_count(&bench->flows, name, "replaced");
+    /* Few find no place of theirs, and are new, in that of another, each time that they are sent. */
+    if (created >= wanted && held <= wanted && held >= wanted - wanted / 200)
+        return 0;
+    fprintf(stderr, "bench: lbdsr: %lld flows, %lld held\n", created, held);
+    return -EIO;
+}
+
+static int scene_run(struct lbdsr_bench *bench, size_t index)
+{
     int r = 0;
 
-    for (int way = 0; way < FLOWS_WAYS; way++)
-        for (size_t round = 0; round <= FILTER_ROUNDS && r == 0; round++)
-            r = round_ours(bench, index, way, round);
-    if (r == 0)
-        r = flows_peers_rounds(&bench->flows);
-    /* Each flow is remembered. */
-    for (int way = 0; way < FLOWS_WAYS && r == 0; way++) {
-        long long created, held;
-        char name[32];
-
-        cube_name(index, way, name);
-        created = flows_count(&bench->flows, name, "created");
-        held = created - flows_count(&bench->flows, name, "replaced");
-        /* Few find no place of theirs, and are new, in that of another, each time that they are sent. */
-        if (created < wanted || held > wanted || held < wanted - wanted / 200) {
-            fprintf(stderr, "bench: lbdsr: %lld flows, %lld held\n", created, held);
-            r = -EIO;
-        }
-    }
+    for (int way = 0; way < FLOWS_WAYS && r == 0; way++)
+        r = scene_ours(bench, index, way);
+    for (int peer = 0; peer < PEERS && r == 0 && scenes[index].peers; peer++)
+        r = scene_peer(bench, &scenes[index], peer);
+    flows_peers_close(&bench->flows);
     return r;
 }
 
@@ -332,14 +334,9 @@ int bench_lbdsr(void)
         return -ENOMEM;
     r = bench_open(bench);
     for (size_t i = 0; i < SCENES && r == 0; i++) {
-        r = peers_open(bench, &scenes[i]);
-        for (int way = 0; way < FLOWS_WAYS && r == 0; way++)
-            r = ours_open(bench, i, way);
-        if (r == 0)
-            r = scene_rounds(bench, i);
+        r = scene_run(bench, i);
         if (r == 0)
             scene_print(bench, i);
-        flows_peers_close(&bench->flows);
     }
     bench_close(bench);
     return r;
