@@ -52,6 +52,9 @@ double bench_request(struct pcn_testd *daemon, const char *method, const char *p
 /* A row of such times, which are sorted. limit 0: there is none. */
 void bench_print_ms(const char *what, double *samples, size_t n, double limit);
 
+/* A row, without a target, that says what the tables measured next to it had of the machine's memory. -ENOMEM. */
+int bench_memory(void);
+
 /* ---- groups of rows: 0, or a negative errno when their set-up fails ---- */
 
 int bench_forward(void);

@@ -10,8 +10,10 @@
 int flows_open(struct flows_bench *bench)
 {
     const struct pcn_testd_spec spec = {.loglevel = "warning"};
-    int r = pcn_testd_start(&spec, &bench->daemon);
+    int r = bench_memory();
 
+    if (r == 0)
+        r = pcn_testd_start(&spec, &bench->daemon);
     if (r == 0)
         r = bench_lab_open(pcn_testd_netns(bench->daemon), &bench->lab);
     for (enum bench_way way = BENCH_XDP; way <= BENCH_TC && r == 0; way++)
