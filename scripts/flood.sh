@@ -71,6 +71,12 @@ softnet_dropped() {
     while read -r _ dropped _; do n=$((n + 16#$dropped)); done </proc/net/softnet_stat
     echo $n
 }
+# By devices of the lab: rings that were full.
+devices_dropped() {
+    local host
+    for host in a daemon; do ip -n "$lab_id-$host" -j -s link show; done |
+        jq -s '[.[][].stats64 | .rx.dropped + .tx.dropped] | add'
+}
 
 # ---- the labs: servers, ways to them, and the address that is flooded ----
 lab_conntrack() {
@@ -109,9 +115,10 @@ lab_balancer() {
 
 lab_up
 lab_host a 10.0.0.2/24
-# With XDP_DRV there is a ring of 256 packets in front of the cube, which the flood fills. Behind a queue others wait
-# for room there (since Linux 6.16), and are not lost before the cube has seen them.
+# With XDP_DRV there are rings of 256 packets, in front of the cube one that the flood fills, behind it one that answers
+# to the flood may fill. Behind a queue others wait for room there (since Linux 6.16), and are not lost.
 in_host a tc qdisc replace dev eth0 root pfifo limit 1000
+in_host daemon tc qdisc replace dev to.a root pfifo limit 10000
 if [ $kind = conntrack ]; then lab_conntrack; else lab_balancer; fi
 coproc flows { exec python3 "$top/tests/flood/flows.py" "$connections" $port "$lab_id" $servers "${ways[@]}"; }
 read -r -t 30 ready <&"${flows[0]}" && [ "$ready" = ready ] || die "the connections cannot be opened"
@@ -121,9 +128,9 @@ say "$kind, $type, table of $table: $connections connections, the cube knows $be
 
 # ---- the flood ----
 mac=$(ip -n "$lab_id-a" neigh show $flooded | awk '{ print $5 }')
-dropped=$(softnet_dropped)
+softnet=$(softnet_dropped) devices=$(devices_dropped)
 sent=$(in_host a "$build/bin/syn_flood" eth0 "$mac" $flooded $port "$packets")
-say "flood: $sent; $(awk -v n="$packets" '{ printf "%.0f packets a second", n / $4 * 1000 }' <<<"$sent"), dropped by the kernel's backlog: $(($(softnet_dropped) - dropped))"
+say "flood: $sent; $(awk -v n="$packets" '{ printf "%.0f packets a second", n / $4 * 1000 }' <<<"$sent"), dropped by the kernel's backlog: $(($(softnet_dropped) - softnet)), by devices: $(($(devices_dropped) - devices))"
 rest GET "$kind/cube/statistics/" | head -n 1 | jq -r 'del(._links) | to_entries[] | "    \(.key) \(.value)"'
 
 # ---- what became of the connections ----
